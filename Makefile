@@ -1,0 +1,45 @@
+# `make help` lists the targets. Everything a target needs, it sets up by itself.
+SHELL := /bin/bash
+CACHE := $(or $(K8SEXT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/k8sext)
+PY := .venv/bin/python
+NS := dev
+
+.PHONY: help
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+.venv/.ready: requirements-dev.txt pyproject.toml tests/setup.sh
+	@bash tests/setup.sh "$(CACHE)"
+	@touch $@
+
+.PHONY: env lab-build lab-up lab-down demo test lint bench unit
+env: .venv/.ready  ## Python environment (.venv), locked with hashes
+
+lab-build: env
+	@$(PY) -m tests.lab build
+
+lab-up: lab-build  ## Real Kubernetes and servers on this machine (root)
+	@$(PY) -m tests.lab up
+
+lab-down: env  ## End the lab; leaves nothing behind
+	@$(PY) -m tests.lab down
+
+demo: lab-up  ## Lab up, provision the five base bridges, doctor on them
+	@$(PY) -m tests.lab.demo
+
+lint: env  ## ruff, mypy, pyright, import-linter, typos
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/pyright --pythonpath $(PY)
+	@.venv/bin/lint-imports
+	@.venv/bin/typos
+
+unit: env  ## Fast tests: no root, no lab
+	@.venv/bin/pytest -q -m "not lab"
+
+test: lint lab-up  ## Everything, lab included
+	@.venv/bin/pytest -q
+
+bench: lab-up  ## Ratios against kubectl and the floor; JSON=FILE writes them
+	@$(PY) -m tests.bench $(if $(JSON),--json $(JSON))

@@ -1,0 +1,22 @@
+"""Errors that a user can act on."""
+
+from __future__ import annotations
+
+
+class K8sextError(Exception):
+    """One clear sentence: what went wrong, where, why, and what would put it right.
+
+    `exit_code`: 2 usage or bad file, 3 the run could not be made (API, RBAC, pod).
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", why: str = "", fix: str = "", exit_code: int = 2
+    ) -> None:
+        super().__init__(what)
+        self.what, self.where, self.why, self.fix = what, where, why, fix
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        reason = f": {self.why}" if self.why else ""
+        return f"{head}{reason}; {self.fix}" if self.fix else f"{head}{reason}"

@@ -1,0 +1,1 @@
+"""Frozen data that everything else passes on. POD-SAFE: standard library only."""

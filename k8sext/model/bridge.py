@@ -1,0 +1,104 @@
+"""A bridge: a Service that leads out of the cluster, with what stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .result import Facts, Json
+from .tls import TlsSpec
+
+
+class Kind(StrEnum):
+    """How the Service leads out."""
+
+    SELECTORLESS = "selectorless"
+    HEADLESS = "headless"
+    EXTERNAL_NAME = "external-name"
+
+
+class BridgeClass(StrEnum):
+    """Whose Service it is; only `bridge` is probed unless `--include internal`."""
+
+    BRIDGE = "bridge"
+    CONTROLLER_OWNED = "controller-owned"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """One port of the Service, with the protocol that k8sext will speak on it and why."""
+
+    name: str  # "" where the Service names none
+    port: int
+    protocol: str  # a protocol of `k8sext checks`
+    protocol_source: str  # annotation, appProtocol, port name, well-known port, service name, file
+    transport: str = "TCP"
+    target_port: str = ""
+    node_port: int | None = None
+    app_protocol: str = ""
+
+    @property
+    def key(self) -> str:
+        """What reports and annotations call it: its name, else its number."""
+        return self.name or str(self.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One address and port that a slice, an Endpoints object or a file names."""
+
+    address: str
+    port: int
+    port_name: str = ""
+    ready: bool = True
+    source: str = ""  # "EndpointSlice/redis-svc-1", "Endpoints/redis-svc", "file"
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialRef:
+    """Where a login's values are; never the values.
+
+    `vouched` says that the person who runs k8sext named the Secret (file, option); otherwise the
+    Secret itself must consent (ARCHITECTURE: Credentials).
+    """
+
+    secret: str
+    keys: tuple[tuple[str, str], ...] = ()  # (our word, the Secret's key)
+    vouched: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """What discovery or a file says of one bridge. `facts` are object fields for lint and texts."""
+
+    namespace: str
+    service: str
+    kind: Kind
+    ports: tuple[Port, ...]
+    endpoints: tuple[Endpoint, ...] = ()
+    bridge_class: BridgeClass = BridgeClass.BRIDGE
+    class_reason: str = ""
+    service_type: str = "ClusterIP"
+    cluster_ips: tuple[str, ...] = ()
+    external_name: str = ""
+    origin: str = ""
+    credentials: CredentialRef | None = None
+    credentials_by_port: tuple[tuple[str, CredentialRef], ...] = ()
+    tls: TlsSpec | None = None
+    tls_by_port: tuple[tuple[str, TlsSpec], ...] = ()
+    expect: Facts = field(default_factory=dict[str, Json])
+    expect_by_port: tuple[tuple[str, Facts], ...] = ()
+    ignore: tuple[tuple[str, str], ...] = ()  # (code, the reason given)
+    source: str = "cluster"  # or FILE:LINE
+    problems: tuple[str, ...] = ()  # annotations that could not be read, each one sentence
+
+    @property
+    def ref(self) -> str:
+        """`NAMESPACE/SERVICE`."""
+        return f"{self.namespace}/{self.service}"
+
+    def endpoints_of(self, port: Port) -> tuple[Endpoint, ...]:
+        """The endpoints that serve `port`: Kubernetes matches by port name."""
+        return tuple(e for e in self.endpoints if e.port_name == port.name)

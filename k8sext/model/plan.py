@@ -1,0 +1,82 @@
+"""What will be probed: made by the CLI, carried out by the agent (here or in the pod)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .bridge import CredentialRef
+from .result import Facts, Json
+from .tls import TlsSpec
+from .words import Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Deadlines in seconds, and how hard one server may be asked."""
+
+    stage_s: float = 3.0
+    resolve_s: float = 5.0
+    probe_s: float = 10.0
+    run_s: float = 60.0
+    per_server: int = 4  # connections at a time
+    per_second: int = 64  # new connections to one address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One wire probe to be made.
+
+    `host` is a name (route name) or an address. With `expand`, every address that the resolver
+    gives for the name becomes an `endpoint` probe of its own (at most 16). `fallback` marks the
+    cluster-ip route: it is used only when the bridge's name does not resolve.
+    """
+
+    id: str
+    service: str
+    port_key: str
+    protocol: str
+    route: Route
+    host: str
+    port: int
+    server: str = ""  # logins of targets with the same value are made one at a time
+    tls: TlsSpec = field(default_factory=TlsSpec)
+    tls_names: tuple[str, ...] = ()  # names a certificate may carry: the bridge's, the origin's
+    credentials: CredentialRef | None = None
+    consent_hosts: tuple[str, ...] = ()  # names and addresses that a Secret may name as its host
+    expect: Facts = field(default_factory=dict[str, Json])
+    expand: bool = False
+    fallback: bool = False
+
+    @property
+    def address(self) -> str:
+        """`host:port`, IPv6 in brackets."""
+        return join_address(self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What proves the vantage when a target failed: the API server accepts, cluster DNS answers."""
+
+    name: str = ""  # a name that must resolve, e.g. kubernetes.default.svc.cluster.local
+    address: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything the agent needs to know, in one namespace."""
+
+    run_id: str
+    namespace: str
+    targets: tuple[Target, ...]
+    modules: tuple[str, ...]  # names of modules under k8sext.checks.protocols
+    budget: Budget = field(default_factory=Budget)
+    control: Control = field(default_factory=Control)
+    vantage: str = "pod"
+    active: bool = False
+    cluster_domain: str = ""
+
+
+def join_address(host: str, port: int) -> str:
+    """`host:port`; an IPv6 address gets its brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

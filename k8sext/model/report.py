@@ -1,0 +1,117 @@
+"""The whole of a run: the only thing a report format and the exit code see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .bridge import Bridge
+from .diagnosis import Diagnosis, Finding
+from .result import Observation
+from .words import Severity, Stage, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeReport:
+    """One bridge: what it is, what was seen, what that means."""
+
+    bridge: Bridge
+    status: Status
+    depth: Stage | None
+    observations: tuple[Observation, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    skipped: str = ""  # why nothing was probed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VantageReport:
+    """Where a namespace was looked at from, or why it could not be."""
+
+    namespace: str
+    vantage: str
+    node: str = ""
+    address: str = ""  # the probe's own
+    pod: str = ""
+    pod_start_s: float = 0.0
+    notes: tuple[str, ...] = ()  # mesh found, named skips of preflight, warnings of the API
+    diagnoses: tuple[Diagnosis, ...] = ()  # KX9xx and causes above all bridges (dead DNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What the caller asked the run to be judged by."""
+
+    fail_on: str = "fail"  # warn, fail, never
+    require: Stage | None = None
+    allow_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run. `started` is RFC 3339 in UTC, durations are seconds."""
+
+    run_id: str
+    started: str
+    duration_s: float
+    tool_version: str
+    vantages: tuple[VantageReport, ...]
+    bridges: tuple[BridgeReport, ...]
+    findings: tuple[Finding, ...] = ()
+    context: str = ""
+    server_version: str = ""
+    gate: Gate = Gate()
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the process; see `exit_code`."""
+        return exit_code(self)
+
+
+def gated(report: Report, bridge: BridgeReport) -> Status:
+    """A bridge's status as the gate sees it: `--fail-on` and `--require` applied."""
+    status, gate = bridge.status, report.gate
+    if gate.require and status in (Status.PASS, Status.WARN, Status.SKIP):
+        reached = bridge.depth is not None and stage_index(bridge.depth) >= stage_index(
+            gate.require
+        )
+        status = status if reached else Status.FAIL
+    if gate.fail_on == "warn" and status is Status.WARN:
+        return Status.FAIL
+    if gate.fail_on == "never" and status is Status.FAIL:
+        return Status.PASS
+    return status
+
+
+def stage_index(stage: Stage) -> int:
+    """The stage's place in the order of stages."""
+    return list(Stage).index(stage)
+
+
+def exit_code(report: Report) -> int:
+    """0 pass, 1 failed, 3 inconclusive or could not run, 5 nothing to check, 130 interrupted.
+
+    One function of the report, whatever the output format.
+    """
+    if report.interrupted:
+        return 130
+    statuses = [gated(report, b) for b in report.bridges]
+    if Status.FAIL in statuses or _findings_fail(report):
+        return 1
+    could_not = [d for v in report.vantages for d in v.diagnoses]
+    if Status.INCONCLUSIVE in statuses or any(
+        d.severity is Severity.INCONCLUSIVE for d in could_not
+    ):
+        return 3
+    if not report.bridges and not report.gate.allow_empty:
+        return 5
+    return 0
+
+
+def _findings_fail(report: Report) -> bool:
+    """Whether lint findings alone fail the gate.
+
+    A finding of severity fail on an object is reported by `doctor` beside the bridge; the bridge's
+    own probes decide, so only `--fail-on warn` lets findings count.
+    """
+    weights = {"warn": (Severity.FAIL, Severity.WARN), "fail": (), "never": ()}
+    return any(f.severity in weights[report.gate.fail_on] for f in report.findings)

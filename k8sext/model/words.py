@@ -1,0 +1,135 @@
+"""The closed lists of words that results are made of. Their values are contracts (JSON, JUnit)."""
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """A step of one probe, in the order in which reports show them."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    HANDSHAKE = "handshake"
+    AUTH = "auth"
+    VERIFY = "verify"
+
+
+class Status(StrEnum):
+    """How a stage, a probe or a bridge came out."""
+
+    PASS = "pass"  # noqa: S105 - a word, not a password
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Route(StrEnum):
+    """How a connection is made."""
+
+    NAME = "name"
+    CLUSTER_IP = "cluster-ip"
+    ENDPOINT = "endpoint"
+    ORIGIN = "origin"
+
+
+class Severity(StrEnum):
+    """How much a finding or a diagnosis weighs."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    NOTE = "note"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Culprit(StrEnum):
+    """Whose fault it is."""
+
+    MANIFEST = "manifest"
+    CLUSTER_DNS = "cluster-dns"
+    CLUSTER_NETWORK = "cluster-network"
+    PATH = "path"
+    SERVER_HOST = "server-host"
+    SERVER_CONFIG = "server-config"
+    CREDENTIALS = "credentials"
+    TLS = "tls"
+    WRONG_TARGET = "wrong-target"
+    SERVER_STATE = "server-state"
+    CALLBACK = "callback"
+    TOOL_ENVIRONMENT = "tool-environment"
+
+
+class Reason(StrEnum):
+    """How a stage ended when it did not simply pass.
+
+    A check maps the server's own words to one of these; the diagnosis knows nothing else.
+    """
+
+    # names
+    NAME_NOT_FOUND = "name_not_found"  # NXDOMAIN
+    NAME_NO_ADDRESS = "name_no_address"  # the name exists and has no A or AAAA record
+    DNS_SERVER_FAILURE = "dns_server_failure"  # SERVFAIL, REFUSED and other error codes
+    DNS_TIMED_OUT = "dns_timed_out"
+    NAME_NOT_A_NAME = "name_not_a_name"  # an address written where a name belongs
+    # network
+    REFUSED = "refused"
+    TIMED_OUT = "timed_out"
+    NO_ROUTE = "no_route"  # EHOSTUNREACH, ENETUNREACH
+    NOT_PERMITTED = "not_permitted"  # EPERM: a local policy forbids it
+    RESET = "reset"
+    CLOSED_EARLY = "closed_early"
+    SILENT = "silent"  # accepted, then not a byte until the deadline
+    # tls
+    TLS_NOT_OFFERED = "tls_not_offered"
+    TLS_REQUIRED = "tls_required"
+    TLS_FAILED = "tls_failed"  # an alert or a protocol error
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
+    CERTIFICATE_NAME_MISMATCH = "certificate_name_mismatch"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    CERTIFICATE_EXPIRES_SOON = "certificate_expires_soon"
+    CERTIFICATE_STRICT_ONLY = "certificate_strict_only"  # only X509_STRICT objects
+    CLIENT_CERTIFICATE_REQUIRED = "client_certificate_required"
+    # who answers
+    WRONG_PROTOCOL = "wrong_protocol"
+    WRONG_PRODUCT = "wrong_product"
+    WRONG_ROLE = "wrong_role"  # a Sentinel where a Redis server is expected, ...
+    UNSUPPORTED_VERSION = "unsupported_version"
+    TOO_MUCH = "too_much"  # more bytes than any honest answer has
+    # who may come in
+    AUTH_REQUIRED = "auth_required"  # the server wants a login and none is configured
+    AUTH_REJECTED = "auth_rejected"
+    AUTH_METHOD_UNSUPPORTED = "auth_method_unsupported"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    LOCKED_OUT = "locked_out"
+    PROTECTED_MODE = "protected_mode"
+    LOOPBACK_ONLY_USER = "loopback_only_user"
+    PERMISSION_DENIED = "permission_denied"
+    PASSWORD_IN_CLEAR = "password_in_clear"  # noqa: S105 - a word, not a password
+    PASSWORD_EXPIRED = "password_expired"  # noqa: S105 - a word, not a password
+    # what state it is in
+    DATABASE_MISSING = "database_missing"
+    VHOST_MISSING = "vhost_missing"
+    OBJECT_MISSING = "object_missing"  # queue, exchange, index, schema object
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    READ_ONLY = "read_only"
+    LOADING = "loading"
+    ALARM = "alarm"
+    DEGRADED = "degraded"  # yellow
+    UNHEALTHY = "unhealthy"  # red, 5xx
+    UNEXPECTED = "unexpected"  # an expectation of the user is not met
+    SERVER_ERROR = "server_error"
+    # why a stage did not run, or could not prove anything
+    NOT_REACHED = "not_reached"
+    NOT_APPLICABLE = "not_applicable"
+    NO_CREDENTIALS = "no_credentials"
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - a word, not a password
+    SECRET_KEY_MISSING = "secret_key_missing"  # noqa: S105 - a word, not a password
+    NO_CONSENT = "no_consent"
+    LOGIN_REJECTED_BEFORE = "login_rejected_before"
+    OUT_OF_TIME = "out_of_time"
+    VANTAGE_UNPROVEN = "vantage_unproven"
+    INTERNAL_ERROR = "internal_error"  # a defect of k8sext
+
+
+STAGES: tuple[Stage, ...] = tuple(Stage)
