@@ -1,0 +1,1 @@
+"""Client probes, one file per official driver."""

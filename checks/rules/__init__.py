@@ -1,0 +1,1 @@
+"""Lint rules over objects, one file per code; no rule opens a connection."""

@@ -1,0 +1,111 @@
+"""What a wire check is: a description, and up to five steps over one connection.
+
+A check file under `checks/protocols/` defines one subclass of `WireCheck`. The stage runner
+(`stages.py`) resolves and connects, then calls the steps in `order`; a step returns what it saw or
+raises `Fault`. No step opens, closes or times a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from k8sext.model.plan import Target
+from k8sext.model.result import Facts, Json
+from k8sext.model.secret import Secret
+from k8sext.model.tls import TlsMode
+from k8sext.model.words import Reason, Stage
+
+from .stream import Fault, Stream
+
+__all__ = ["CheckInfo", "Fault", "Login", "Seen", "WireCheck"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckInfo:
+    """What a user can know of a check without running it (`k8sext checks`).
+
+    `port_names` and `service_names` are words that infer the protocol (whole words between dashes
+    and dots), `app_protocols` are values of `appProtocol`. `credential_keys` are our words, each
+    with the aliases under which Secrets in the wild hold it. `expects` documents the keys of
+    `k8sext.io/expect`.
+    """
+
+    name: str
+    summary: str
+    proves: str  # what a passed verify stage means, one line
+    ports: tuple[int, ...] = ()
+    port_names: tuple[str, ...] = ()
+    service_names: tuple[str, ...] = ()
+    app_protocols: tuple[str, ...] = ()
+    credential_keys: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict[str, tuple[str, ...]]
+    )
+    stages: tuple[Stage, ...] = tuple(Stage)
+    expects: Mapping[str, str] = field(default_factory=dict[str, str])
+    active: str = ""  # what --active adds
+    server_speaks_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The values of one credential, by our word for each (`username`, `password`, …)."""
+
+    values: Mapping[str, Secret]
+
+    def get(self, word: str, default: str = "") -> str:
+        """The value in clear; use it in the line that sends it."""
+        secret = self.values.get(word)
+        return secret.reveal() if secret else default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a step saw. With `warning`, the stage ends as a warning for that reason."""
+
+    detail: str = ""
+    evidence: Facts = field(default_factory=dict[str, Json])
+    warning: Reason | None = None
+
+
+class WireCheck:
+    """One run of one check over one open connection; state between steps lives on the instance."""
+
+    info: ClassVar[CheckInfo]
+    order: ClassVar[tuple[Stage, ...]] = (Stage.TLS, Stage.HANDSHAKE, Stage.AUTH, Stage.VERIFY)
+    verify_needs_login: ClassVar[bool] = True
+    default_tls: ClassVar[TlsMode] = TlsMode.DISABLE  # where the bridge says nothing
+
+    def __init__(self, target: Target, stream: Stream) -> None:
+        self.target = target
+        self.stream = stream
+        self.login: Login | None = None  # set before the first step: some protocols begin with it
+
+    @property
+    def tls_mode(self) -> TlsMode:
+        """What the bridge asks for, else what the protocol's clients do."""
+        return self.target.tls.mode or self.default_tls
+
+    async def tls(self) -> Seen | None:
+        """Encrypt; None where TLS is not wanted. Protocols that upgrade in place override this."""
+        if self.tls_mode is TlsMode.DISABLE:
+            return None
+        return Seen(evidence=await self.stream.start_tls())
+
+    async def handshake(self) -> Seen | None:
+        """The first exchange that only this protocol answers. None: nothing to do."""
+        return None
+
+    async def auth(self, login: Login | None) -> Seen | None:
+        """Log in. With `login` None: None if the server asks for nothing, else a Fault
+        (AUTH_REQUIRED). At most one attempt; AUTH_REJECTED stops all further logins with it.
+        """
+        return None
+
+    async def verify(self) -> Seen | None:
+        """Ask one thing that proves the service works: version, role, state, expectations."""
+        return None
+
+    async def goodbye(self) -> None:
+        """Leave as a well-behaved client does. Called whatever happened after connect."""

@@ -1,0 +1,173 @@
+"""Where a login's values come from, and whether they may be used against this target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from k8sext.model.bridge import CredentialRef
+from k8sext.model.plan import Target
+from k8sext.model.secret import Secret
+from k8sext.model.words import Reason
+
+from .check import Login
+
+Aliases = Mapping[str, tuple[str, ...]]
+CONSENT_KEY = "k8sext.service"
+ADDRESS_KEYS = ("uri", "jdbc-url")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why there is no login."""
+
+    reason: Reason
+    detail: str
+
+
+class LoginSource(Protocol):
+    """Gives the login of a target, or says why there is none."""
+
+    def lookup(self, target: Target, aliases: Aliases) -> Login | Missing:
+        """The login, under our words (`aliases` maps each to the keys it hides behind)."""
+        ...
+
+    def file(self, secret: str, key: str) -> str | None:
+        """The text of one key, for CA certificates."""
+        ...
+
+
+class NoLogins:
+    """Nothing is configured."""
+
+    def lookup(self, target: Target, aliases: Aliases) -> Login | Missing:
+        """Always missing."""
+        return Missing(Reason.NO_CREDENTIALS, "no login is configured")
+
+    def file(self, secret: str, key: str) -> str | None:
+        """Nothing is there."""
+        return None
+
+
+class MountedSecrets:
+    """Whole Secrets, each a folder of files: what the probe pod mounts."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def lookup(self, target: Target, aliases: Aliases) -> Login | Missing:
+        """Values with consent; never raises."""
+        ref = target.credentials
+        if ref is None:
+            return Missing(Reason.NO_CREDENTIALS, "no login is configured")
+        values = self._values(ref.secret)
+        if not values:
+            return Missing(Reason.SECRET_MISSING, f"Secret {ref.secret} does not exist here")
+        found = login_of(values, ref, aliases)
+        if isinstance(found, Missing):
+            return found
+        if not ref.vouched and not consents(values, target):
+            return Missing(
+                Reason.NO_CONSENT,
+                f"Secret {ref.secret} does not say that it belongs to {target.service}",
+            )
+        return found
+
+    def file(self, secret: str, key: str) -> str | None:
+        """One key's text, or None."""
+        value = self._values(secret).get(key)
+        return value.reveal() if value else None
+
+    def _values(self, secret: str) -> dict[str, Secret]:
+        """Keys to values. A mounted key is a link into `..data`; hidden names are the kubelet's."""
+        folder = self.root / secret
+        try:
+            names = [p for p in folder.iterdir() if not p.name.startswith("..") and p.is_file()]
+            return {p.name: Secret(p.read_text(encoding="utf-8", errors="replace")) for p in names}
+        except OSError:
+            return {}
+
+
+class GivenValues:
+    """Values that the invoker gave for each service (`--credentials env|file:PATH`)."""
+
+    def __init__(self, by_service: Mapping[str, Mapping[str, Secret]]) -> None:
+        self.by_service = by_service
+
+    def lookup(self, target: Target, aliases: Aliases) -> Login | Missing:
+        """What was given for the target's service; giving it is consent."""
+        values = self.by_service.get(target.service)
+        if not values:
+            return Missing(Reason.NO_CREDENTIALS, "no login is given for it")
+        ref = target.credentials or CredentialRef(secret=target.service, vouched=True)
+        return login_of(values, ref, aliases)
+
+    def file(self, secret: str, key: str) -> str | None:
+        """A CA given under the Secret's or the service's name."""
+        value = self.by_service.get(secret, {}).get(key)
+        return value.reveal() if value else None
+
+
+def login_of(values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases) -> Login | Missing:
+    """Our words from a Secret's keys: the bridge's own mapping, the word itself, then aliases."""
+    mapped = dict(ref.keys)
+    wrong = [key for key in mapped.values() if key not in values]
+    if wrong:
+        return _key_missing(ref.secret, wrong[0], values)
+    found: dict[str, Secret] = _from_address(values)
+    for word, others in aliases.items():
+        for key in (mapped[word],) if word in mapped else (word, *others):
+            if key in values:
+                found[word] = values[key]
+                break
+    if "password" in aliases and not {"password", "token", "api_key"} & set(found):
+        return _key_missing(ref.secret, "password", values)
+    return Login(found)
+
+
+def _key_missing(secret: str, key: str, values: Mapping[str, Secret]) -> Missing:
+    there = ", ".join(sorted(values)) or "none"
+    return Missing(
+        Reason.SECRET_KEY_MISSING, f"Secret {secret} has no key {key}; its keys are: {there}"
+    )
+
+
+def _from_address(values: Mapping[str, Secret]) -> dict[str, Secret]:
+    """Username, password and database (or vhost) that a `uri` carries."""
+    found: dict[str, Secret] = {}
+    for key in ADDRESS_KEYS:
+        text = values[key].reveal().removeprefix("jdbc:") if key in values else ""
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            continue
+        for word, value in (("username", parts.username), ("password", parts.password)):
+            if value:
+                found[word] = Secret(unquote(value))
+        path = unquote(parts.path.strip("/"))
+        if path:
+            found["vhost" if parts.scheme.startswith("amqp") else "database"] = Secret(path)
+    return found
+
+
+def consents(values: Mapping[str, Secret], target: Target) -> bool:
+    """Whether the Secret itself names the target (ARCHITECTURE: Consent)."""
+    allowed = {host.lower() for host in target.consent_hosts}
+    return any(named.lower().rstrip(".") in allowed for named in _named(values) if named)
+
+
+def _named(values: Mapping[str, Secret]) -> list[str]:
+    named = []
+    for key in (CONSENT_KEY, "host"):
+        if key in values:
+            named += values[key].reveal().replace(",", " ").split()
+    for key in ADDRESS_KEYS:
+        if key in values:
+            try:
+                named.append(urlsplit(values[key].reveal().removeprefix("jdbc:")).hostname or "")
+            except ValueError:
+                continue
+    return named

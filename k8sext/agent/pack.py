@@ -1,0 +1,81 @@
+"""Puts code and plan into environment variables, so that any image with Python can be the agent.
+
+One environment string may hold 131,071 bytes (MAX_ARG_STRLEN, Linux), so what is longer is cut
+into numbered chunks.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable
+from importlib import resources
+
+from k8sext.model.codec import to_json
+from k8sext.model.plan import Plan
+
+CHUNK = 120_000
+PACKAGES = ("k8sext.model", "k8sext.agent")
+NOT_IN_THE_POD = ("k8sext/agent/pack.py",)
+
+# The code is imported from memory: the root file system is read-only and /tmp may not exist.
+BOOTSTRAP = """
+import base64, os, sys
+code, n = "", 0
+while f"K8SEXT_CODE_{n}" in os.environ:
+    code += os.environ[f"K8SEXT_CODE_{n}"]
+    n += 1
+fd = os.memfd_create("k8sext")
+os.write(fd, base64.b64decode(code))
+sys.path.insert(0, f"/proc/self/fd/{fd}")
+from k8sext.agent.main import main
+main()
+""".strip()
+
+COMMAND = ("python3", "-I", "-c", BOOTSTRAP)
+
+
+def sources(modules: Iterable[str]) -> dict[str, str]:
+    """Path in the archive to source text: what runs in the pod for a plan with these modules."""
+    found = {"k8sext/__init__.py": _text("k8sext", "__init__.py")}
+    for package in PACKAGES:
+        for entry in sorted(resources.files(package).iterdir(), key=lambda e: e.name):
+            if entry.name.endswith(".py"):
+                found[f"{package.replace('.', '/')}/{entry.name}"] = entry.read_text("utf-8")
+    for folder in ("k8sext/checks", "k8sext/checks/protocols"):
+        found[f"{folder}/__init__.py"] = ""
+    for module in modules:
+        path = f"k8sext/checks/protocols/{module}.py"
+        found[path] = _text("k8sext.checks.protocols", f"{module}.py")
+    return {path: text for path, text in found.items() if path not in NOT_IN_THE_POD}
+
+
+def _text(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text("utf-8")
+
+
+def bundle(modules: Iterable[str]) -> bytes:
+    """The archive: the same bytes for the same sources, whenever it is made."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path, text in sources(modules).items():
+            archive.writestr(zipfile.ZipInfo(path), text, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def environment(plan: Plan) -> dict[str, str]:
+    """The variables that carry the code and the plan."""
+    planned = zlib.compress(json.dumps(to_json(plan), separators=(",", ":")).encode(), 9)
+    return {
+        **_chunks("K8SEXT_CODE", bundle(plan.modules)),
+        **_chunks("K8SEXT_PLAN", planned),
+    }
+
+
+def _chunks(name: str, data: bytes) -> dict[str, str]:
+    text = base64.b64encode(data).decode()
+    pieces = [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
+    return {f"{name}_{number}": piece for number, piece in enumerate(pieces)}

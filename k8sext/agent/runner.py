@@ -1,0 +1,250 @@
+"""Carries out a plan: every target becomes an observation, side by side, politely.
+
+Manners (ARCHITECTURE: Manners towards servers): one connection a probe; logins one at a time for
+each server and credential; one rejected login ends the logins with it; endpoints log in first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from k8sext.model.plan import Budget, Plan, Target, join_address
+from k8sext.model.result import Json, Observation, StageResult
+from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+
+from . import resolver
+from .check import CheckInfo, Fault, Login, Seen, WireCheck
+from .credentials import LoginSource, Missing
+from .stages import StageLog, connect, converse
+from .stream import Stream
+
+Checks = Mapping[str, type[WireCheck]]
+MAX_EXPANDED = 16
+LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
+
+
+class Runner:
+    """One run of one plan. `emit` takes records: `{"type": "observation", …}` and the like."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        checks: Checks,
+        logins: LoginSource,
+        emit: Callable[[Observation], None],
+        config: resolver.Config | None = None,
+        node: str = "",
+    ) -> None:
+        self.plan, self.checks, self.logins, self.emit = plan, checks, logins, emit
+        self.node = node
+        self.config = config or resolver.read_config()
+        self.budget: Budget = plan.budget
+        self.names: dict[str, asyncio.Task[resolver.Answer]] = {}
+        self.slots: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(self.budget.per_server)
+        )
+        self.login_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.rejected: set[str] = set()
+        self.endpoints_left: dict[str, int] = defaultdict(int)
+        self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.connected = False
+        self.failed = False
+
+    async def run(self) -> None:
+        """Probe everything; each target is observed exactly once, in time or out of it."""
+        for target in self.plan.targets:
+            if target.route is Route.ENDPOINT:
+                self.endpoints_left[target.server] += 1
+        tasks = {asyncio.create_task(self._target(t)): t for t in self.plan.targets}
+        done, late = await asyncio.wait(tasks, timeout=self.budget.run_s) if tasks else ((), ())
+        for task in late:
+            task.cancel()
+            self._observed(tasks[task], _out_of_time())
+        for task in done:
+            task.result()
+
+    # -- one target -----------------------------------------------------------------------------
+
+    async def _target(self, target: Target) -> None:
+        try:
+            if target.fallback and not await self._name_failed(target):
+                return
+            await self._probe(target)
+        finally:
+            if target.route is Route.ENDPOINT:
+                self.endpoints_left[target.server] -= 1
+                if not self.endpoints_left[target.server]:
+                    self.endpoints_done[target.server].set()
+
+    async def _name_failed(self, target: Target) -> bool:
+        """The cluster IP is tried only when the bridge's name does not resolve."""
+        try:
+            await self._resolve(target.service)
+        except Fault:
+            return True
+        return False
+
+    async def _probe(self, target: Target) -> None:
+        log = StageLog(target, self.budget, asyncio.get_running_loop().time())
+        addresses = await self._resolve_stage(log, target)
+        if not addresses:
+            self._observed(target, log.results())
+            return
+        first, extra = addresses[0], addresses[1:MAX_EXPANDED]
+        work = [self._connect_and_talk(log, target, first)]
+        if target.expand:
+            work += [self._expanded(target, n, a) for n, a in enumerate((first, *extra), 1)]
+        await asyncio.gather(*work)
+
+    async def _expanded(self, target: Target, number: int, address: str) -> None:
+        """One address of an outside name, as an endpoint of its own."""
+        one = replace(
+            target,
+            id=f"{target.id}.{number}",
+            route=Route.ENDPOINT,
+            host=address,
+            expand=False,
+        )
+        log = StageLog(one, self.budget, asyncio.get_running_loop().time())
+        log.skip(Stage.RESOLVE, Reason.NOT_APPLICABLE)
+        await self._connect_and_talk(log, one, address)
+
+    async def _resolve_stage(self, log: StageLog, target: Target) -> tuple[str, ...]:
+        if _is_address(target.host):
+            log.skip(Stage.RESOLVE, Reason.NOT_APPLICABLE)
+            return (target.host,)
+        found: list[resolver.Answer] = []
+
+        async def step() -> Seen:
+            answer = await self._resolve(target.host)
+            found.append(answer)
+            evidence: dict[str, Json] = {"name": answer.name, "server": answer.server}
+            evidence["addresses"] = [*answer.addresses]
+            evidence["cname"] = [*answer.cname]
+            return Seen(evidence=evidence)
+
+        await log.run(Stage.RESOLVE, step, self.budget.resolve_s)
+        return found[0].addresses if found else ()
+
+    async def _resolve(self, name: str) -> resolver.Answer:
+        """Each name is asked for once in a run, whoever needs it."""
+        if name not in self.names:
+            deadline = asyncio.get_running_loop().time() + self.budget.resolve_s
+            self.names[name] = asyncio.create_task(resolver.resolve(name, self.config, deadline))
+        return await asyncio.shield(self.names[name])
+
+    async def _connect_and_talk(self, log: StageLog, target: Target, address: str) -> None:
+        info = self.checks[target.protocol].info
+        if LOGIN_ORDER[target.route] and self.endpoints_left[target.server]:
+            # Before a slot is taken: the endpoints that are waited for need slots themselves.
+            await self.endpoints_done[target.server].wait()
+        async with self.slots[join_address(address, target.port)]:
+            log.started = asyncio.get_running_loop().time()
+            login, missing = self._login(target, info)
+            log.secrets = tuple(login.values.values()) if login else ()
+            if login:
+                await self._talk_logged_in(log, target, address, login)
+            else:
+                await self._talk(log, target, address, None, missing)
+        self._observed(target, log.results())
+
+    def _login(self, target: Target, info: CheckInfo) -> tuple[Login | None, Missing]:
+        if not info.credential_keys:
+            return None, Missing(Reason.NO_CREDENTIALS, "")
+        found = self.logins.lookup(target, info.credential_keys)
+        nothing = Missing(Reason.NO_CREDENTIALS, "")
+        return (found, nothing) if isinstance(found, Login) else (None, found)
+
+    async def _talk_logged_in(
+        self, log: StageLog, target: Target, address: str, login: Login
+    ) -> None:
+        """Logins on one server come one after another, endpoints before the virtual address."""
+        secret = target.credentials.secret if target.credentials else target.service
+        key = f"{target.server}\0{secret}"
+        async with self.login_locks[key]:
+            log.started = asyncio.get_running_loop().time()
+            if key in self.rejected:
+                why = "this login was rejected on another route; trying again could lock it out"
+                missing = Missing(Reason.LOGIN_REJECTED_BEFORE, why)
+                await self._talk(log, target, address, None, missing)
+                return
+            fault = await self._talk(
+                log, target, address, login, Missing(Reason.NO_CREDENTIALS, "")
+            )
+            if fault and fault.reason in (Reason.AUTH_REJECTED, Reason.PASSWORD_EXPIRED):
+                self.rejected.add(key)
+
+    async def _talk(
+        self, log: StageLog, target: Target, address: str, login: Login | None, missing: Missing
+    ) -> Fault | None:
+        from .tls import TargetTls
+
+        ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)
+        stream: Stream | None = await connect(log, address, target.port, TargetTls(target, ca))
+        if stream is None:
+            self.failed = True
+            return None
+        self.connected = True
+        check = self.checks[target.protocol](target, stream)
+        return await converse(log, check, login, missing.reason, missing.detail)
+
+    def _observed(self, target: Target, stages: tuple[StageResult, ...]) -> None:
+        observation = Observation(
+            id=target.id,
+            namespace=self.plan.namespace,
+            service=target.service,
+            port=target.port_key,
+            protocol=target.protocol,
+            vantage=self.plan.vantage,
+            route=target.route,
+            target=target.address,
+            stages=stages,
+            node=self.node,
+        )
+        self.failed = self.failed or observation.status in (Status.FAIL, Status.INCONCLUSIVE)
+        self.emit(observation)
+
+    # -- the vantage itself -----------------------------------------------------------------------
+
+    async def control(self) -> dict[str, object]:
+        """Whether this place can resolve and connect at all; asked only when a target failed."""
+        known = {"connected": self.connected}
+        deadline = asyncio.get_running_loop().time() + self.budget.stage_s
+        name = self.plan.control.name
+        if not name:
+            return {**known, "dns": None, "api": None}
+        try:
+            answer = await resolver.resolve(name, self.config, deadline)
+        except Fault as fault:
+            return {**known, "dns": False, "api": None, "words": fault.detail}
+        address = self.plan.control.address or answer.addresses[0]
+        try:
+            stream = await Stream.connect(address, self.plan.control.port, deadline)
+        except Fault as fault:
+            return {**known, "dns": True, "api": False, "words": fault.detail}
+        await stream.close()
+        return {**known, "dns": True, "api": True}
+
+
+def _out_of_time() -> tuple[StageResult, ...]:
+    """No stage is known to have ended: the run's time was up before the probe's."""
+    first = StageResult(
+        stage=Stage.RESOLVE,
+        status=Status.INCONCLUSIVE,
+        reason=Reason.OUT_OF_TIME,
+        detail="the run's time was up",
+    )
+    rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in STAGES[1:])
+    return (first, *rest)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""Runs the stages of one probe over one connection and writes down how each ended."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from k8sext.model.plan import Budget, Target
+from k8sext.model.result import Json, StageResult
+from k8sext.model.secret import Secret, mask, printable
+from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+
+from .check import Fault, Login, Seen, WireCheck
+from .stream import Stream, Tls
+
+PROGRAMMING_S = 1.0
+Step = Callable[[], Awaitable[Seen | None]]
+
+
+@dataclass(slots=True)
+class StageLog:
+    """Collects results; every planned stage appears exactly once in `results()`."""
+
+    target: Target
+    budget: Budget
+    started: float  # loop time at which the probe began
+    secrets: tuple[Secret, ...] = ()
+    done: dict[Stage, StageResult] = field(default_factory=dict[Stage, StageResult])
+
+    def deadline(self, seconds: float | None = None) -> float:
+        """Loop time at which a stage that begins now must end."""
+        now = asyncio.get_running_loop().time()
+        return min(now + (seconds or self.budget.stage_s), self.started + self.budget.probe_s)
+
+    def add(self, result: StageResult) -> None:
+        """Note how a stage ended."""
+        self.done[result.stage] = result
+
+    def skip(self, stage: Stage, reason: Reason, detail: str = "", **evidence: Json) -> None:
+        """Note that a stage did not run, and why."""
+        self.add(
+            StageResult(
+                stage=stage, status=Status.SKIP, reason=reason, detail=detail, evidence=evidence
+            )
+        )
+
+    async def run(self, stage: Stage, step: Step, seconds: float | None = None) -> bool:
+        """Run one step; True if the probe may go on. The step's deadline is its stream's."""
+        began = asyncio.get_running_loop().time()
+        try:
+            # The stream ends reads and writes by itself; this is for a step that computes or drips.
+            async with asyncio.timeout_at(self.deadline(seconds) + 0.25):
+                seen = await step()
+        except Fault as fault:
+            self._fail(stage, fault, began)
+            return False
+        except TimeoutError:
+            self._fail(stage, Fault(Reason.TIMED_OUT, "no complete answer in time"), began)
+            return False
+        except Exception as error:  # a defect of ours must never look like the server's fault
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            detail = f"{type(error).__name__} at {where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
+            self._fail(stage, Fault(Reason.INTERNAL_ERROR, detail), began)
+            return False
+        if seen is None:
+            self.skip(stage, Reason.NOT_APPLICABLE)
+            return True
+        self.add(
+            StageResult(
+                stage=stage,
+                status=Status.WARN if seen.warning else Status.PASS,
+                reason=seen.warning,
+                duration_s=self._since(began),
+                detail=self._clean(seen.detail),
+                evidence={k: self._clean_value(v) for k, v in seen.evidence.items()},
+            )
+        )
+        return True
+
+    def results(self) -> tuple[StageResult, ...]:
+        """One result a stage, in order; what never ran was not reached."""
+        for stage in STAGES:
+            if stage not in self.done:
+                self.skip(stage, Reason.NOT_REACHED)
+        return tuple(self.done[stage] for stage in STAGES)
+
+    def _fail(self, stage: Stage, fault: Fault, began: float) -> None:
+        ours = fault.reason in (Reason.INTERNAL_ERROR, Reason.OUT_OF_TIME)
+        self.add(
+            StageResult(
+                stage=stage,
+                status=Status.INCONCLUSIVE if ours else Status.FAIL,
+                reason=fault.reason,
+                duration_s=self._since(began),
+                detail=self._clean(fault.detail),
+                evidence={k: self._clean_value(v) for k, v in fault.evidence.items()},
+            )
+        )
+
+    def _since(self, began: float) -> float:
+        return round(asyncio.get_running_loop().time() - began, 6)
+
+    def _clean(self, text: str) -> str:
+        return printable(mask(text, self.secrets))
+
+    def _clean_value(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, list):
+            return [self._clean_value(v) for v in value]
+        if isinstance(value, dict):
+            return {k: self._clean_value(v) for k, v in value.items()}
+        return value
+
+
+async def connect(log: StageLog, address: str, port: int, tls: Tls | None) -> Stream | None:
+    """The connect stage. Returns the stream, or None when the stage failed."""
+    opened: list[Stream] = []
+
+    async def step() -> Seen:
+        try:
+            stream = await Stream.connect(address, port, log.deadline())
+        except Fault as fault:
+            if fault.reason is not Reason.REFUSED or log.target.route is not Route.NAME:
+                raise
+            # A Service made a moment ago is refused until kube-proxy has written its rules.
+            await asyncio.sleep(PROGRAMMING_S)
+            stream = await Stream.connect(address, port, log.deadline())
+        stream.tls = tls
+        opened.append(stream)
+        return Seen(evidence={"peer": stream.peer, "local": stream.local})
+
+    await log.run(Stage.CONNECT, step)
+    return opened[0] if opened else None
+
+
+async def converse(
+    log: StageLog, check: WireCheck, login: Login | None, why_no_login: Reason, detail: str = ""
+) -> Fault | None:
+    """The check's own stages, in its order, and its goodbye.
+
+    Without a login `why_no_login` says why: the auth step still runs when that is NO_CREDENTIALS
+    (the server may ask for nothing), otherwise the stage is skipped with that reason.
+    Returns the fault that ended the auth stage, if one did: the caller stops further logins.
+    """
+    ended: list[Fault] = []
+    check.login = login
+
+    async def auth() -> Seen | None:
+        try:
+            return await check.auth(login)
+        except Fault as fault:
+            ended.append(fault)
+            raise
+
+    steps: dict[Stage, Step] = {
+        Stage.TLS: check.tls,
+        Stage.HANDSHAKE: check.handshake,
+        Stage.AUTH: auth,
+        Stage.VERIFY: check.verify,
+    }
+    try:
+        for stage in check.order:
+            check.stream.deadline = log.deadline()
+            if stage is Stage.AUTH and not login and why_no_login is not Reason.NO_CREDENTIALS:
+                # A login is configured and may not be used: what would be asked next needs it.
+                log.skip(stage, why_no_login, detail)
+                break
+            if not await log.run(stage, steps[stage]):
+                break
+            if stage is Stage.AUTH and not login and check.verify_needs_login:
+                break
+    finally:
+        check.stream.deadline = asyncio.get_running_loop().time() + 0.5
+        try:
+            await check.goodbye()
+        except Fault:
+            pass  # the server may be gone; leaving politely is all we owe it
+        await check.stream.close()
+    return ended[0] if ended else None

@@ -1,0 +1,193 @@
+"""The only thing that touches a socket: one connection with an absolute deadline and a budget."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Awaitable
+from typing import Protocol
+
+from k8sext.model.result import Facts, Json
+from k8sext.model.secret import printable
+from k8sext.model.words import Reason
+
+FIRST_BYTES = 64
+BYTE_BUDGET = 4 << 20  # far above any honest answer to what we ask
+
+
+class Fault(Exception):
+    """A stage cannot go on, and why. `detail` is one sentence; `evidence` as in StageResult."""
+
+    def __init__(self, reason: Reason, detail: str = "", **evidence: Json) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = printable(detail)
+        self.evidence: dict[str, Json] = dict(evidence)
+
+
+class Tls(Protocol):
+    """What can encrypt a stream (see tls.py); kept apart so that parsers need no certificates."""
+
+    async def start(self, stream: Stream) -> Facts:
+        """Encrypt the connection of `stream`; returns the evidence or raises Fault."""
+        ...
+
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: Reason.REFUSED,
+    errno.ETIMEDOUT: Reason.TIMED_OUT,
+    errno.EHOSTUNREACH: Reason.NO_ROUTE,
+    errno.ENETUNREACH: Reason.NO_ROUTE,
+    errno.EADDRNOTAVAIL: Reason.NO_ROUTE,
+    errno.EPERM: Reason.NOT_PERMITTED,
+    errno.EACCES: Reason.NOT_PERMITTED,
+    errno.ECONNRESET: Reason.RESET,
+    errno.ECONNABORTED: Reason.RESET,
+    errno.EPIPE: Reason.RESET,
+}
+
+
+def fault_of(error: OSError) -> Fault:
+    """An operating-system error as a Fault: by errno, never by words."""
+    name = errno.errorcode.get(error.errno or 0, "")
+    return Fault(_BY_ERRNO.get(error.errno or 0, Reason.NO_ROUTE), name, errno=name)
+
+
+class Stream:
+    """One TCP connection, perhaps encrypted later.
+
+    Every read and write ends at `deadline` (loop time, seconds; see `until`), raises Fault only,
+    and counts against a byte budget. The first bytes the server sent are kept for the diagnosis.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.first_bytes = b""
+        self.received = 0
+        self.budget = BYTE_BUDGET
+        self.deadline: float | None = None
+        self.tls: Tls | None = None
+
+    @classmethod
+    async def connect(cls, address: str, port: int, deadline: float) -> Stream:
+        """Connect to an IP address (no name is ever resolved here). Raises Fault."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            async with asyncio.timeout_at(deadline):
+                reader, writer = await asyncio.open_connection(
+                    address, port, family=family, flags=socket.AI_NUMERICHOST, limit=1 << 16
+                )
+        except TimeoutError as error:
+            # ETIMEDOUT from the kernel is a TimeoutError as well; both mean: nothing came back.
+            raise Fault(Reason.TIMED_OUT, "nothing came back", errno="ETIMEDOUT") from error
+        except OSError as error:
+            raise fault_of(error) from error
+        stream = cls(reader, writer)
+        stream.deadline = deadline
+        return stream
+
+    @property
+    def peer(self) -> str:
+        """`address:port` of the other side."""
+        return self._name("peername")
+
+    @property
+    def local(self) -> str:
+        """`address:port` of this side."""
+        return self._name("sockname")
+
+    def _name(self, which: str) -> str:
+        name = self.writer.get_extra_info(which) if self.writer else None
+        if not name:
+            return ""
+        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+    async def write(self, data: bytes) -> None:
+        """Send all of `data`."""
+        assert self.writer is not None
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                self.writer.write(data)
+                await self.writer.drain()
+        except TimeoutError as error:
+            raise Fault(Reason.TIMED_OUT, "the server does not take what is sent") from error
+        except OSError as error:
+            raise fault_of(error) from error
+
+    async def read_exactly(self, count: int) -> bytes:
+        """Exactly `count` bytes. Raises Fault (CLOSED_EARLY, SILENT, TOO_MUCH, …)."""
+        if count > self.budget - self.received:
+            raise Fault(
+                Reason.TOO_MUCH, f"the server announced {count} bytes", **self.first_bytes_fact()
+            )
+        return await self._read(self.reader.readexactly(count))
+
+    async def read_some(self, limit: int = 1 << 16) -> bytes:
+        """What is there, at least one byte; b"" at the end of the stream."""
+        return await self._read(self.reader.read(min(limit, max(self.budget - self.received, 1))))
+
+    async def read_until(self, separator: bytes = b"\r\n", limit: int = 1 << 16) -> bytes:
+        """Up to and including `separator`, at most `limit` bytes."""
+        try:
+            data = await self._read(self.reader.readuntil(separator))
+        except asyncio.LimitOverrunError as error:
+            raise Fault(
+                Reason.TOO_MUCH, "a line without an end", **self.first_bytes_fact()
+            ) from error
+        if len(data) > limit:
+            raise Fault(Reason.TOO_MUCH, f"a line of {len(data)} bytes", **self.first_bytes_fact())
+        return data
+
+    async def _read(self, reading: Awaitable[bytes]) -> bytes:
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                data = await reading
+        except asyncio.IncompleteReadError as error:
+            self._count(error.partial)
+            raise Fault(
+                Reason.CLOSED_EARLY, "the server closed the connection", **self.first_bytes_fact()
+            ) from error
+        except TimeoutError as error:
+            reason = Reason.TIMED_OUT if self.received else Reason.SILENT
+            raise Fault(reason, "no answer in time", **self.first_bytes_fact()) from error
+        except ssl.SSLError as error:
+            raise Fault(Reason.TLS_FAILED, error.reason or str(error)) from error
+        except OSError as error:
+            raise fault_of(error) from error
+        self._count(data)
+        return data
+
+    def _count(self, data: bytes) -> None:
+        self.received += len(data)
+        if len(self.first_bytes) < FIRST_BYTES:
+            self.first_bytes = (self.first_bytes + data)[:FIRST_BYTES]
+        if self.received > self.budget:
+            raise Fault(Reason.TOO_MUCH, "more bytes than any honest answer has")
+
+    def first_bytes_fact(self) -> dict[str, Json]:
+        """`{"first_bytes": hex}` where any came; `wrong_protocol` faults carry it."""
+        return {"first_bytes": self.first_bytes.hex()} if self.first_bytes else {}
+
+    async def start_tls(self) -> Facts:
+        """Encrypt from here on, as the target's TlsSpec asks. Returns evidence, raises Fault."""
+        assert self.tls is not None, "the stage runner sets it"
+        return await self.tls.start(self)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return bool(self.writer and self.writer.get_extra_info("ssl_object"))
+
+    async def close(self) -> None:
+        """Close; never raises and never waits long."""
+        if self.writer is None:
+            return
+        self.writer.close()
+        try:
+            async with asyncio.timeout(0.5):
+                await self.writer.wait_closed()
+        except (OSError, TimeoutError):
+            self.writer.transport.abort()

@@ -1,0 +1,96 @@
+"""Runs one wire check against a server, as the agent would, and gives its observation."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from k8sext.agent.check import WireCheck
+from k8sext.agent.credentials import GivenValues
+from k8sext.agent.main import load_checks
+from k8sext.agent.runner import Runner
+from k8sext.agent.stream import Stream
+from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.result import Observation
+from k8sext.model.secret import Secret
+from k8sext.model.tls import TlsSpec
+from k8sext.model.words import Route
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+FAST = Budget(stage_s=0.5, resolve_s=0.5, probe_s=2.0, run_s=3.0)
+
+
+def check_class(module: str, protocol: str) -> type[WireCheck]:
+    """The check of a module under checks/protocols."""
+    return load_checks((module,))[protocol]
+
+
+def observe(
+    module: str,
+    protocol: str,
+    host: str,
+    port: int,
+    login: Mapping[str, str] | None = None,
+    tls: TlsSpec | None = None,
+    expect: Mapping[str, Any] | None = None,
+    budget: Budget = FAST,
+) -> Observation:
+    """One probe of one address, over a real socket."""
+    target = Target(
+        id="o1",
+        service="svc",
+        port_key="p",
+        protocol=protocol,
+        route=Route.ENDPOINT,
+        host=host,
+        port=port,
+        server=f"{host}:{port}",
+        tls=tls or TlsSpec(),
+        expect=expect or {},
+    )
+    plan = Plan(run_id="t", namespace="dev", targets=(target,), modules=(module,), budget=budget)
+    values = {"svc": {k: Secret(v) for k, v in (login or {}).items()}} if login else {}
+    seen: list[Observation] = []
+    runner = Runner(plan, load_checks((module,)), GivenValues(values), seen.append)
+    asyncio.run(runner.run())
+    return seen[0]
+
+
+def against(handler: Handler, module: str, protocol: str, **options: Any) -> Observation:
+    """One probe of a scripted server on loopback (a stand-in made for the test)."""
+
+    async def served() -> Observation:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await handler(reader, writer)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            return await asyncio.to_thread(observe, module, protocol, "127.0.0.1", port, **options)
+        finally:
+            server.close()
+
+    return asyncio.run(served())
+
+
+def fed(data: bytes) -> Stream:
+    """A stream without a socket that has received `data` and then ended."""
+    reader = asyncio.StreamReader()
+    reader.feed_data(data)
+    reader.feed_eof()
+    return Stream(reader, None)
+
+
+def source(module: str) -> Path:
+    """The file of a check."""
+    path = importlib.import_module(f"k8sext.checks.protocols.{module}").__file__
+    assert path is not None
+    return Path(path)
