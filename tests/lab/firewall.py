@@ -1,0 +1,52 @@
+"""A firewall between the nodes and the outside world: rules in the router's FORWARD chain."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import Literal
+
+from tests.lab.hosts import ROUTER, inside
+from tests.lab.place import Place
+
+Action = Literal["DROP", "REJECT", "RESET"]
+_TARGETS: dict[Action, list[str]] = {
+    "DROP": ["DROP"],
+    "REJECT": ["REJECT", "--reject-with", "icmp-admin-prohibited"],
+    "RESET": ["REJECT", "--reject-with", "tcp-reset"],
+}
+
+
+@contextlib.contextmanager
+def rule(
+    place: Place,
+    action: Action,
+    *,
+    destination: str | None = None,
+    port: int | None = None,
+    source: str | None = None,
+    protocol: Literal["tcp", "udp"] = "tcp",
+) -> Generator[None]:
+    """What matches and crosses the router meets `action` inside this block.
+
+    DROP: silence. REJECT: an ICMP answer. RESET: a TCP reset, as if nothing listened.
+    """
+    match: list[str] = []
+    if destination:
+        match += ["--destination", destination]
+    if source:
+        match += ["--source", source]
+    if port or action == "RESET":
+        match += ["--protocol", protocol]
+    if port:
+        match += ["--dport", str(port)]
+    specification = ["FORWARD", *match, "--jump", *_TARGETS[action]]
+    _iptables(place, "--insert", specification)
+    try:
+        yield
+    finally:
+        _iptables(place, "--delete", specification)
+
+
+def _iptables(place: Place, what: str, specification: list[str]) -> None:
+    inside(place, ROUTER.name, ["iptables", "--wait", what, *specification])
