@@ -1,0 +1,176 @@
+"""`k8sext.io/*` annotations of a Service; a value that cannot be read is told, never raised."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from k8sext.model.bridge import CredentialRef
+from k8sext.model.result import Facts
+from k8sext.model.tls import TlsMode, TlsSpec
+
+T = TypeVar("T")
+PREFIX = "k8sext.io/"
+WORDS = (
+    "protocol", "credentials", "credentials-keys", "ports", "tls", "tls-ca", "tls-server-name",
+    "expect", "origin", "ignore",
+)  # fmt: skip
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123 subdomain: a Secret's name
+_CODE = re.compile(r"KX\d{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the annotations say. Keys of `…_by_port` are the names (or numbers) of ports."""
+
+    protocol: str = ""
+    protocol_by_port: Mapping[str, str] = field(default_factory=dict[str, str])
+    credentials: CredentialRef | None = None
+    credentials_by_port: tuple[tuple[str, CredentialRef], ...] = ()
+    tls: TlsSpec | None = None
+    tls_by_port: tuple[tuple[str, TlsSpec], ...] = ()
+    expect: Facts = field(default_factory=dict[str, Any])
+    expect_by_port: tuple[tuple[str, Facts], ...] = ()
+    ports: tuple[tuple[int, str], ...] = ()  # (number, protocol or "")
+    origin: str = ""
+    ignore: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def parse(annotations: Mapping[str, str], protocols: frozenset[str]) -> Said:
+    """The annotations of one Service; `protocols` are the names there are."""
+    words = {k[len(PREFIX) :]: v for k, v in annotations.items() if k.startswith(PREFIX)}
+    return _Reader(words, protocols).read() if words else Said()
+
+
+class _Reader:
+    """Reads one Service's annotations and gathers what is wrong with them."""
+
+    def __init__(self, words: Mapping[str, str], protocols: frozenset[str]) -> None:
+        self.protocols = protocols
+        self.problems: list[str] = []
+        self.by_port: dict[str, dict[str, str]] = {"": {}}
+        for word, value in words.items():
+            name, _, port = word.partition(".")
+            if name in WORDS:
+                self.by_port.setdefault(port, {})[name] = value.strip()
+            else:
+                self.problems.append(f"{PREFIX}{word}: no such annotation is known")
+
+    def read(self) -> Said:
+        whole = self.by_port[""]
+        own = {port: words for port, words in self.by_port.items() if port}
+        credentials = self._each(own, self._credentials)
+        tls = self._each(own, self._tls)
+        expect = self._each(own, self._expect)
+        protocol = self._each(own, self._protocol)
+        return Said(
+            protocol=self._protocol("", whole) or "",
+            protocol_by_port=dict(protocol),
+            credentials=self._credentials("", whole),
+            credentials_by_port=credentials,
+            tls=self._tls("", whole),
+            tls_by_port=tls,
+            expect=self._expect("", whole) or {},
+            expect_by_port=expect,
+            ports=self._ports(whole.get("ports", "")),
+            origin=whole.get("origin", ""),
+            ignore=self._ignore(whole.get("ignore", "")),
+            problems=tuple(self.problems),
+        )
+
+    def _each(
+        self,
+        own: Mapping[str, Mapping[str, str]],
+        parse_one: Callable[[str, Mapping[str, str]], T | None],
+    ) -> tuple[tuple[str, T], ...]:
+        """One reader over every port that has its own words; a port inherits nothing here."""
+        read = ((port, parse_one(port, words)) for port, words in own.items())
+        return tuple((port, value) for port, value in read if value is not None)
+
+    def _bad(self, word: str, port: str, why: str) -> None:
+        self.problems.append(f"{PREFIX}{word}{f'.{port}' if port else ''}: {why}")
+
+    def _protocol(self, port: str, words: Mapping[str, str]) -> str | None:
+        value = words.get("protocol", "").lower()
+        if value and value not in self.protocols:
+            self._bad("protocol", port, f"{value!r} is not one of the protocols of `k8sext checks`")
+            return None
+        return value or None
+
+    def _credentials(self, port: str, words: Mapping[str, str]) -> CredentialRef | None:
+        secret, keys = words.get("credentials", ""), words.get("credentials-keys", "")
+        if not secret:
+            if keys:
+                self._bad("credentials-keys", port, "there is no credentials annotation beside it")
+            return None
+        if not _NAME.fullmatch(secret):
+            self._bad("credentials", port, "its value is not the name of a Secret")
+            return None
+        return CredentialRef(secret=secret, keys=self._keys(port, keys))
+
+    def _keys(self, port: str, text: str) -> tuple[tuple[str, str], ...]:
+        pairs: list[tuple[str, str]] = []
+        for item in filter(None, (x.strip() for x in text.split(","))):
+            word, mark, key = item.partition("=")
+            if mark and word.strip() and key.strip():
+                pairs.append((word.strip(), key.strip()))
+            else:
+                self._bad("credentials-keys", port, "an item is not WORD=KEY")
+        return tuple(pairs)
+
+    def _tls(self, port: str, words: Mapping[str, str]) -> TlsSpec | None:
+        if not any(w in words for w in ("tls", "tls-ca", "tls-server-name")):
+            return None
+        secret, _, key = words.get("tls-ca", "").partition("#")
+        return TlsSpec(
+            mode=self._mode(port, words.get("tls", "")),
+            ca_secret=secret,
+            ca_key=key,
+            server_name=words.get("tls-server-name", ""),
+        )
+
+    def _mode(self, port: str, value: str) -> TlsMode | None:
+        try:
+            return TlsMode(value) if value else None
+        except ValueError:
+            self._bad("tls", port, f"{value!r} is not disable, require or verify-full")
+            return None
+
+    def _expect(self, port: str, words: Mapping[str, str]) -> Facts | None:
+        if not words.get("expect"):
+            return None
+        try:
+            data: Any = json.loads(words["expect"])
+        except ValueError:
+            self._bad("expect", port, "its value is not JSON")
+            return None
+        if isinstance(data, dict):
+            return cast("dict[str, Any]", data)
+        self._bad("expect", port, "its value is not a JSON object")
+        return None
+
+    def _ports(self, text: str) -> tuple[tuple[int, str], ...]:
+        """`5432/postgresql, 9200`: numbers, each with a protocol if it is not to be inferred."""
+        found: list[tuple[int, str]] = []
+        for item in filter(None, (x.strip() for x in text.split(","))):
+            number, _, name = item.partition("/")
+            if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
+                self._bad("ports", "", f"{item!r} is not PORT or PORT/PROTOCOL")
+            elif name and name not in self.protocols:
+                self._bad("ports", "", f"{name!r} is not one of the protocols of `k8sext checks`")
+            else:
+                found.append((int(number), name))
+        return tuple(found)
+
+    def _ignore(self, text: str) -> tuple[tuple[str, str], ...]:
+        if not text:
+            return ()
+        codes, _, reason = re.sub(r",\s+", ",", text).partition(" ")
+        good = [c for c in codes.split(",") if _CODE.fullmatch(c)]
+        if not good or len(good) != len([c for c in codes.split(",") if c]):
+            self._bad("ignore", "", "its value is not CODE,… REASON")
+        return tuple((code, reason.strip()) for code in good)

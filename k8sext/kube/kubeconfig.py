@@ -1,0 +1,185 @@
+"""How to reach the API server: kubeconfig files and the pod's own service account, read by us.
+
+`import kubernetes.config` costs 0.3 s and more, so certificates, tokens, token files and
+passwords are read here. What needs code to run (exec plug-ins, auth providers) is left to the
+official loader (`official.py`). Merging follows kubectl: of several files in $KUBECONFIG the first
+that names a thing wins, and relative paths are relative to the file that holds them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from k8sext.errors import K8sextError
+from k8sext.model.secret import Secret
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where the API server is and who we are. PEM data is text; no field shows a secret."""
+
+    server: str
+    context: str = ""
+    namespace: str = "default"
+    ca_pem: str = ""
+    insecure: bool = False
+    server_name: str = ""  # tls-server-name
+    proxy: str = ""  # proxy-url
+    cert_pem: str = ""
+    key_pem: Secret = field(default_factory=lambda: Secret(""))
+    token: Secret = field(default_factory=lambda: Secret(""))
+    token_file: str = ""
+    username: str = ""
+    password: Secret = field(default_factory=lambda: Secret(""))
+    as_user: str = ""
+    as_groups: tuple[str, ...] = ()
+    plugin: bool = False  # exec or auth-provider: the official loader makes the login
+    files: tuple[str, ...] = ()
+
+
+def load(kubeconfig: Path | None, context: str | None) -> Access:
+    """The access of one context. Raises K8sextError (exit code 3) with one clear sentence."""
+    files = _files(kubeconfig)
+    if not files:
+        if kubeconfig is None and context is None and in_cluster_available():
+            return in_cluster()
+        where = str(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config")
+        raise _refused("no kubeconfig there", where, "give --kubeconfig or set KUBECONFIG")
+    return from_config(merged(files), context, tuple(map(str, files)))
+
+
+def _files(kubeconfig: Path | None) -> list[Path]:
+    if kubeconfig is not None:
+        return [kubeconfig] if kubeconfig.is_file() else []
+    listed = os.environ.get("KUBECONFIG", "")
+    paths = [Path(p) for p in listed.split(os.pathsep) if p]
+    return [p for p in paths or [Path.home() / ".kube" / "config"] if p.is_file()]
+
+
+def _refused(what: str, where: str = "", fix: str = "", why: str = "") -> K8sextError:
+    return K8sextError(what, where=where, why=why, fix=fix, exit_code=3)
+
+
+def merged(files: Sequence[Path]) -> dict[str, Any]:
+    """Several kubeconfig files as one: `{"current-context": …, "clusters": {name: …}, …}`."""
+    result: dict[str, Any] = {"current-context": "", "clusters": {}, "users": {}, "contexts": {}}
+    for path in files:
+        data = _read(path)
+        result["current-context"] = result["current-context"] or data.get("current-context") or ""
+        for kind, word in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
+            for item in cast("list[dict[str, Any]]", data.get(kind) or []):
+                body = _absolute(item.get(word) or {}, path.parent)
+                result[kind].setdefault(str(item.get("name")), body)
+    return result
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        data: Any = yaml.load(path.read_bytes(), Loader=loader) or {}  # noqa: S506 - a safe loader
+    except (OSError, yaml.YAMLError) as error:
+        # The parser's text quotes the file, which holds secrets: only its kind is told.
+        raise _refused(
+            "cannot be read as a kubeconfig", str(path), why=type(error).__name__
+        ) from None
+    if not isinstance(data, dict):
+        raise _refused("is not a kubeconfig (not a mapping)", str(path))
+    return cast("dict[str, Any]", data)
+
+
+def _absolute(body: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Paths made absolute against the folder of the file that names them."""
+    return {k: str(folder / v) if k in _PATHS and v else v for k, v in body.items()}
+
+
+def from_config(config: Mapping[str, Any], context: str | None, files: tuple[str, ...]) -> Access:
+    """The access of one context of a merged kubeconfig."""
+    where = os.pathsep.join(files)
+    name = context or config["current-context"]
+    if not name:
+        raise _refused("no current-context", where, "give --context")
+    chosen = config["contexts"].get(name)
+    if chosen is None:
+        known = ", ".join(sorted(config["contexts"])) or "none"
+        raise _refused(f"no context {name!r}", where, f"contexts there: {known}")
+    cluster = config["clusters"].get(chosen.get("cluster"))
+    if not cluster or not cluster.get("server"):
+        raise _refused(f"context {name!r} names a cluster that is not there", where)
+    user = config["users"].get(chosen.get("user")) or {}
+    return Access(
+        context=name,
+        namespace=chosen.get("namespace") or "default",
+        files=files,
+        **_cluster(cluster),
+        **_user(user),
+    )
+
+
+def _cluster(cluster: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "server": str(cluster["server"]).rstrip("/"),
+        "ca_pem": _pem(cluster, "certificate-authority"),
+        "insecure": bool(cluster.get("insecure-skip-tls-verify")),
+        "server_name": cluster.get("tls-server-name") or "",
+        "proxy": cluster.get("proxy-url") or "",
+    }
+
+
+def _user(user: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's part. client-go: a token file is preferred to a token."""
+    return {
+        "cert_pem": _pem(user, "client-certificate"),
+        "key_pem": Secret(_pem(user, "client-key")),
+        "token": Secret(str(user.get("token") or "")),
+        "token_file": user.get("tokenFile") or "",
+        "username": str(user.get("username") or ""),
+        "password": Secret(str(user.get("password") or "")),
+        "as_user": user.get("as") or "",
+        "as_groups": tuple(user.get("as-groups") or ()),
+        "plugin": bool(user.get("exec") or user.get("auth-provider")),
+    }
+
+
+def _pem(body: Mapping[str, Any], key: str) -> str:
+    """`KEY-data` (base64) before `KEY` (a path), as client-go reads them."""
+    data = body.get(f"{key}-data")
+    try:
+        if data:
+            return base64.b64decode(data).decode()
+        return Path(body[key]).read_text(encoding="utf-8") if body.get(key) else ""
+    except OSError as error:
+        raise _refused(f"{key} cannot be read", str(body[key]), why=str(error.strerror)) from None
+    except (binascii.Error, UnicodeDecodeError):
+        raise _refused(f"{key} is not PEM text (in base64 where it is -data)") from None
+
+
+def in_cluster_available() -> bool:
+    """Whether we run in a pod that has a service-account token."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (SERVICE_ACCOUNT / "token").is_file()
+
+
+def in_cluster() -> Access:
+    """The pod's own access (kubernetes.io: Accessing the API from within a Pod)."""
+    host = os.environ["KUBERNETES_SERVICE_HOST"]
+    port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    namespace = SERVICE_ACCOUNT / "namespace"
+    return Access(
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        context="in-cluster",
+        namespace=namespace.read_text(encoding="utf-8").strip()
+        if namespace.is_file()
+        else "default",
+        ca_pem=_pem({"ca": str(SERVICE_ACCOUNT / "ca.crt")}, "ca"),
+        token_file=str(SERVICE_ACCOUNT / "token"),
+    )

@@ -1,0 +1,125 @@
+"""What the cluster holds, at one moment, as raw JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from k8sext.errors import K8sextError
+
+from .session import ApiError, Session
+
+Object: TypeAlias = Mapping[str, Any]
+Objects: TypeAlias = tuple[Object, ...]
+PODS_AT_MOST = (
+    5000  # more are not worth the memory: the class *internal* is then told by nodes only
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Objects as the API gave them. `skips` names what could not be read, each one sentence."""
+
+    services: Objects = ()
+    endpoints: Objects = ()
+    endpointslices: Objects = ()
+    nodes: Objects = ()
+    pods: Objects = ()
+    namespaces: Objects = ()
+    networkpolicies: Objects = ()
+    server_version: str = ""
+    namespace: str | None = None  # None: all
+    skips: tuple[str, ...] = ()
+
+
+def fetch(
+    session: Session,
+    namespace: str | None,
+    selector: str | None = None,
+    *,
+    extra: tuple[str, ...] = ("nodes", "pods"),
+) -> Snapshot:
+    """The snapshot of a namespace, or of all (None); `selector` chooses Services by label.
+
+    `extra` of nodes, pods, namespaces, networkpolicies is best effort. Raises ApiError (with the
+    Role to ask for) when Services, Endpoints or EndpointSlices may not be listed.
+    """
+    paths = _paths(namespace)
+    with ThreadPoolExecutor(len(paths) + 1) as pool:
+        version = pool.submit(session.get, "/version")
+        needed = {
+            kind: pool.submit(
+                listed, session, paths[kind], selector if kind == "services" else None
+            )
+            for kind in ("endpointslices", "endpoints", "services")
+        }
+        wished = {kind: pool.submit(_some, session, kind, paths[kind]) for kind in extra}
+        lists = {kind: _needed(future, namespace) for kind, future in needed.items()}
+        found = {kind: future.result() for kind, future in wished.items()}
+        server_version, skip = _version(version)
+    skips = (*(s for _, s in found.values() if s), *((skip,) if skip else ()))
+    more = {kind: items for kind, (items, _) in found.items()}
+    return Snapshot(
+        **lists, **more, server_version=server_version, namespace=namespace, skips=skips
+    )
+
+
+def _paths(namespace: str | None) -> dict[str, str]:
+    within = f"/namespaces/{namespace}" if namespace else ""
+    return {
+        "services": f"/api/v1{within}/services",
+        "endpoints": f"/api/v1{within}/endpoints",
+        "endpointslices": f"/apis/discovery.k8s.io/v1{within}/endpointslices",
+        "nodes": "/api/v1/nodes",
+        "pods": f"/api/v1{within}/pods",
+        "namespaces": f"/api/v1/namespaces{f'/{namespace}' if namespace else ''}",
+        "networkpolicies": f"/apis/networking.k8s.io/v1{within}/networkpolicies",
+    }
+
+
+def listed(session: Session, path: str, selector: str | None = None) -> Objects:
+    """All items of a list; `resourceVersion=0` lets the API server answer from its cache."""
+    page = session.get(path, resourceVersion="0", labelSelector=selector or None)
+    items: list[Object] = list(page.get("items") or [])
+    while token := page.get("metadata", {}).get("continue"):
+        page = session.get(path, labelSelector=selector or None, **{"continue": token})
+        items.extend(page.get("items") or [])
+    return tuple(items)
+
+
+def _some(session: Session, kind: str, path: str) -> tuple[Objects, str]:
+    """What may be missing: (items, why there are none)."""
+    try:
+        limit = PODS_AT_MOST if kind == "pods" else None
+        page = session.get(path, resourceVersion="0", limit=limit)
+    except ApiError as error:
+        return (), f"{kind} were not read: {error.reason or error.status}"
+    items: list[Object] = list(page["items"] or []) if "items" in page else [page]
+    if kind == "pods" and page.get("metadata", {}).get("continue"):
+        return (), f"pods were not compared: more than {PODS_AT_MOST}"
+    return tuple(items), ""
+
+
+def _needed(future: Future[Objects], namespace: str | None) -> Objects:
+    try:
+        return future.result()
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        scope = f"-n {namespace}" if namespace else "-A"
+        raise K8sextError(
+            error.message,
+            where="cluster" if namespace is None else f"namespace {namespace}",
+            fix=f"ask for the Role that `k8sext rbac --for doctor {scope}` prints"
+            + ("" if namespace else ", or name one namespace with -n"),
+            exit_code=3,
+        ) from None
+
+
+def _version(future: Future[dict[str, Any]]) -> tuple[str, str]:
+    try:
+        return str(future.result().get("gitVersion", "")), ""
+    except ApiError as error:
+        return "", f"the server's version was not read: {error.reason or error.status}"

@@ -1,0 +1,142 @@
+"""The plug-ins: found by walking their folders, loaded when asked for.
+
+`checks.protocols` speak a protocol, `checks.clients` drive a library, `checks.rules` judge objects,
+`reports` write formats. Two of one name are an error. Nothing else imports them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from k8sext.agent.check import CheckInfo, WireCheck
+from k8sext.errors import K8sextError
+
+PROTOCOLS = "k8sext.checks.protocols"
+CLIENTS = "k8sext.checks.clients"
+RULES = "k8sext.checks.rules"
+REPORTS = "k8sext.reports"
+
+
+@dataclass(frozen=True, slots=True)
+class WireCheckEntry:
+    """A wire check: what it is, its class, and the module that the pod plan names."""
+
+    info: CheckInfo
+    cls: type[WireCheck]
+    module: str
+
+
+@functools.cache
+def wire_checks() -> Mapping[str, WireCheckEntry]:
+    """Every wire check by protocol, in the order of names."""
+    found: dict[str, WireCheckEntry] = {}
+    for module in _modules(PROTOCOLS):
+        for cls in _own_checks(module):
+            _once(found, cls.info.name, module.__name__)
+            found[cls.info.name] = WireCheckEntry(cls.info, cls, module.__name__)
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def _own_checks(module: Any) -> Iterator[type[WireCheck]]:
+    """The checks that a module itself defines; what it imports or keeps private is not its own."""
+    for name, value in vars(module).items():
+        if not isinstance(value, type) or name.startswith("_") or value is WireCheck:
+            continue
+        if issubclass(value, WireCheck) and value.__module__ == module.__name__:
+            if "info" in vars(value):
+                yield value
+
+
+@functools.cache
+def clients() -> Mapping[str, Any]:
+    """Client-probe modules by file name."""
+    return _by_stem(CLIENTS)
+
+
+@functools.cache
+def rules() -> Mapping[str, Any]:
+    """Lint rules by file name (`kxNNN_slug`)."""
+    return _by_stem(RULES)
+
+
+def _by_stem(package: str) -> Mapping[str, Any]:
+    return MappingProxyType({m.__name__.rpartition(".")[2]: m for m in _modules(package)})
+
+
+@functools.cache
+def _report_files() -> Mapping[str, str]:
+    """Format to file name: `json_v1` writes `json`, `table` writes `table`."""
+    found: dict[str, str] = {}
+    for stem in _stems(REPORTS):
+        if not _is_format(stem):
+            continue
+        name = stem.partition("_")[0]
+        _once(found, name, stem)
+        found[name] = stem
+    return MappingProxyType(found)
+
+
+def _is_format(stem: str) -> bool:
+    """Whether the file has a renderer; told by its text, because importing one may be dear."""
+    loader: Any = getattr(importlib.util.find_spec(f"{REPORTS}.{stem}"), "loader", None)
+    return "\ndef render(" in (loader.get_source(f"{REPORTS}.{stem}") or "")
+
+
+def report_names() -> tuple[str, ...]:
+    """The formats there are; imports none of them."""
+    return tuple(sorted(_report_files()))
+
+
+def report(name: str) -> Any:
+    """The module of one format (`NAME`, `MEDIA_TYPE`, `render(report, options)`); no other.
+
+    Raises K8sextError when there is no such format.
+    """
+    stem = _report_files().get(name)
+    if stem is None:
+        known = ", ".join(report_names())
+        raise K8sextError(f"no output format {name!r}", fix=f"there are: {known}")
+    return importlib.import_module(f"{REPORTS}.{stem}")
+
+
+def reports() -> Mapping[str, Any]:
+    """Every format by its own `NAME`; imports them all."""
+    found: dict[str, Any] = {}
+    for name in report_names():
+        module = report(name)
+        _once(found, module.NAME, module.__name__)
+        found[module.NAME] = module
+    return MappingProxyType(found)
+
+
+def _once(found: Mapping[str, object], name: str, where: str) -> None:
+    if name in found:
+        raise K8sextError(f"two plug-ins are called {name!r}", where=where)
+
+
+def _stems(package: str) -> list[str]:
+    try:
+        folder = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise K8sextError(
+            f"{package} is not installed", fix="run `pip install -e .` in the checkout"
+        ) from error
+    names = (m.name for m in pkgutil.iter_modules(folder.__path__))
+    return sorted(n for n in names if not n.startswith("_"))
+
+
+def _modules(package: str) -> Iterator[Any]:
+    for stem in _stems(package):
+        yield importlib.import_module(f"{package}.{stem}")
+
+
+def report_options(**values: object) -> Any:
+    """Options of the report formats (width, color, unicode)."""
+    return importlib.import_module(f"{REPORTS}._options").Options(**values)
