@@ -1,0 +1,1 @@
+"""From observations to diagnoses: pure functions and the texts behind every code."""

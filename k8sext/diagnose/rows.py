@@ -1,0 +1,253 @@
+"""The table: how a stage ended -> code, culprit, severity and what is said.
+
+Texts are templates over the facts of one bridge (see `judge.facts_of`). A code is never reused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from k8sext.model.words import Culprit, Reason, Severity
+
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One judgement: what is said (summary) and what puts it right (fix)."""
+
+    code: str
+    culprit: Culprit
+    summary: str
+    fix: str
+    severity: Severity = FAIL
+
+
+_SHELL = "kubectl exec -n {namespace} deploy/YOUR-APP -- "
+LOGIN = "kubectl get secret -n {namespace} {secret} -o yaml shows the keys; "
+
+# Where the name does not lead to an address.
+NAMES: dict[Reason, Row] = {
+    Reason.NAME_NOT_FOUND: Row(
+        "KX201", Culprit.MANIFEST, "{name} does not resolve: {detail}",
+        "correct spec.externalName of Service {service}, or add {alias} to the zone that serves it",
+    ),
+    Reason.NAME_NO_ADDRESS: Row(
+        "KX202", Culprit.MANIFEST, "{name} resolves to no address: {detail}",
+        "give the Service ready endpoints (kubectl get endpointslices -n {namespace} -l "
+        "kubernetes.io/service-name={service}), or the outside name an A record",
+    ),
+    Reason.DNS_TIMED_OUT: Row(
+        "KX203", Culprit.CLUSTER_DNS, "cluster DNS does not answer for {name}: {detail}",
+        "kubectl get pods -n kube-system -l k8s-app=kube-dns; check policies on UDP and TCP 53",
+    ),
+    Reason.DNS_SERVER_FAILURE: Row(
+        "KX205", Culprit.CLUSTER_DNS, "cluster DNS cannot answer for {name}: {detail}",
+        "kubectl logs -n kube-system -l k8s-app=kube-dns; check the forward of the outside zone",
+    ),
+    Reason.NAME_NOT_A_NAME: Row(
+        "KX204", Culprit.MANIFEST, "{name} leads to no name: {detail}",
+        "an ExternalName must be a host name; for an address use: "
+        "k8sext provision {service} -n {namespace} --to {alias} --adopt",
+    ),
+}  # fmt: skip
+
+# Both ways fail alike, or there is only one way.
+PATHS: dict[Reason, Row] = {
+    Reason.REFUSED: Row(
+        "KX301", Culprit.SERVER_HOST, "{target} refuses connections: nothing listens there",
+        "on the host of {target} start the server, or let it listen on that address and port "
+        "(a server bound to 127.0.0.1 refuses everybody else)",
+    ),
+    Reason.TIMED_OUT: Row(
+        "KX302", Culprit.PATH, "nothing comes back from {target}",
+        "on the firewall before {host} allow TCP {port} from {sources}",
+    ),
+    Reason.NO_ROUTE: Row(
+        "KX308", Culprit.PATH, "there is no route to {target}",
+        "add a route to {host} on the nodes, or correct the address of Service {service}",
+    ),
+    Reason.NOT_PERMITTED: Row(
+        "KX309", Culprit.CLUSTER_NETWORK, "the cluster's network forbids {target}",
+        "allow egress to {host} TCP {port} in the network policies of namespace {namespace}",
+    ),
+    Reason.RESET: Row(
+        "KX310", Culprit.PATH, "{target} resets the connection at once",
+        "look for a firewall that rejects with a reset, or a proxy before {host}",
+    ),
+}  # fmt: skip
+
+# The two ways differ, or the objects explain it.
+NO_BACKEND = Row(
+    "KX303", Culprit.CLUSTER_NETWORK,
+    "{name} is refused inside the cluster while {target} accepts: the Service has no backend",
+    "check kube-proxy or the CNI on node {node}, and internalTrafficPolicy of Service {service}",
+)  # fmt: skip
+PORT_NAME = Row(
+    "KX304", Culprit.MANIFEST,
+    "the port names differ: Service {service} has {service_ports}, its endpoints have "
+    "{endpoint_ports}",
+    "kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"add\","
+    "\"path\":\"/spec/ports/0/name\",\"value\":\"{endpoint_port}\"}}]'",
+)  # fmt: skip
+NO_ENDPOINTS = Row(
+    "KX305", Culprit.MANIFEST, "Service {service} has no endpoints: nothing stands behind its name",
+    "k8sext provision {service} -n {namespace} --to ADDRESS:{port} --protocol {protocol} --adopt",
+)  # fmt: skip
+NAME_TIMES_OUT = Row(
+    "KX306", Culprit.CLUSTER_NETWORK, "{name} times out inside the cluster while {target} accepts",
+    "check kube-proxy or the CNI on node {node}, and policies on the Service's cluster IP",
+)  # fmt: skip
+PARTIAL = Row(
+    "KX307", Culprit.SERVER_HOST,
+    "{dead} of {all} addresses does not work ({target}): about {share} % of connections fail",
+    "remove {host} from the slice of {service}, or bring it back: kube-proxy does not check "
+    "addresses outside the cluster",
+)  # fmt: skip
+ONLY_BY_NAME = Row(
+    "KX312", Culprit.CLUSTER_NETWORK, "only the name works, {target} itself cannot be reached",
+    "nothing to do: a mesh or a policy lets only the Service through", NOTE,
+)  # fmt: skip
+POLICY = Row(
+    "KX309", Culprit.CLUSTER_NETWORK,
+    "a NetworkPolicy isolates the probe's egress and does not allow {target}: {policies}",
+    "allow egress to {host}/32 TCP {port} in NetworkPolicy {policy} "
+    "(if it is not meant for your workloads, it still selects the probe)",
+)  # fmt: skip
+
+# What a server, or whatever answers, says.
+ANSWERS: dict[Reason, Row] = {
+    Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",
+        "look at host rules, connection limits and proxies before {target}"),
+    Reason.CLOSED_EARLY: Row("KX311", Culprit.SERVER_CONFIG,
+        "{target} accepts and closes without a word of {protocol}: something accepts for it, or "
+        "it turns this client away", "look at a proxy or load balancer before {target}, then at "
+        "the server's own log"),
+    Reason.SILENT: Row("KX313", Culprit.WRONG_TARGET,
+        "{target} accepts and stays silent: something accepts for it, or it does not speak "
+        "{protocol}", "check that {port} is the {protocol} port, and what stands before it"),
+    Reason.TIMED_OUT: Row("KX314", Culprit.PATH, "{target} answers and then stalls: {detail}",
+        "check the path's MTU (large answers hang) and the load of the server"),
+    Reason.NO_ROUTE: Row("KX308", Culprit.PATH, "the route to {target} broke: {detail}",
+        "check the route to {host}"),
+    Reason.TLS_NOT_OFFERED: Row("KX401", Culprit.TLS, "{target} does not offer TLS: {detail}",
+        "switch TLS on at the server, or annotate k8sext.io/tls=disable"),
+    Reason.TLS_REQUIRED: Row("KX402", Culprit.TLS, "{target} insists on TLS: {detail}",
+        "kubectl annotate service -n {namespace} {service} k8sext.io/tls=verify-full"),
+    Reason.TLS_FAILED: Row("KX403", Culprit.TLS, "the TLS handshake with {target} fails: {detail}",
+        "compare protocol versions and ciphers: openssl s_client -connect {target}"),
+    Reason.CERTIFICATE_UNTRUSTED: Row("KX404", Culprit.TLS,
+        "the certificate of {target} is not trusted: {detail}",
+        "put the CA into a Secret and annotate k8sext.io/tls-ca=SECRET#ca.crt"),
+    Reason.CERTIFICATE_NAME_MISMATCH: Row("KX405", Culprit.TLS,
+        "the certificate of {target} is for other names: {detail}",
+        "add {service} to the certificate, or annotate k8sext.io/tls-server-name"),
+    Reason.CERTIFICATE_EXPIRED: Row("KX406", Culprit.TLS,
+        "the certificate of {target} has expired: {detail}", "renew the certificate at the server"),
+    Reason.CERTIFICATE_NOT_YET_VALID: Row("KX407", Culprit.TLS,
+        "the certificate of {target} is not valid yet: {detail}", "check both clocks"),
+    Reason.CERTIFICATE_EXPIRES_SOON: Row("KX408", Culprit.TLS,
+        "the certificate of {target} expires soon: {detail}", "renew it", WARN),
+    Reason.CERTIFICATE_STRICT_ONLY: Row("KX409", Culprit.TLS,
+        "only strict verification objects to the certificate of {target}: {detail}",
+        "reissue it with the missing extensions before clients move to Python 3.13", WARN),
+    Reason.CLIENT_CERTIFICATE_REQUIRED: Row("KX410", Culprit.TLS,
+        "{target} asks for a client certificate: {detail}", "give the application a certificate"),
+    Reason.WRONG_PROTOCOL: Row("KX501", Culprit.WRONG_TARGET,
+        "{target} does not speak {protocol}: {detail}",
+        "correct the port of Service {service}, or its protocol: kubectl annotate service "
+        "-n {namespace} {service} k8sext.io/protocol=…"),
+    Reason.WRONG_PRODUCT: Row("KX502", Culprit.WRONG_TARGET,
+        "{target} is another product: {detail}", "point Service {service} at the right server"),
+    Reason.WRONG_ROLE: Row("KX503", Culprit.WRONG_TARGET, "{target} has another role: {detail}",
+        "point Service {service} at the right server, or correct expect.role"),
+    Reason.UNSUPPORTED_VERSION: Row("KX504", Culprit.WRONG_TARGET,
+        "{target} is of another version: {detail}", "correct expect.version, or upgrade"),
+    Reason.TOO_MUCH: Row("KX505", Culprit.WRONG_TARGET,
+        "{target} sends more than any {protocol} server would: {detail}",
+        "check what listens on {target}"),
+    Reason.AUTH_REQUIRED: Row("KX602", Culprit.CREDENTIALS,
+        "{target} asks for a login and none is configured",
+        "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN),
+    Reason.AUTH_REJECTED: Row("KX601", Culprit.CREDENTIALS,
+        "{target} rejects the login: {detail}",
+        "correct the values in Secret {secret} (namespace {namespace}), or the user at the server"),
+    Reason.HOST_NOT_ALLOWED: Row("KX603", Culprit.SERVER_CONFIG,
+        "{target} does not allow this client's address{seen_as}: {detail}",
+        "allow {sources} in the server's host rules (pg_hba.conf, 'user'@'host')"),
+    Reason.LOCKED_OUT: Row("KX604", Culprit.SERVER_CONFIG,
+        "{target} has locked this client's address out: {detail}",
+        "FLUSH HOSTS at the server, then find the client that breaks off its handshakes"),
+    Reason.PROTECTED_MODE: Row("KX605", Culprit.SERVER_CONFIG,
+        "{target} is in protected mode: {detail}", "set a password (requirepass) at the server"),
+    Reason.LOOPBACK_ONLY_USER: Row("KX606", Culprit.SERVER_CONFIG,
+        "this user may log in to {target} from its own host only: {detail}",
+        "make a user for the application; guest is loopback-only (loopback_users)"),
+    Reason.PERMISSION_DENIED: Row("KX607", Culprit.CREDENTIALS,
+        "the login at {target} lacks a right: {detail}", "grant it to the user at the server"),
+    Reason.AUTH_METHOD_UNSUPPORTED: Row("KX608", Culprit.SERVER_CONFIG,
+        "{target} wants a login method that k8sext does not speak: {detail}",
+        "check with the application's own driver", Severity.INCONCLUSIVE),
+    Reason.PASSWORD_IN_CLEAR: Row("KX609", Culprit.TLS,
+        "the password went to {target} in clear text", "use TLS, or accept it: kubectl annotate "
+        "service -n {namespace} {service} k8sext.io/tls=disable", WARN),
+    Reason.PASSWORD_EXPIRED: Row("KX613", Culprit.CREDENTIALS,
+        "the password for {target} has expired: {detail}", "set a new one at the server"),
+    Reason.DATABASE_MISSING: Row("KX701", Culprit.SERVER_STATE,
+        "the database is not there: {detail}", "create it, or correct the database in {secret}"),
+    Reason.VHOST_MISSING: Row("KX702", Culprit.SERVER_STATE,
+        "the virtual host is not there: {detail}", "rabbitmqctl add_vhost, or correct {secret}"),
+    Reason.OBJECT_MISSING: Row("KX703", Culprit.SERVER_STATE,
+        "{target} lacks what the bridge expects: {detail}",
+        "create it, or correct k8sext.io/expect"),
+    Reason.TOO_MANY_CONNECTIONS: Row("KX704", Culprit.SERVER_STATE,
+        "{target} has no connection left: {detail}", "raise its limit, or find who holds them"),
+    Reason.READ_ONLY: Row("KX705", Culprit.SERVER_STATE, "{target} is read-only: {detail}",
+        "point Service {service} at the primary"),
+    Reason.LOADING: Row("KX706", Culprit.SERVER_STATE, "{target} is starting up: {detail}",
+        "wait and run again"),
+    Reason.ALARM: Row("KX707", Culprit.SERVER_STATE, "{target} has raised an alarm: {detail}",
+        "free memory or disk at the server"),
+    Reason.DEGRADED: Row("KX708", Culprit.SERVER_STATE, "{target} is degraded: {detail}",
+        "look at the cluster's own health report", WARN),
+    Reason.UNHEALTHY: Row("KX709", Culprit.SERVER_STATE, "{target} is not healthy: {detail}",
+        "look at the server's log"),
+    Reason.UNEXPECTED: Row("KX710", Culprit.WRONG_TARGET,
+        "{target} is not what the bridge expects: {detail}",
+        "correct k8sext.io/expect, or the target"),
+    Reason.SERVER_ERROR: Row("KX711", Culprit.SERVER_STATE,
+        "{target} answers with an error: {detail}", "look at the server's log"),
+}  # fmt: skip
+
+# Why a login was not even tried.
+LOGINS: dict[Reason, Row] = {
+    Reason.SECRET_MISSING: Row("KX610", Culprit.CREDENTIALS, "{detail}",
+        "kubectl create secret generic -n {namespace} {secret} --from-literal=username=… "
+        "--from-literal=password=… --from-literal=k8sext.service={service}"),
+    Reason.SECRET_KEY_MISSING: Row("KX611", Culprit.CREDENTIALS, "{detail}",
+        "add the key to Secret {secret}, or name yours: kubectl annotate service -n {namespace} "
+        "{service} k8sext.io/credentials-keys=password=YOUR-KEY"),
+    Reason.NO_CONSENT: Row("KX612", Culprit.CREDENTIALS, "{detail}, so no login was tried",
+        "kubectl patch secret -n {namespace} {secret} -p "
+        "'{{\"stringData\":{{\"k8sext.service\":\"{service}\"}}}}', or run with "
+        "--credentials-from {secret}", WARN),
+}  # fmt: skip
+
+OURS: dict[Reason, Row] = {
+    Reason.OUT_OF_TIME: Row("KX908", Culprit.TOOL_ENVIRONMENT, "{target}: the run's time was up",
+        "run again with a longer --timeout", Severity.INCONCLUSIVE),
+    Reason.INTERNAL_ERROR: Row("KX910", Culprit.TOOL_ENVIRONMENT,
+        "k8sext itself failed on {target}: {detail}", "please report it", Severity.INCONCLUSIVE),
+}  # fmt: skip
+UNPROVEN = Row(
+    "KX909", Culprit.TOOL_ENVIRONMENT, "the probe's own network is not proven: {words}",
+    "look at the probe's node and at network policies before blaming a server",
+    Severity.INCONCLUSIVE,
+)  # fmt: skip
+
+
+def all_rows() -> tuple[Row, ...]:
+    """Every row there is."""
+    tables = (NAMES, PATHS, ANSWERS, LOGINS, OURS)
+    single = (NO_BACKEND, PORT_NAME, NO_ENDPOINTS, NAME_TIMES_OUT, PARTIAL, ONLY_BY_NAME)
+    return (*(r for t in tables for r in t.values()), *single, POLICY, UNPROVEN)

@@ -1,0 +1,1 @@
+"""The plug-ins that tell: one file per format. Installed as k8sext.reports."""

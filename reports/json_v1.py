@@ -1,0 +1,88 @@
+"""k8sext.report/v1: additions are allowed, anything else needs a v2."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from k8sext.model.bridge import Bridge
+from k8sext.model.codec import to_json
+from k8sext.model.report import BridgeReport, Report, VantageReport, gated
+from k8sext.model.result import Observation
+from k8sext.model.words import Status
+
+from ._options import Options
+
+NAME = "json"
+MEDIA_TYPE = "application/json"
+
+
+def render(report: Report, options: Options) -> str:
+    """The whole report as one JSON document."""
+    return json.dumps(document(report), indent=1, ensure_ascii=False) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain data."""
+    return {
+        "schema": "k8sext.report/v1",
+        "tool": {"name": "k8sext", "version": report.tool_version},
+        "run": {
+            "id": report.run_id,
+            "started": report.started,
+            "duration_s": report.duration_s,
+            "vantages": sorted({v.vantage for v in report.vantages}),
+            "exit_code": report.exit_code,
+        },
+        "cluster": {"context": report.context, "server_version": report.server_version},
+        "summary": summary(report),
+        "vantages": [_vantage(v) for v in report.vantages],
+        "bridges": [_bridge(b) for b in report.bridges],
+        "findings": [to_json(f) for f in report.findings],
+    }
+
+
+def summary(report: Report) -> dict[str, int]:
+    """How many bridges ended how, the gate applied."""
+    statuses = [gated(report, b) for b in report.bridges]
+    return {"bridges": len(statuses), **{s.value: statuses.count(s) for s in Status}}
+
+
+def _vantage(vantage: VantageReport) -> dict[str, Any]:
+    out: dict[str, Any] = to_json(vantage)
+    return {**out, "diagnoses": [to_json(d) for d in vantage.diagnoses]}
+
+
+def _bridge(report: BridgeReport) -> dict[str, Any]:
+    bridge: Bridge = report.bridge
+    return {
+        "namespace": bridge.namespace,
+        "service": bridge.service,
+        "kind": bridge.kind.value,
+        "class": bridge.bridge_class.value,
+        "status": report.status.value,
+        "depth": report.depth.value if report.depth else None,
+        "skipped": report.skipped,
+        "ports": [
+            {
+                "name": p.name,
+                "port": p.port,
+                "protocol": p.protocol,
+                "protocol_source": p.protocol_source,
+            }
+            for p in bridge.ports
+        ],
+        "endpoints": [
+            {"address": e.address, "port": e.port, "ready": e.ready, "source": e.source}
+            for e in bridge.endpoints
+        ],
+        "external_name": bridge.external_name,
+        "problems": list(bridge.problems),
+        "observations": [_observation(o) for o in report.observations],
+        "diagnoses": [to_json(d) for d in report.diagnoses],
+    }
+
+
+def _observation(seen: Observation) -> dict[str, Any]:
+    stages = [{"stage": s.stage.value, "status": s.status.value, **to_json(s)} for s in seen.stages]
+    return {**to_json(seen), "status": seen.status.value, "stages": stages}

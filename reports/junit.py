@@ -1,0 +1,162 @@
+"""JUnit XML as every CI reader takes it (Jenkins' junit-10.xsd, GitLab, GitHub actions, Azure).
+
+One flat suite per bridge and one testcase per probe. Exit 1 means at least one failure, exit 3 at
+least one error and no failure; the gate decides first. Written with a filter of our own: banners of
+servers hold control characters, which no XML may.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.report import BridgeReport, Report, gated
+from k8sext.model.result import Observation
+from k8sext.model.words import Severity, Status
+
+from ._options import Options
+
+NAME = "junit"
+MEDIA_TYPE = "application/xml"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One testcase; `kind` is "", failure, error or skipped."""
+
+    classname: str
+    name: str
+    time_s: float = 0.0
+    kind: str = ""
+    type: str = ""
+    text: str = ""
+    out: str = ""
+
+
+def render(report: Report, options: Options) -> str:
+    """The document."""
+    suites = [
+        *((f"k8sext.{b.bridge.namespace}.{b.bridge.service}", _cases(report, b))
+          for b in report.bridges),
+        *((f"k8sext.{v.namespace or 'run'}.vantage", [_vantage_case(v.namespace, d)])
+          for v in report.vantages for d in v.diagnoses),
+    ]  # fmt: skip
+    if not suites:
+        suites = [("k8sext.run", [Case("k8sext.run", "nothing to check")])]
+    body = "".join(_suite(name, cases, report.started) for name, cases in suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n{body}</testsuites>\n'
+
+
+def _cases(report: Report, bridge: BridgeReport) -> list[Case]:
+    """The probes of a bridge. What the gate says of the bridge must show in at least one."""
+    status = gated(report, bridge)
+    name = f"k8sext.{bridge.bridge.namespace}.{bridge.bridge.service}"
+    cases = [_case(name, bridge, o, status) for o in bridge.observations]
+    kinds = {c.kind for c in cases}
+    needed = {Status.FAIL: "failure", Status.INCONCLUSIVE: "error"}.get(status, "")
+    if needed and needed not in kinds:
+        cases.append(_verdict_case(name, bridge, needed))
+    if not cases:
+        cases.append(Case(name, "not probed", kind="skipped", text=bridge.skipped or "no probe"))
+    return _unique(cases)
+
+
+def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) -> Case:
+    node = f"/{seen.node}" if seen.node else ""
+    title = f"{seen.vantage}{node} {seen.route} {seen.target} {seen.protocol}"
+    kind = _kind(seen, status)
+    said = "\n".join(_told(d) for d in bridge.diagnoses)
+    stages = "\n".join(
+        f"{s.stage}: {s.status}{f' ({s.reason})' if s.reason else ''} {s.detail}".rstrip()
+        for s in seen.stages
+    )
+    code = bridge.diagnoses[0].code if bridge.diagnoses else ""
+    text = f"{said}\n\n{stages}" if kind else ""
+    return Case(name, title, seen.duration_s, kind, code, text, "" if kind else f"{stages}\n{said}")
+
+
+def _kind(seen: Observation, status: Status) -> str:
+    """A probe fails the run only where its bridge does: a gate of `never` writes passes."""
+    if seen.status is Status.FAIL and status is Status.FAIL:
+        return "failure"
+    if seen.status is Status.INCONCLUSIVE and status in (Status.INCONCLUSIVE, Status.FAIL):
+        return "error" if status is Status.INCONCLUSIVE else ""
+    return "skipped" if seen.status is Status.SKIP else ""
+
+
+def _verdict_case(name: str, bridge: BridgeReport, kind: str) -> Case:
+    """The bridge's verdict, where no single probe carries it (a gate, an unproven vantage)."""
+    said = "\n".join(_told(d) for d in bridge.diagnoses)
+    depth = bridge.depth or "nothing"
+    text = said or bridge.skipped or f"tested to {depth}, which the gate does not accept"
+    code = bridge.diagnoses[0].code if bridge.diagnoses else "gate"
+    return Case(name, "verdict", kind=kind, type=code, text=text)
+
+
+def _vantage_case(namespace: str, said: Diagnosis) -> Case:
+    name = f"k8sext.{namespace or 'run'}.vantage"
+    kind = "error" if said.severity is Severity.INCONCLUSIVE else ""
+    text = _told(said)
+    return Case(name, f"{said.code} {said.summary}"[:200], 0.0, kind, said.code, text, text)
+
+
+def _told(said: Diagnosis) -> str:
+    parts = (
+        f"{said.code} {said.culprit}: {said.summary}",
+        said.why,
+        said.fix and f"fix: {said.fix}",
+    )
+    return "\n".join(p for p in parts if p)
+
+
+def _unique(cases: Sequence[Case]) -> list[Case]:
+    """GitLab drops a second testcase of the same name."""
+    from dataclasses import replace
+
+    seen: Counter[str] = Counter()
+    out: list[Case] = []
+    for case in cases:
+        seen[case.name] += 1
+        again = seen[case.name]
+        out.append(case if again == 1 else replace(case, name=f"{case.name} ({again})"))
+    return out
+
+
+def _suite(name: str, cases: Sequence[Case], started: str) -> str:
+    kinds = Counter(c.kind for c in cases)
+    head = (
+        f'<testsuite name={_attr(name)} tests="{len(cases)}" failures="{kinds["failure"]}" '
+        f'errors="{kinds["error"]}" skipped="{kinds["skipped"]}" '
+        f'time="{sum(c.time_s for c in cases):.3f}" timestamp={_attr(started.removesuffix("Z"))}>'
+    )
+    return f"{head}\n{''.join(_testcase(c) for c in cases)}</testsuite>\n"
+
+
+def _testcase(case: Case) -> str:
+    head = (
+        f"<testcase classname={_attr(case.classname)} name={_attr(case.name)} "
+        f'time="{case.time_s:.3f}">'
+    )
+    inner = ""
+    if case.kind == "skipped":
+        inner = f"<skipped message={_attr(case.text.splitlines()[0] if case.text else 'skipped')}/>"
+    elif case.kind:
+        message = _attr(case.text.splitlines()[0] if case.text else case.type)
+        inner = f"<{case.kind} type={_attr(case.type)} message={message}>{_text(case.text)}"
+        inner += f"</{case.kind}>"
+    if case.out:
+        inner += f"<system-out>{_text(case.out)}</system-out>"
+    return f"{head}{inner}</testcase>\n"
+
+
+def _attr(text: str) -> str:
+    return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _text(text: str) -> str:
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
