@@ -1,0 +1,74 @@
+"""Standard output for data, standard error for talk, and the line that says what is waited for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from typing import Any
+
+from k8sext import registry
+
+QUIET_S = 0.3  # what takes less is not worth a line
+
+
+def data(text: str) -> None:
+    """Write data to standard output."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Write talk to standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def plain() -> Any:
+    """Options for a file."""
+    return registry.report_options()
+
+
+def options(*, no_color: bool) -> Any:
+    """Options for standard output: its width, colour and characters."""
+    if not sys.stdout.isatty():
+        return registry.report_options(unicode=_has_utf8())
+    width = shutil.get_terminal_size((120, 24)).columns
+    color = not (no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
+    return registry.report_options(width=max(width, 40), color=color, unicode=_has_utf8())
+
+
+def _has_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+class Progress:
+    """One line on a terminal that changes; in CI one line per phase; nothing when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.live = sys.stderr.isatty() and not os.environ.get("CI")
+        self.began = time.monotonic()
+        self.shown = False
+        self.status: Any = None
+
+    def phase(self, namespace: str, text: str) -> None:
+        """Say what is being done or waited for."""
+        if self.quiet or time.monotonic() - self.began < QUIET_S:
+            return
+        if not self.live:
+            say(f"{namespace}: {text}")
+            return
+        if self.status is None:
+            from rich.console import Console
+
+            self.status = Console(stderr=True).status("")
+            self.status.start()
+        self.status.update(f"{namespace}: {text}")
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self.status is not None:
+            self.status.stop()
+            self.status = None

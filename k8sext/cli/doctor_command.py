@@ -1,0 +1,112 @@
+"""`k8sext doctor`: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import options as opt
+
+
+def doctor_command(
+    services: Annotated[
+        list[str] | None, typer.Argument(help="Services to check; default all.")
+    ] = None,
+    kubeconfig: opt.Kubeconfig = None,
+    context: opt.Context = None,
+    namespace: opt.Namespace = None,
+    all_namespaces: opt.AllNamespaces = False,
+    selector: opt.Selector = None,
+    filename: opt.Filename = None,
+    vantage: Annotated[
+        str, typer.Option("--from", help="Where to look from: pod or local.")
+    ] = "pod",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="table, wide, json or junit.")
+    ] = "table",
+    output_file: Annotated[
+        list[str] | None,
+        typer.Option("--output-file", metavar="FORMAT=PATH", help="Also write; repeatable."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Short for --output-file junit=PATH.")] = None,
+    fail_on: Annotated[str, typer.Option(help="warn, fail or never.")] = "fail",
+    require: Annotated[
+        str | None, typer.Option(help="Least depth: connect, handshake, auth or verify.")
+    ] = None,
+    allow_empty: Annotated[bool, typer.Option(help="Exit 0 where there is no bridge.")] = False,
+    include: Annotated[
+        str | None, typer.Option(help="internal: also probe what is not a bridge.")
+    ] = None,
+    image: Annotated[str | None, typer.Option(help="Image of the probe pod.")] = None,
+    image_pull_secret: Annotated[
+        list[str] | None, typer.Option(help="Pull secret of the image; repeatable.")
+    ] = None,
+    pod_patch: Annotated[
+        Path | None, typer.Option(help="YAML merged into the pod template.")
+    ] = None,
+    pod_start_timeout: Annotated[float, typer.Option(help="Seconds to wait for the pod.")] = 120.0,
+    mesh: Annotated[bool, typer.Option(help="Let a mesh inject its sidecar.")] = False,
+    credentials_from: Annotated[
+        list[str] | None, typer.Option(help="Secret that you vouch for; repeatable.")
+    ] = None,
+    trust_annotations: Annotated[
+        bool, typer.Option(help="Vouch for every Secret that an annotation names.")
+    ] = False,
+    credentials: Annotated[
+        str | None, typer.Option(help="For --from local: env or file:PATH.")
+    ] = None,
+    client: Annotated[bool, typer.Option(help="Also try the official drivers (local).")] = False,
+    active: Annotated[bool, typer.Option(help="Allow checks that write.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds for all probes.")] = 60.0,
+    stage_timeout: Annotated[float, typer.Option(help="Seconds for one stage.")] = 3.0,
+    dry_run: Annotated[bool, typer.Option(help="Print the Job and its code; run nothing.")] = False,
+    as_user: opt.As = None,
+    as_group: opt.AsGroup = None,
+) -> int:
+    """Check every bridge of a namespace from a pod in it, and say what is broken and why."""
+    from k8sext import doctor
+
+    from . import doctor_run as steps
+
+    gate = steps.gate(fail_on, require, allow_empty)
+    sinks = steps.sinks(output, output_file or [], junit)
+    request = doctor.Request(
+        vantage=steps.one_of("--from", vantage, ("pod", "local")),
+        names=tuple(services or ()),
+        include_internal=include == "internal",
+        budget=steps.budget(timeout, stage_timeout),
+        pod=steps.pod_options(image, image_pull_secret, pod_patch, pod_start_timeout, mesh),
+        gate=gate,
+        active=active,
+        vouched=tuple(credentials_from or ()),
+        trust_annotations=trust_annotations,
+        client=client,
+    )
+    source = steps.Source(
+        kubeconfig=kubeconfig,
+        context=context,
+        namespace=namespace,
+        all_namespaces=all_namespaces,
+        selector=selector,
+        files=tuple(filename or ()),
+        as_user=as_user,
+        as_groups=tuple(as_group or ()),
+        credentials=credentials,
+    )
+    if dry_run:
+        return steps.dry_run(source, request)
+    return steps.run(source, request, sinks)
+
+
+def verify(namespace: str, names: Sequence[str], **source: Any) -> int:
+    """Check what was just provisioned (`provision --verify`); returns the exit code."""
+    from k8sext import doctor
+
+    from . import doctor_run as steps
+
+    request = doctor.Request(names=tuple(names))
+    where = steps.Source(namespace=namespace, **source)
+    return steps.run(where, request, steps.sinks("table", [], None))

@@ -1,0 +1,304 @@
+"""What `k8sext doctor` does between its options and its exit code."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from k8sext import discover, doctor, registry
+from k8sext.errors import K8sextError
+from k8sext.kube import access
+from k8sext.kube.session import Session
+from k8sext.kube.snapshot import Snapshot, fetch
+from k8sext.model.bridge import Bridge
+from k8sext.model.plan import Budget, Control
+from k8sext.model.report import Gate, Report, VantageReport
+from k8sext.model.words import Stage
+from k8sext.vantage.job import DEFAULT_IMAGE, PodOptions
+
+from . import console, talk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the bridges and the cluster come from."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str | None = None
+    all_namespaces: bool = False
+    selector: str | None = None
+    files: tuple[str, ...] = ()
+    as_user: str | None = None
+    as_groups: tuple[str, ...] = ()
+    credentials: str | None = None
+
+
+def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
+    """`value`, or a usage error that names what is allowed."""
+    if value not in allowed:
+        raise K8sextError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
+    return value
+
+
+def gate(fail_on: str, require: str | None, allow_empty: bool) -> Gate:
+    """The gate the caller asked for."""
+    one_of("--fail-on", fail_on, ("warn", "fail", "never"))
+    if require:
+        one_of("--require", require, ("connect", "handshake", "auth", "verify"))
+    return Gate(
+        fail_on=fail_on, require=Stage(require) if require else None, allow_empty=allow_empty
+    )
+
+
+def budget(timeout: float, stage_timeout: float) -> Budget:
+    """Deadlines from the options; a probe may take three and a third stages, as by default."""
+    for option, value in (("--timeout", timeout), ("--stage-timeout", stage_timeout)):
+        if not 0 < value <= 3600:
+            raise K8sextError(f"{value:g} is not a number of seconds up to 3600", where=option)
+    return Budget(
+        stage_s=stage_timeout,
+        resolve_s=max(stage_timeout, 5.0),
+        probe_s=min(max(10.0, stage_timeout * 10 / 3), timeout),
+        run_s=timeout,
+    )
+
+
+def pod_options(
+    image: str | None,
+    pull_secrets: Sequence[str] | None,
+    patch: Path | None,
+    start_timeout: float,
+    mesh: bool,
+) -> PodOptions:
+    """The probe pod as asked for."""
+    return PodOptions(
+        image=image or DEFAULT_IMAGE,
+        image_pull_secrets=tuple(pull_secrets or ()),
+        start_timeout_s=start_timeout,
+        mesh=mesh,
+        patch=_patch(patch) if patch else {},
+    )
+
+
+def _patch(path: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        why = str(error).splitlines()[0]
+        raise K8sextError("the pod patch cannot be read", where=str(path), why=why) from error
+    if not isinstance(data, dict):
+        raise K8sextError("the pod patch is not a mapping (metadata, spec)", where=str(path))
+    return data  # pyright: ignore[reportUnknownVariableType]
+
+
+def sinks(output: str, output_files: Sequence[str], junit: Path | None) -> dict[str, str]:
+    """Format to path; the one for standard output has the path "-"."""
+    known = registry.report_names()
+    chosen = {one_of("--output", output, known): "-"}
+    wanted = [*output_files, *([f"junit={junit}"] if junit else [])]
+    for item in wanted:
+        name, mark, path = item.partition("=")
+        if not mark or not path:
+            raise K8sextError(f"{item!r} is not FORMAT=PATH", where="--output-file")
+        chosen[one_of("--output-file", name, known)] = path
+    return chosen
+
+
+def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> int:
+    """Do it all; returns the exit code. A run that could not start still writes its reports."""
+    progress = console.Progress(quiet=talk.quiet())
+    try:
+        cluster, bridges = _gather(source, request)
+        # The renderer is imported while the pod starts: nobody waits for it.
+        threading.Thread(target=_warm, args=(tuple(where),), daemon=True).start()
+        report = _looked(source, request, cluster, bridges, progress)
+    except K8sextError as error:
+        progress.close()
+        if error.exit_code != 3:
+            raise
+        report = _could_not_start(source, request, error)
+    progress.close()
+    _write(report, where)
+    return report.exit_code
+
+
+def _looked(
+    source: Source,
+    request: doctor.Request,
+    cluster: doctor.Cluster,
+    bridges: Sequence[Bridge],
+    progress: console.Progress,
+) -> Report:
+    logins = None
+    if request.vantage == "local":
+        from k8sext.vantage import local
+
+        logins = local.logins(source.credentials)
+    return doctor.run(doctor.selected(bridges, request), cluster, request, logins, progress.phase)
+
+
+def dry_run(source: Source, request: doctor.Request) -> int:
+    """Print the Job of each namespace and, readable, the source that would run in it."""
+    import yaml
+
+    from k8sext.agent import pack
+
+    cluster, bridges = _gather(source, request)
+    chosen = doctor.selected(bridges, request)
+    for namespace in dict.fromkeys(b.namespace for b in chosen):
+        here = [b for b in chosen if b.namespace == namespace]
+        planned = doctor.make_plan(namespace, here, cluster, request, "dryrun")
+        sys.stdout.write("---\n" + yaml.safe_dump(doctor.make_job(planned, cluster, request)))
+        for name, text in pack.sources(planned.modules).items():
+            sys.stdout.write(f"# --- {name}\n" + "".join(f"# {x}\n" for x in text.splitlines()))
+    return 0
+
+
+def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tuple[Bridge, ...]]:
+    """The cluster and its bridges; with -f the file's bridges over the cluster's."""
+    from_files = _file_bridges(source)
+    if request.vantage == "local" and source.files:
+        return doctor.Cluster(), from_files
+    session = Session.load(source.kubeconfig, source.context, source.as_user, source.as_groups)
+    namespace = None if source.all_namespaces else source.namespace or session.namespace
+    with ThreadPoolExecutor(4) as pool:
+        groups = pool.submit(session.get, "/apis")
+        missing = pool.submit(_missing_rights, session, namespace, request)
+        snapshot = fetch(session, namespace, source.selector)
+        found = discover.bridges(snapshot)
+        notes = missing.result()
+        openshift = _is_openshift(groups.result())
+    cluster = _cluster(session, snapshot, openshift, notes)
+    return cluster, _over(found, from_files) if source.files else found
+
+
+def _file_bridges(source: Source) -> tuple[Bridge, ...]:
+    if not source.files:
+        return ()
+    from k8sext.provision import desired, document
+
+    return desired.to_bridges(document.load(source.files, namespace=source.namespace))
+
+
+def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...]:
+    """Exactly the bridges of the files; what the cluster alone knows is taken from the cluster."""
+    from dataclasses import replace
+
+    live = {b.ref: b for b in found}
+    return tuple(
+        replace(b, cluster_ips=live[b.ref].cluster_ips, endpoints=live[b.ref].endpoints)
+        if b.ref in live
+        else b
+        for b in files
+    )
+
+
+def _missing_rights(
+    session: Session, namespace: str | None, request: doctor.Request
+) -> tuple[str, ...]:
+    """Rights to run a probe that are missing: an error with the Role that would give them."""
+    if request.vantage != "pod" or namespace is None:
+        return ()
+    lacking = access.missing(session, namespace, "probe")
+    if lacking:
+        raise K8sextError(
+            "no right to run a probe: " + ", ".join(str(right) for right in lacking),
+            where=f"namespace {namespace}",
+            fix=f"apply this Role: k8sext rbac --for doctor -n {namespace}",
+            exit_code=3,
+        )
+    return ()
+
+
+def _is_openshift(groups: Mapping[str, Any]) -> bool:
+    return any(g["name"] == "security.openshift.io" for g in groups.get("groups", []))
+
+
+def _cluster(
+    session: Session, snapshot: Snapshot, openshift: bool, notes: Sequence[str]
+) -> doctor.Cluster:
+    def platform_assigns_user(namespace: str) -> bool:
+        if openshift:
+            return True
+        try:
+            found = session.get(f"/api/v1/namespaces/{namespace}")
+        except K8sextError:
+            return False
+        annotations = found.get("metadata", {}).get("annotations") or {}
+        return "openshift.io/sa.scc.uid-range" in annotations
+
+    def policies(namespace: str) -> Sequence[Mapping[str, Any]] | None:
+        path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+        try:
+            return list(session.get(path).get("items", []))
+        except K8sextError:
+            return None
+
+    return doctor.Cluster(
+        api=session,
+        context=session.context,
+        server_version=snapshot.server_version,
+        control=_control(snapshot),
+        platform_assigns_user=platform_assigns_user,
+        policies=policies,
+        notes=(*snapshot.skips, *notes),
+    )
+
+
+def _control(snapshot: Snapshot) -> Control:
+    """The API server as pods see it: the name must resolve, the address must accept."""
+    return Control(name="kubernetes.default.svc.cluster.local", port=443)
+
+
+def _could_not_start(source: Source, request: doctor.Request, error: K8sextError) -> Report:
+    from datetime import UTC, datetime
+
+    from k8sext import __version__
+    from k8sext.diagnose import start
+
+    namespace = source.namespace or ("all namespaces" if source.all_namespaces else "")
+    vantage = VantageReport(
+        namespace=namespace,
+        vantage=request.vantage,
+        diagnoses=(start.from_error(namespace, error),),
+    )
+    return Report(
+        run_id="",
+        started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        duration_s=0.0,
+        tool_version=__version__,
+        vantages=(vantage,),
+        bridges=(),
+        context=source.context or "",
+        gate=request.gate,
+    )
+
+
+def _warm(names: Sequence[str]) -> None:
+    for name in names:
+        registry.report(name)
+
+
+def _write(report: Report, where: Mapping[str, str]) -> None:
+    for name, path in where.items():
+        module = registry.report(name)
+        if path == "-":
+            if not talk.quiet():
+                console.data(module.render(report, console.options(no_color=talk.no_color())))
+            continue
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(module.render(report, console.plain()), encoding="utf-8")
+        except OSError as error:
+            raise K8sextError(
+                "the report cannot be written", where=path, why=str(error.strerror)
+            ) from error

@@ -1,0 +1,30 @@
+"""Options that several commands share; each is also `K8SEXT_…` in the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Kubeconfig file; default $KUBECONFIG, ~/.kube/config."),
+]
+Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")]
+Namespace = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Namespace; default the context's.")
+]
+AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="Every namespace that has bridges.")
+]
+Selector = Annotated[str | None, typer.Option("--selector", "-l", help="Label selector.")]
+Filename = Annotated[
+    list[str] | None,
+    typer.Option("--filename", "-f", help="File, folder or - (standard input); repeatable."),
+]
+As = Annotated[str | None, typer.Option("--as", help="User to impersonate.")]
+AsGroup = Annotated[
+    list[str] | None, typer.Option("--as-group", help="Group to impersonate; repeatable.")
+]
+Output = Annotated[str, typer.Option("--output", "-o", help="Output format.")]

@@ -1,0 +1,179 @@
+"""`k8sext provision`: makes the bridge objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from . import options as opt
+
+
+def provision_command(
+    name: Annotated[str | None, typer.Argument(help="Service to make.")] = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", help="HOST[:PORT] out there; repeatable.")
+    ] = None,
+    filename: opt.Filename = None,
+    kubeconfig: opt.Kubeconfig = None,
+    context: opt.Context = None,
+    namespace: opt.Namespace = None,
+    port: Annotated[int | None, typer.Option(help="Port of the Service.")] = None,
+    protocol: Annotated[str, typer.Option(help="Protocol, as in `k8sext checks`.")] = "",
+    credentials: Annotated[str, typer.Option(help="Secret that holds the login.")] = "",
+    dry_run: Annotated[str | None, typer.Option(help="client or server: write nothing.")] = None,
+    diff: Annotated[bool, typer.Option(help="Show differences; exit 1 if any.")] = False,
+    output: Annotated[str, typer.Option("--output", "-o", help="text, yaml or json.")] = "text",
+    adopt: Annotated[bool, typer.Option(help="Take over what others manage.")] = False,
+    force_conflicts: Annotated[bool, typer.Option(help="Take over conflicting fields.")] = False,
+    verify: Annotated[bool, typer.Option(help="Run doctor on what was applied.")] = False,
+    as_user: opt.As = None,
+    as_group: opt.AsGroup = None,
+) -> int:
+    """Create or update Services and EndpointSlices that lead to the outside."""
+    from k8sext.kube.session import Session
+    from k8sext.provision import apply, desired
+
+    from .doctor_run import one_of
+
+    one_of("--output", output, ("text", "yaml", "json"))
+    one_of("--dry-run", dry_run or "client", ("client", "server"))
+    offline = dry_run == "client"
+    session = None if offline else Session.load(kubeconfig, context, as_user, tuple(as_group or ()))
+    default = namespace or (session.namespace if session else "default")
+    specs = _specs(name, to or (), filename or (), default, port, protocol, credentials)
+    if session is None:
+        _print_objects([o for s in specs for o in desired.objects(s)], output)
+        return 0
+    desired.refuse_cluster_ips(specs, _cluster_ips(session, specs))
+    planned = apply.plan(session, specs, adopt=adopt, force=force_conflicts)
+    stale = apply.stale(session, specs)
+    writes = dry_run is None and not diff
+    if writes:
+        apply.apply(session, planned, force=force_conflicts or adopt)
+        for path in stale:
+            session.delete(path)
+    _report(planned, stale, specs, output, writes=writes)
+    if diff:
+        return 1 if stale or any(p.change.mark != apply.SAME for p in planned) else 0
+    return _verified(specs, kubeconfig, context) if verify and writes else 0
+
+
+def _specs(
+    name: str | None,
+    to: Sequence[str],
+    files: Sequence[str],
+    namespace: str,
+    port: int | None,
+    protocol: str,
+    credentials: str,
+) -> tuple[Any, ...]:
+    from k8sext.errors import K8sextError
+    from k8sext.provision import desired, document
+
+    if bool(files) == bool(name):
+        raise K8sextError("give either NAME with --to, or -f FILE", where="provision")
+    if files:
+        return tuple(desired.complete(s) for s in document.load(files, namespace))
+    if not to:
+        raise K8sextError("--to is missing: where should the bridge lead?", where="provision")
+    pairs = [_address(t) for t in to]
+    outside = {p for _, p in pairs if p}
+    if len(outside) > 1:
+        raise K8sextError("--to names different ports", where="--to", fix="use -f for that")
+    target = outside.pop() if outside else port
+    ports: tuple[desired.PortSpec, ...] = ()
+    if target:
+        ports = (desired.PortSpec(port=port or target, target_port=target),)
+    spec = desired.BridgeSpec(
+        name=str(name),
+        namespace=namespace,
+        to=tuple(host for host, _ in pairs),
+        ports=ports,
+        protocol=protocol,
+        secret=credentials,
+    )
+    return (desired.complete(spec),)
+
+
+def _address(text: str) -> tuple[str, int | None]:
+    """HOST, HOST:PORT, [IPV6]:PORT or a bare IPv6 address."""
+    from k8sext.errors import K8sextError
+
+    match = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?|([^:]+)(?::(\d+))?|([0-9a-fA-F:]+)", text)
+    if not match:
+        raise K8sextError(f"{text!r} is not HOST[:PORT]", where="--to")
+    host = match[1] or match[3] or match[5]
+    port = match[2] or match[4]
+    if port and not 0 < int(port) < 65536:
+        raise K8sextError(f"{text!r}: a port is 1 to 65535", where="--to")
+    return host, int(port) if port else None
+
+
+def _cluster_ips(session: Any, specs: Sequence[Any]) -> set[str]:
+    """Cluster IPs that may be seen: of the bridges' own namespaces, of all where allowed."""
+    from k8sext.kube.session import ApiError
+
+    found: set[str] = set()
+    paths = ["/api/v1/services"]
+    paths += [f"/api/v1/namespaces/{n}/services" for n in {s.namespace for s in specs}]
+    for path in paths:
+        try:
+            items = session.get(path, resourceVersion="0").get("items") or []
+        except ApiError as error:
+            if error.status == 403:
+                continue
+            raise
+        found |= {ip for i in items for ip in i["spec"].get("clusterIPs") or [] if ip != "None"}
+        if path == "/api/v1/services":
+            break
+    return found
+
+
+def _print_objects(items: Sequence[Any], output: str) -> None:
+    import json
+
+    import yaml
+
+    from . import console
+
+    if output == "json":
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(items)}
+        console.data(json.dumps(listed, indent=1) + "\n")
+    else:
+        console.data(yaml.safe_dump_all(items, sort_keys=False))
+
+
+def _report(
+    planned: Sequence[Any], stale: Sequence[str], specs: Sequence[Any], output: str, *, writes: bool
+) -> None:
+    from . import console, talk
+
+    if output != "text":
+        _print_objects([p.wanted for p in planned], output)
+        return
+    if talk.quiet():
+        return
+    changes = [p.change for p in planned]
+    width = max(len(c.ref) for c in changes)
+    for change in changes:
+        console.data(f" {change.mark} {change.ref.ljust(width)}  {change.detail}".rstrip() + "\n")
+    for path in stale:
+        console.data(f" - {path.rpartition('/')[2]}\n")
+    marks = [c.mark for c in changes]
+    words = (("+", "created"), ("~", "changed"), ("=", "unchanged"))
+    counts = [f"{marks.count(m)} {w}" for m, w in words if m in marks]
+    tail = f" · next: k8sext doctor -n {specs[0].namespace} {' '.join(s.name for s in specs)}"
+    console.data(" · ".join(counts) + (tail if writes else " (nothing was written)") + "\n")
+
+
+def _verified(specs: Sequence[Any], kubeconfig: Any, context: str | None) -> int:
+    from .doctor_command import verify
+
+    codes = []
+    for namespace in dict.fromkeys(s.namespace for s in specs):
+        names = [s.name for s in specs if s.namespace == namespace]
+        codes.append(verify(namespace, names, kubeconfig=kubeconfig, context=context))
+    return max(codes)

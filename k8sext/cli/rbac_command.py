@@ -1,0 +1,57 @@
+"""`k8sext rbac`: the smallest Role for a job."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from k8sext.errors import K8sextError
+
+from . import options as opt
+
+
+def rbac_command(
+    purpose: Annotated[str, typer.Option("--for", help="doctor or provision.")] = "doctor",
+    check: Annotated[bool, typer.Option(help="Ask the cluster what you lack.")] = False,
+    kubeconfig: opt.Kubeconfig = None,
+    context: opt.Context = None,
+    namespace: opt.Namespace = None,
+    all_namespaces: opt.AllNamespaces = False,
+    as_user: opt.As = None,
+    as_group: opt.AsGroup = None,
+) -> int:
+    """Print the Role (with -A a ClusterRole) that a job needs; --check says what you lack."""
+    from k8sext.kube import access
+
+    if purpose not in access.PURPOSES:
+        known = ", ".join(access.PURPOSES)
+        raise K8sextError(f"{purpose!r} is not one of {known}", where="--for")
+    if not check:
+        where = None if all_namespaces else namespace or "default"
+        sys.stdout.write(access.role_yaml(purpose, where))
+        return 0
+    from k8sext.kube.session import Session
+
+    session = Session.load(kubeconfig, context, as_user, as_group or ())
+    where = None if all_namespaces else namespace or session.namespace
+    return _check(session, where, purpose)
+
+
+def _check(session: object, where: str | None, purpose: str) -> int:
+    """One line per right that is missing; 1 when the job cannot be done without it."""
+    from typing import cast
+
+    from k8sext.kube import access
+    from k8sext.kube.session import Session
+
+    refused = False
+    for group in access.PURPOSES[purpose]:
+        optional = group in ("better", "wide")
+        for right in access.missing(cast("Session", session), where, group):
+            sys.stdout.write(f"missing{' (optional)' if optional else ''}: {right}\n")
+            refused = refused or not optional
+    if not refused:
+        sys.stdout.write(f"you may {purpose}\n")
+    return 1 if refused else 0

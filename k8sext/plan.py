@@ -1,0 +1,177 @@
+"""From bridges to the probes that will be made: pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.model.plan import Budget, Control, Plan, Target
+from k8sext.model.tls import TlsSpec
+from k8sext.model.words import Route
+
+CLUSTER_DOMAIN = "cluster.local"
+
+
+def make(
+    bridges: Sequence[Bridge],
+    *,
+    run_id: str,
+    namespace: str,
+    modules: Mapping[str, str],
+    vantage: str = "pod",
+    budget: Budget | None = None,
+    control: Control | None = None,
+    active: bool = False,
+) -> Plan:
+    """The plan for the bridges of one namespace.
+
+    `modules` maps each protocol to the module under k8sext.checks.protocols that speaks it. The
+    vantage `local` reaches no Service, so it plans endpoints (and outside names) only.
+    """
+    targets = tuple(_numbered(t for b in bridges for t in _targets(b, vantage)))
+    return Plan(
+        run_id=run_id,
+        namespace=namespace,
+        targets=targets,
+        modules=tuple(sorted({modules[t.protocol] for t in targets})),
+        budget=budget or Budget(),
+        control=control or Control(),
+        vantage=vantage,
+        active=active,
+    )
+
+
+def _numbered(targets: Iterable[Target]) -> Iterator[Target]:
+    for number, target in enumerate(targets, 1):
+        yield replace(target, id=f"o{number}")
+
+
+def _targets(bridge: Bridge, vantage: str) -> Iterator[Target]:
+    for port in bridge.ports:
+        if port.transport != "TCP":
+            continue
+        if vantage == "local":
+            yield from _outside_targets(bridge, port)
+        else:
+            yield from _inside_targets(bridge, port)
+
+
+def _inside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
+    """As an application in the namespace sees it: by name, and at every address behind it."""
+    external = bridge.kind is Kind.EXTERNAL_NAME
+    port_number = _name_port(bridge, port)
+    yield _target(bridge, port, Route.NAME, bridge.service, port_number, expand=external)
+    for address in bridge.cluster_ips[:1]:
+        yield _target(bridge, port, Route.CLUSTER_IP, address, port.port, fallback=True)
+    yield from _endpoint_targets(bridge, port)
+
+
+def _outside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
+    """Without the cluster's network: the addresses themselves, or the outside name."""
+    if bridge.kind is Kind.EXTERNAL_NAME:
+        yield _target(bridge, port, Route.ORIGIN, bridge.external_name, port.port, expand=True)
+        return
+    yield from _endpoint_targets(bridge, port)
+
+
+def _endpoint_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
+    """Every address that a slice names, once; also those whose port name does not match the
+    Service's: whether they answer tells a wrong name from a dead server.
+    """
+    seen: set[tuple[str, int]] = set()
+    for endpoint in bridge.endpoints_of(port) or _unmatched(bridge):
+        key = (endpoint.address, endpoint.port)
+        if key not in seen and _is_address(endpoint.address):
+            seen.add(key)
+            yield _target(bridge, port, Route.ENDPOINT, *key)
+
+
+def _unmatched(bridge: Bridge) -> Iterator[Endpoint]:
+    names = {p.name for p in bridge.ports}
+    return (e for e in bridge.endpoints if e.port_name not in names)
+
+
+def _name_port(bridge: Bridge, port: Port) -> int:
+    """The port an application uses with the name.
+
+    A headless Service has no virtual address: its name gives the endpoints' addresses, and the
+    port that is dialled is the one the server listens on.
+    """
+    endpoints = bridge.endpoints_of(port)
+    if bridge.kind is Kind.HEADLESS and endpoints:
+        return endpoints[0].port
+    return port.port
+
+
+def _target(
+    bridge: Bridge,
+    port: Port,
+    route: Route,
+    host: str,
+    number: int,
+    *,
+    expand: bool = False,
+    fallback: bool = False,
+) -> Target:
+    return Target(
+        id="",
+        service=bridge.service,
+        port_key=port.key,
+        protocol=port.protocol,
+        route=route,
+        host=host,
+        port=number,
+        server=_server(bridge, port),
+        tls=dict(bridge.tls_by_port).get(port.key, bridge.tls) or TlsSpec(),
+        tls_names=(*service_names(bridge), *_outside_names(bridge)),
+        credentials=dict(bridge.credentials_by_port).get(port.key, bridge.credentials),
+        consent_hosts=tuple(_consent_hosts(bridge, port, host)),
+        expect=dict(bridge.expect_by_port).get(port.key, bridge.expect),
+        expand=expand,
+        fallback=fallback,
+    )
+
+
+def _server(bridge: Bridge, port: Port) -> str:
+    """What shares a login limit: the address where there is one, else the bridge."""
+    endpoints = bridge.endpoints_of(port)
+    if len(endpoints) == 1:
+        return f"{endpoints[0].address}:{endpoints[0].port}"
+    return f"{bridge.ref}:{port.key}"
+
+
+def service_names(bridge: Bridge) -> tuple[str, ...]:
+    """The names an application in the cluster may use for the bridge, short first."""
+    name, namespace = bridge.service, bridge.namespace
+    full = f"{name}.{namespace}.svc"
+    return (name, f"{name}.{namespace}", full, f"{full}.{CLUSTER_DOMAIN}")
+
+
+def _outside_names(bridge: Bridge) -> tuple[str, ...]:
+    return tuple(name for name in (bridge.external_name, bridge.origin) if name)
+
+
+def _consent_hosts(bridge: Bridge, port: Port, host: str) -> Iterator[str]:
+    """Names by which a Secret may say that it belongs to this target (ARCHITECTURE: Consent).
+
+    Never the origin annotation: whoever edits the Service could write any Secret's host there
+    while the addresses lead elsewhere.
+    """
+    yield from service_names(bridge)
+    if bridge.external_name:
+        yield bridge.external_name
+    addresses = {e.address for e in bridge.endpoints_of(port)}
+    if _is_address(host):
+        yield host
+    elif len(addresses) == 1:
+        yield from addresses
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""From bridges.yaml or flags to objects in the cluster."""

@@ -1,0 +1,220 @@
+"""Brings the cluster to what is desired; all of it is dry-run on the server beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from k8sext.errors import K8sextError
+from k8sext.kube.session import ApiError
+from k8sext.model.secret import printable
+
+from .desired import MANAGER, BridgeSpec, Object, objects
+
+APPLY = "application/apply-patch+yaml"
+CREATED, CHANGED, SAME, REMOVED = "+", "~", "=", "-"
+
+
+class Api(Protocol):
+    """What is asked of the API session."""
+
+    def get(self, path: str, /, **params: object) -> dict[str, Any]:
+        """GET."""
+        ...
+
+    def patch(
+        self, path: str, body: object, content_type: str, /, **params: object
+    ) -> dict[str, Any]:
+        """PATCH."""
+        ...
+
+    def delete(self, path: str, body: object = None, /, **params: object) -> dict[str, Any]:
+        """DELETE."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object: `+` created, `~` changed, `=` as it was, `-` removed; and what is different."""
+
+    mark: str
+    ref: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One object to be applied, as the server would have it."""
+
+    wanted: Object
+    change: Change
+
+
+def path_of(item: Mapping[str, Any]) -> str:
+    """The API path of a Service or EndpointSlice."""
+    meta = item["metadata"]
+    if item["kind"] == "Service":
+        return f"/api/v1/namespaces/{meta['namespace']}/services/{meta['name']}"
+    return f"/apis/discovery.k8s.io/v1/namespaces/{meta['namespace']}/endpointslices/{meta['name']}"
+
+
+def plan(api: Api, specs: Sequence[BridgeSpec], *, adopt: bool, force: bool) -> list[Planned]:
+    """Refuse what is not ours, then dry-run everything on the server; nothing is written."""
+    wanted = [item for spec in specs for item in objects(spec)]
+    live = {path_of(item): _live(api, path_of(item)) for item in wanted}
+    for item in wanted:
+        _refuse_foreign(item, live[path_of(item)], adopt=adopt)
+    return [_dry_run(api, item, live[path_of(item)], force or adopt) for item in wanted]
+
+
+def stale(api: Api, specs: Sequence[BridgeSpec]) -> list[str]:
+    """Paths of slices of ours that a bridge no longer wants (another address family)."""
+    found: list[str] = []
+    for spec in specs:
+        kept = {path_of(item) for item in objects(spec)}
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{spec.namespace}/endpointslices"
+        selector = (
+            f"kubernetes.io/service-name={spec.name},"
+            f"endpointslice.kubernetes.io/managed-by={MANAGER}"
+        )
+        items = api.get(path, labelSelector=selector).get("items") or []
+        names = (f"{path}/{item['metadata']['name']}" for item in items)
+        found += [name for name in names if name not in kept]
+    return found
+
+
+def apply(api: Api, planned: Sequence[Planned], *, force: bool) -> None:
+    """Write what the plan says; slices are owned by their Service, so they go with it."""
+    owners: dict[tuple[str, str], str] = {}
+    for item in planned:
+        wanted = item.wanted
+        meta = wanted["metadata"]
+        service = meta["labels"].get("kubernetes.io/service-name")
+        if service:
+            wanted = _owned(wanted, service, owners[meta["namespace"], service])
+        made = _apply(api, wanted, force, dry_run=False)
+        if wanted["kind"] == "Service":
+            owners[meta["namespace"], meta["name"]] = made["metadata"]["uid"]
+
+
+def _owned(item: Object, service: str, uid: str) -> Object:
+    owner = {"apiVersion": "v1", "kind": "Service", "name": service, "uid": uid}
+    return {**item, "metadata": {**item["metadata"], "ownerReferences": [owner]}}
+
+
+def _live(api: Api, path: str) -> dict[str, Any] | None:
+    try:
+        return api.get(path)
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise _helped(error, path.rpartition("/namespaces/")[2]) from error
+
+
+def _refuse_foreign(wanted: Object, live: Mapping[str, Any] | None, *, adopt: bool) -> None:
+    """A Service with a selector is never ours; what others manage is only with --adopt."""
+    if live is None:
+        return
+    ref = _ref(wanted)
+    if wanted["kind"] == "Service" and live.get("spec", {}).get("selector"):
+        raise K8sextError(
+            f"{ref} has a selector: it leads to pods",
+            fix="choose another name, or remove its selector first",
+        )
+    by = (live["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by")
+    if by != MANAGER and not adopt:
+        raise K8sextError(
+            f"{ref} exists and is managed by {by or _managers(live)}",
+            fix="take it over with --adopt, or choose another name",
+        )
+
+
+def _managers(live: Mapping[str, Any]) -> str:
+    names = [m.get("manager", "") for m in live["metadata"].get("managedFields") or []]
+    return ", ".join(dict.fromkeys(n for n in names if n)) or "somebody else"
+
+
+def _dry_run(api: Api, wanted: Object, live: Mapping[str, Any] | None, force: bool) -> Planned:
+    result = _apply(api, wanted, force, dry_run=True)
+    ref = _ref(wanted)
+    if live is None:
+        return Planned(wanted, Change(CREATED, ref, _told(wanted)))
+    lines = list(_differences(_shape(live), _shape(result), ""))
+    if not lines:
+        return Planned(wanted, Change(SAME, ref, ""))
+    return Planned(wanted, Change(CHANGED, ref, "; ".join(lines)))
+
+
+def _apply(api: Api, item: Object, force: bool, *, dry_run: bool) -> dict[str, Any]:
+    params: dict[str, object] = {"fieldManager": MANAGER, "force": str(force).lower()}
+    if dry_run:
+        params["dryRun"] = "All"
+    try:
+        return api.patch(path_of(item), item, APPLY, **params)
+    except ApiError as error:
+        raise _helped(error, _ref(item)) from error
+
+
+def _helped(error: ApiError, ref: str = "") -> K8sextError:
+    """The API's refusals in our words; exit code 1 conflict, 2 bad input, 3 rights."""
+    if error.status == 409:
+        return K8sextError(
+            f"{ref} has fields that others manage",
+            why=error.message,
+            fix="--force-conflicts takes them over",
+            exit_code=1,
+        )
+    # RBAC says `User "…" cannot VERB …`; quotas and admission are 403 as well, with other words.
+    if error.status == 403 and " cannot " in error.message:
+        return K8sextError(
+            f"no right to provision {ref}",
+            why=error.message,
+            fix="k8sext rbac --for provision prints the Role that gives it",
+            exit_code=3,
+        )
+    if error.status in (404, 422, 400):
+        return K8sextError(f"{ref or error.where} is refused", why=error.message)
+    return error
+
+
+_KEPT = ("labels", "annotations")
+_ALLOCATED = ("clusterIP", "clusterIPs")  # a dry run shows a placeholder
+
+
+def _shape(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What a difference is looked for in: no status, no bookkeeping."""
+    meta = {k: v for k, v in item["metadata"].items() if k in _KEPT}
+    rest = {k: v for k, v in item.items() if k not in ("metadata", "status", "apiVersion", "kind")}
+    if item.get("kind") == "Service":
+        rest["spec"] = {k: v for k, v in item["spec"].items() if k not in _ALLOCATED}
+    return {"metadata": meta, **rest}
+
+
+def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):  # pyright: ignore[reportUnknownArgumentType]
+        for n, (one, other) in enumerate(zip(old, new, strict=True)):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            yield from _differences(one, other, f"{path}[{n}]")
+    elif old != new:
+        yield f"{path} {_short(old)} → {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    """Live objects are others' words: no control characters reach the terminal."""
+    return printable("none" if value is None else str(value), 80)
+
+
+def _ref(item: Mapping[str, Any]) -> str:
+    return f"{item['kind']}/{item['metadata']['namespace']}/{item['metadata']['name']}"
+
+
+def _told(item: Object) -> str:
+    """One line about a new object."""
+    if item["kind"] == "Service":
+        spec = item["spec"]
+        ports = ", ".join(f"{p['port']} → {p['targetPort']} {p['name']}" for p in spec["ports"])
+        return f"{spec['type']}, {spec.get('externalName', '')} {ports}".replace(",  ", ", ")
+    return ", ".join(a for e in item["endpoints"] for a in e["addresses"])

@@ -1,0 +1,94 @@
+"""JSON Schemas (draft 2020-12): bridges.yaml, which the loader obeys, and the JSON report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+Schema = dict[str, Any]
+
+
+def _object(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+_TEXT: Schema = {"type": "string"}
+_NAME: Schema = {"type": "string", "pattern": "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"}
+_NAMESPACE: Schema = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+_PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
+
+_BRIDGE = _object(
+    {
+        "name": _NAME,
+        "namespace": _NAMESPACE,
+        "protocol": _TEXT,
+        "to": {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1000},
+        "ports": {
+            "type": "array",
+            "minItems": 1,
+            "items": _object(
+                {
+                    "name": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
+                    "port": _PORT,
+                    "targetPort": _PORT,
+                    "protocol": {"type": "string", "enum": ["TCP"]},
+                },
+                ("port",),
+            ),
+        },
+        "credentials": _object(
+            {"secret": _TEXT, "keys": {"type": "object", "additionalProperties": _TEXT}},
+            ("secret",),
+        ),
+        "tls": _object(
+            {
+                "mode": {"type": "string", "enum": ["disable", "require", "verify-full"]},
+                "ca": _TEXT,
+                "serverName": _TEXT,
+            }
+        ),
+        "expect": {"type": "object"},
+        "origin": _TEXT,
+    },
+    ("name", "to"),
+)
+
+BRIDGES: Schema = {
+    "$schema": DRAFT,
+    "title": "bridges.yaml of k8sext",
+    **_object(
+        {
+            "apiVersion": {"type": "string", "enum": ["k8sext.io/v1"]},
+            "kind": {"type": "string", "enum": ["Bridges"]},
+            "defaults": _object({"namespace": _NAMESPACE}),
+            "bridges": {"type": "array", "items": _BRIDGE, "minItems": 1},
+        },
+        ("apiVersion", "kind", "bridges"),
+    ),
+}
+
+REPORT: Schema = {
+    "$schema": DRAFT,
+    "title": "k8sext.report/v1",
+    "type": "object",
+    "required": ["schema", "tool", "run", "cluster", "summary", "bridges", "findings"],
+    "properties": {
+        "schema": {"type": "string", "enum": ["k8sext.report/v1"]},
+        "run": {
+            "type": "object",
+            "required": ["id", "started", "duration_s", "vantages", "exit_code"],
+        },
+        "bridges": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["namespace", "service", "kind", "status", "ports", "observations"],
+            },
+        },
+    },
+}

@@ -1,0 +1,105 @@
+"""The vantage `local`: the same runner on this machine, with logins that the invoker gives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from k8sext.agent.credentials import GivenValues, LoginSource, NoLogins
+from k8sext.agent.main import load_checks
+from k8sext.agent.runner import Runner
+from k8sext.errors import K8sextError
+from k8sext.model.codec import to_json
+from k8sext.model.plan import Plan
+from k8sext.model.result import Observation
+from k8sext.model.secret import Secret
+
+PREFIX = "K8SEXT_CREDENTIALS_"
+WORDS = ("USERNAME", "PASSWORD", "DATABASE", "VHOST", "API_KEY", "TOKEN", "URI")
+
+
+def observe(plan: Plan, logins: LoginSource) -> list[Mapping[str, Any]]:
+    """Carry out the plan here; the same records as the pod's agent writes."""
+    records: list[Mapping[str, Any]] = []
+
+    def seen(observation: Observation) -> None:
+        records.append({"type": "observation", "observation": to_json(observation)})
+
+    asyncio.run(Runner(plan, load_checks(plan.modules), logins, seen).run())
+    return records
+
+
+def logins(source: str | None) -> LoginSource:
+    """`env`, `file:PATH` or nothing."""
+    if source is None:
+        return NoLogins()
+    if source == "env":
+        return FromEnvironment(os.environ)
+    if source.startswith("file:"):
+        return GivenValues(_read(Path(source.removeprefix("file:"))))
+    raise K8sextError(f"{source!r} is neither env nor file:PATH", where="--credentials")
+
+
+class FromEnvironment(GivenValues):
+    """`K8SEXT_CREDENTIALS_<SERVICE>_<KEY>`: upper case, `-` and `.` written as `_`."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        found: dict[str, dict[str, Secret]] = {}
+        for name, value in environment.items():
+            if not name.startswith(PREFIX):
+                continue
+            rest = name.removeprefix(PREFIX)
+            word = next((w for w in WORDS if rest.endswith("_" + w)), "")
+            if word:
+                service = rest[: -len(word) - 1]
+                found.setdefault(service, {})[word.lower()] = Secret(value)
+        super().__init__(_ByMangledName(found))
+
+
+class _ByMangledName(dict[str, dict[str, Secret]]):
+    """Finds `redis-svc` under REDIS_SVC."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key.upper().replace("-", "_").replace(".", "_"), default)
+
+
+def _read(path: Path) -> dict[str, dict[str, Secret]]:
+    """A folder PATH/<service>/<key> or a YAML file {service: {key: value}}."""
+    _private(path)
+    if path.is_dir():
+        return {
+            folder.name: {
+                f.name: Secret(f.read_text(encoding="utf-8"))
+                for f in folder.iterdir()
+                if f.is_file()
+            }
+            for folder in path.iterdir()
+            if folder.is_dir()
+        }
+    import yaml
+
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return {str(s): {str(k): Secret(str(v)) for k, v in e.items()} for s, e in data.items()}
+    except (yaml.YAMLError, AttributeError):
+        # The text of a parser's error may quote the file's values.
+        raise K8sextError(
+            "the credentials file is not YAML of the form {service: {key: value}}", where=str(path)
+        ) from None
+
+
+def _private(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise K8sextError(
+            "the credentials cannot be read", where=str(path), why=str(error.strerror)
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise K8sextError(
+            "others than you can read the credentials", where=str(path), fix=f"chmod go= {path}"
+        )

@@ -1,0 +1,76 @@
+from k8sext import plan
+from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.model.plan import Target
+from k8sext.model.words import Route
+
+PORT = Port(name="redis", port=6379, protocol="redis", protocol_source="port name")
+
+
+def bridge(**changes: object) -> Bridge:
+    values: dict[str, object] = {
+        "namespace": "dev",
+        "service": "redis-svc",
+        "kind": Kind.SELECTORLESS,
+        "ports": (PORT,),
+        "endpoints": (Endpoint(address="198.51.100.21", port=26379, port_name="redis"),),
+        "cluster_ips": ("198.19.0.7",),
+    }
+    return Bridge(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def targets(made: Bridge, vantage: str = "pod") -> tuple[Target, ...]:
+    modules = {"redis": "redis_server"}
+    return plan.make([made], run_id="r", namespace="dev", modules=modules, vantage=vantage).targets
+
+
+def test_a_selectorless_service_is_tried_by_name_and_at_every_endpoint() -> None:
+    seen = [(t.id, t.route, t.address, t.fallback) for t in targets(bridge())]
+    assert seen == [
+        ("o1", Route.NAME, "redis-svc:6379", False),
+        ("o2", Route.CLUSTER_IP, "198.19.0.7:6379", True),
+        ("o3", Route.ENDPOINT, "198.51.100.21:26379", False),
+    ]
+
+
+def test_a_headless_name_is_dialled_at_the_endpoints_port() -> None:
+    made = bridge(kind=Kind.HEADLESS, cluster_ips=())
+    assert [t.address for t in targets(made)] == ["redis-svc:26379", "198.51.100.21:26379"]
+
+
+def test_endpoints_under_a_wrong_port_name_are_still_tried() -> None:
+    wrong = (Endpoint(address="198.51.100.21", port=26379, port_name="tcp"),)
+    assert targets(bridge(endpoints=wrong))[-1].route is Route.ENDPOINT
+
+
+def test_an_external_name_is_expanded_by_the_agent() -> None:
+    made = bridge(
+        kind=Kind.EXTERNAL_NAME, external_name="redis.corp.example", endpoints=(), cluster_ips=()
+    )
+    (only,) = targets(made)
+    assert (only.route, only.expand) == (Route.NAME, True)
+
+
+def test_local_without_a_cluster_tries_the_addresses_only() -> None:
+    assert [t.route for t in targets(bridge(), "local")] == [Route.ENDPOINT]
+
+
+def test_an_address_of_the_secret_is_consent_for_that_target_only() -> None:
+    two = (
+        Endpoint(address="198.51.100.21", port=26379, port_name="redis"),
+        Endpoint(address="198.51.100.22", port=26379, port_name="redis"),
+    )
+    by_name, _, first, second = targets(bridge(endpoints=two))
+    assert "198.51.100.21" in first.consent_hosts
+    assert "198.51.100.21" not in second.consent_hosts
+    assert "198.51.100.21" not in by_name.consent_hosts
+
+
+def test_the_origin_annotation_gives_no_consent() -> None:
+    made = bridge(origin="redis.corp.example")
+    assert all("redis.corp.example" not in t.consent_hosts for t in targets(made))
+    assert all("redis.corp.example" in t.tls_names for t in targets(made))
+
+
+def test_udp_ports_are_not_probed() -> None:
+    udp = Port(name="dns", port=53, protocol="tcp", protocol_source="x", transport="UDP")
+    assert targets(bridge(ports=(udp,))) == ()
