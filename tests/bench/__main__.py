@@ -1,0 +1,170 @@
+"""`make bench`: every figure is a ratio of medians to a baseline measured in alternation with it.
+
+Whole processes, the first pair of each is discarded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from k8sext.kube.session import Session
+from tests.lab.demo import BRIDGES, K8SEXT, prepare
+from tests.lab.lab import Lab, up
+
+PAIRS = 9
+MANY = 5000
+MANY_NAMESPACE = "bench"
+FLOOR = Path(__file__).with_name("floor.py")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the scoreboard; `bar` None: reported, not judged."""
+
+    name: str
+    ratio: float
+    bar: float | None
+    holds: bool
+    baseline: str
+    detail: str
+
+
+def seconds(lab: Lab | None, argv: Sequence[str], env: dict[str, str] | None = None) -> float:
+    """Wall time of one process."""
+    began = time.monotonic()
+    if lab:
+        done = lab.run(argv, env=env)
+    else:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"bench: {argv[0]} failed: {done.stderr[-500:]}")
+    return time.monotonic() - began
+
+
+def compare(
+    name: str,
+    lab: Lab | None,
+    ours: Sequence[str],
+    theirs: Sequence[str],
+    bar: float | None,
+    baseline: str,
+    pairs: int = PAIRS,
+) -> Result:
+    """Alternate the two commands."""
+    measured = [(seconds(lab, ours), seconds(lab, theirs)) for _ in range(pairs + 1)][1:]
+    mine, base = (statistics.median(column) for column in zip(*measured, strict=True))
+    ratio = mine / base
+    detail = f"median {mine:.3f} s against {base:.3f} s, {pairs} pairs"
+    return Result(name, round(ratio, 3), bar, bar is None or ratio <= bar, baseline, detail)
+
+
+def kubectl_run(lab: Lab, image: str, name: str) -> list[str]:
+    """What people do today for one check."""
+    code = "import socket;socket.create_connection(('redis-svc',26379),3);print('ok')"
+    return [
+        "kubectl", "run", name, "-n", "dev", "--rm", "-i", "--quiet", "--restart=Never",
+        f"--image={image}", "--image-pull-policy=IfNotPresent", "--command", "--",
+        "python3", "-c", code,
+    ]  # fmt: skip
+
+
+def many_bridges(lab: Lab) -> None:
+    """5,000 headless bridges with a slice each; made once."""
+    lab.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": MANY_NAMESPACE}}])
+    script = "from tests.bench.__main__ import fill; fill()"
+    seconds_limit = 600
+    lab.run([sys.executable, "-c", script], timeout=seconds_limit, check=True)
+
+
+def fill() -> None:
+    """Runs inside the lab's network."""
+    session = Session.load(Path(os.environ["KUBECONFIG"]), None, None, ())
+    there = session.get(f"/api/v1/namespaces/{MANY_NAMESPACE}/services", limit=1)
+    if there["items"]:
+        return
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: _make(session, n), range(MANY)))
+
+
+def _make(session: Session, number: int) -> None:
+    name = f"redis-{number}"
+    ports = [{"name": "redis", "port": 6379}]
+    meta: dict[str, Any] = {"name": name}
+    spec: dict[str, Any] = {"clusterIP": "None", "ports": ports}
+    session.post(
+        f"/api/v1/namespaces/{MANY_NAMESPACE}/services",
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec},
+    )
+    address = f"198.51.100.{number % 200 + 1}"
+    session.post(
+        f"/apis/discovery.k8s.io/v1/namespaces/{MANY_NAMESPACE}/endpointslices",
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address]}],
+            "ports": ports,
+        },
+    )
+
+
+def run(lab: Lab) -> list[Result]:
+    """All comparisons."""
+    prepare(lab)
+    lab.run([K8SEXT, "provision", "-f", str(BRIDGES)], check=True)
+    doctor = [K8SEXT, "doctor", "-n", "dev", "--image", lab.probe_image]
+    people = kubectl_run(lab, lab.probe_image, "bench")
+    results = [
+        compare("help", None, [K8SEXT, "--help"], [sys.executable, "-c", "import typer"], 3.0,
+                "python -c 'import typer'"),
+        compare("doctor", lab, doctor, people, 0.75, "kubectl run --rm -i, same image"),
+        compare("doctor-floor", lab, doctor, [sys.executable, str(FLOOR), lab.probe_image], None,
+                "Job created and log followed over raw HTTPS (aim 1.4)"),
+    ]  # fmt: skip
+    many_bridges(lab)
+    raw = " && ".join(
+        f"kubectl get --raw {path} >/dev/null"
+        for path in (
+            "/api/v1/services",
+            "/apis/discovery.k8s.io/v1/endpointslices",
+            "/api/v1/endpoints",
+        )
+    )
+    listed = f"{K8SEXT} list -A -o json >/dev/null"
+    results.append(
+        compare("list-5000", lab, ["sh", "-c", listed], ["sh", "-c", raw], 2.5,
+                "kubectl get --raw of services, endpointslices and endpoints, one after another")
+    )  # fmt: skip
+    lab.kubectl("delete", "namespace", MANY_NAMESPACE, "--wait=false")
+    return results
+
+
+def main() -> int:
+    """Print the scoreboard; 1 when a bar does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results = run(up())
+    for r in results:
+        bar = f"bar {r.bar}" if r.bar else "no bar"
+        mark = "ok" if r.holds else "MISSED"
+        sys.stdout.write(f"{r.name:14} {r.ratio:6.3f}  {bar:8} {mark:7} {r.detail}; {r.baseline}\n")
+    if options.json:
+        options.json.write_text(json.dumps({"results": [asdict(r) for r in results]}, indent=1))
+    return 0 if all(r.holds for r in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

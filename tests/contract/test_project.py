@@ -1,0 +1,92 @@
+"""What must hold for every plug-in and for the package as a whole."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from k8sext import registry
+from k8sext.agent import pack
+from k8sext.diagnose import rows
+from k8sext.model.words import Reason
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKS = registry.wire_checks()
+
+
+def test_the_package_list_is_the_folders() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {"k8sext"}
+    for top, prefix in (("k8sext", ""), ("checks", "k8sext."), ("reports", "k8sext.")):
+        for init in (ROOT / top).rglob("__init__.py"):
+            found.add(prefix + ".".join(init.parent.relative_to(ROOT).parts))
+    assert set(listed) == found
+
+
+def test_no_second_copy_of_a_plugin_is_imported() -> None:
+    assert not {"checks", "reports"} & set(sys.modules)
+
+
+def test_the_readme_has_the_help_text() -> None:
+    env = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
+    argv = [sys.executable, "-m", "k8sext", "--help"]
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.rstrip() in (ROOT / "README.md").read_text()
+
+
+def test_every_check_has_its_row() -> None:
+    table = (ROOT / "checks" / "README.md").read_text()
+    for name, entry in CHECKS.items():
+        row = next((x for x in table.splitlines() if x.startswith(f"| {name} |")), "")
+        assert entry.info.proves in row, name
+        assert f"protocols/{entry.module.rpartition('.')[2]}.py" in row, name
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_the_shipped_agent_loads_under_isolated_python(name: str) -> None:
+    """Standard library only, nothing of the site, on the lowest Python there is here."""
+    module = CHECKS[name].module.rpartition(".")[2]
+    code = (
+        "import sys, zipimport; sys.path.insert(0, sys.argv[1]);"
+        "from k8sext.agent.main import load_checks;"
+        f"assert {name!r} in load_checks(({module!r},)), 'not found';"
+        "bad = {'rich', 'typer', 'kubernetes', 'yaml', 'checks', 'reports'} & set(sys.modules);"
+        "assert not bad, bad"
+    )
+    archive = pack.bundle([module])
+    fd = os.memfd_create("bundle")
+    os.write(fd, archive)
+    argv = [sys.executable, "-I", "-S", "-c", code, f"/proc/{os.getpid()}/fd/{fd}"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    os.close(fd)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_archive_is_the_same_bytes_every_time_and_small() -> None:
+    assert pack.bundle(["redis_server"]) == pack.bundle(["redis_server"])
+    every = [e.module.rpartition(".")[2] for e in CHECKS.values()]
+    assert len(pack.bundle(sorted(set(every)))) < 90_000
+
+
+def test_codes_are_used_for_one_thing() -> None:
+    culprits: dict[str, set[str]] = {}
+    for row in rows.all_rows():
+        assert row.summary
+        assert row.fix
+        culprits.setdefault(row.code, set()).add(row.severity)
+    assert all(len(severities) == 1 for severities in culprits.values())
+
+
+def test_every_reason_that_can_end_a_stage_has_a_row() -> None:
+    not_judged = {
+        Reason.NOT_REACHED,
+        Reason.NOT_APPLICABLE,
+        Reason.NO_CREDENTIALS,
+        Reason.LOGIN_REJECTED_BEFORE,
+        Reason.VANTAGE_UNPROVEN,
+    }
+    known = {r for t in (rows.NAMES, rows.PATHS, rows.ANSWERS, rows.LOGINS, rows.OURS) for r in t}
+    assert set(Reason) - known == not_judged

@@ -1,0 +1,100 @@
+"""What the e2e tests share: the lab, the tool inside it, bridges with their logins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab.demo import K8SEXT, secret
+from tests.lab.lab import Lab
+
+PG = ("postgresql-svc", "postgresql", "198.51.100.9", 5432)
+MYSQL = ("mysql-svc", "mysql", "198.51.100.9", 3306)
+RABBIT = ("rabbitmq-svc", "rabbitmq", "198.51.100.32", 5672)
+REDIS = ("redis-svc", "redis", "198.51.100.21", 26379)
+ELASTIC = ("elasticsearch-svc", "elasticsearch", "198.51.100.32", 9200)
+FIVE = (PG, MYSQL, RABBIT, REDIS, ELASTIC)
+Bridge = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the tool: exit code, what it said, and the JSON report where it was asked for."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON report on standard output."""
+        data: dict[str, Any] = json.loads(self.out)
+        return data
+
+    def bridge(self, name: str) -> dict[str, Any]:
+        """One bridge of the report."""
+        return next(b for b in self.report["bridges"] if b["service"] == name)
+
+    def said(self, name: str) -> list[tuple[str, str]]:
+        """(code, culprit) of a bridge's diagnoses."""
+        return [(d["code"], d["culprit"]) for d in self.bridge(name)["diagnoses"]]
+
+    def overall(self) -> list[str]:
+        """Codes above all bridges."""
+        return [d["code"] for v in self.report["vantages"] for d in v["diagnoses"]]
+
+
+def k8sext(lab: Lab, *args: str, env: Mapping[str, str] | None = None) -> Run:
+    """Run the tool on the laptop of the lab."""
+    done = lab.run(
+        [K8SEXT, *args],
+        env=env,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def doctor(lab: Lab, namespace: str, *args: str) -> Run:
+    """`doctor -o json` with the lab's probe image."""
+    image = [] if "--image" in args else ["--image", lab.probe_image]
+    return k8sext(lab, "doctor", "-n", namespace, "-o", "json", *image, *args)
+
+
+def service(bridge: Bridge, **spec: Any) -> dict[str, Any]:
+    """A selectorless Service as people write it."""
+    name, protocol, _, port = bridge
+    notes = {"k8sext.io/protocol": protocol, "k8sext.io/tls": "disable"}
+    if protocol != "elasticsearch":
+        notes["k8sext.io/credentials"] = f"{protocol}-auth"
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "annotations": notes},
+        "spec": {"ports": [{"name": protocol, "port": port}], **spec},
+    }
+
+
+def slice_of(bridge: Bridge, *addresses: str, port_name: str | None = None) -> dict[str, Any]:
+    """Its EndpointSlice."""
+    name, protocol, address, port = bridge
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": f"{name}-1", "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [a]} for a in addresses or (address,)],
+        "ports": [{"name": protocol if port_name is None else port_name, "port": port}],
+    }
+
+
+def logins(lab: Lab, namespace: str, bridges: Sequence[Bridge]) -> list[dict[str, Any]]:
+    """The Secrets of some bridges, each with its consent."""
+    wanted = [protocol for _, protocol, _, _ in bridges if protocol != "elasticsearch"]
+    return [secret(p, namespace, lab.passwords[p]) for p in wanted]
+
+
+def deploy(lab: Lab, namespace: str, bridges: Sequence[Bridge] = FIVE) -> None:
+    """Bridges as they should be."""
+    objects = [o for b in bridges for o in (service(b), slice_of(b))]
+    lab.apply([*objects, *logins(lab, namespace, bridges)], namespace=namespace)
