@@ -41,10 +41,8 @@ class Request:
     budget: Budget = field(default_factory=Budget)
     pod: PodOptions = field(default_factory=PodOptions)
     gate: Gate = field(default_factory=Gate)
-    active: bool = False
     vouched: tuple[str, ...] = ()  # --credentials-from
     trust_annotations: bool = False
-    client: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +152,6 @@ def make_plan(
         vantage=request.vantage,
         budget=request.budget,
         control=cluster.control,
-        active=request.active,
     )
 
 

@@ -58,8 +58,6 @@ def doctor_command(
     credentials: Annotated[
         str | None, typer.Option(help="For --from local: env or file:PATH.")
     ] = None,
-    client: Annotated[bool, typer.Option(help="Also try the official drivers (local).")] = False,
-    active: Annotated[bool, typer.Option(help="Allow checks that write.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds for all probes.")] = 60.0,
     stage_timeout: Annotated[float, typer.Option(help="Seconds for one stage.")] = 3.0,
     dry_run: Annotated[bool, typer.Option(help="Print the Job and its code; run nothing.")] = False,
@@ -80,10 +78,8 @@ def doctor_command(
         budget=steps.budget(timeout, stage_timeout),
         pod=steps.pod_options(image, image_pull_secret, pod_patch, pod_start_timeout, mesh),
         gate=gate,
-        active=active,
         vouched=tuple(credentials_from or ()),
         trust_annotations=trust_annotations,
-        client=client,
     )
     source = steps.Source(
         kubeconfig=kubeconfig,
