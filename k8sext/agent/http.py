@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from .stream import Fault, Stream
 
 MAX_HEADERS = 100
 MAX_BODY = 2 << 20
+# Not str.isdigit, which takes "¹" (int does not), and not more digits than int() is safe with.
+_NUMBER = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Response:
         """The body as JSON; None where it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: brackets nested without end
             return None
 
 
@@ -86,7 +89,7 @@ class HttpConnection:
             )
         line = (first + await self.stream.read_until(b"\n", 4096)).decode("latin-1").strip()
         words = line.split(" ", 2)
-        if len(words) < 2 or not words[1].isdigit():
+        if len(words) < 2 or not _NUMBER.fullmatch(words[1]):
             raise Fault(
                 Reason.WRONG_PROTOCOL, "a status line without a status", **self._first_bytes()
             )
@@ -109,7 +112,7 @@ class HttpConnection:
         if "chunked" in headers.get("transfer-encoding", "").lower():
             return await self._chunks()
         length = headers.get("content-length", "")
-        if length.isdigit():
+        if _NUMBER.fullmatch(length):
             return await self.stream.read_exactly(_bounded(int(length)))
         body = b""
         while len(body) <= MAX_BODY:
