@@ -1,0 +1,39 @@
+import asyncio
+
+import pytest
+
+from k8sext.agent.guess import speaker, wrong_protocol
+from k8sext.model.words import Reason
+from tests.support.converse import fed
+
+
+@pytest.mark.parametrize(
+    ("said", "who"),
+    [
+        (b"J\x00\x00\x00\x0a5.5.5-10.11.6-MariaDB", "MySQL or MariaDB"),
+        (b"E\x00\x00\x00\xffj\x04Host is not allowed", "MySQL or MariaDB"),  # 1130 for a greeting
+        (b"E\x00\x00\x00\x8dSFATAL", "PostgreSQL"),
+        (b"HTTP/1.1 400 Bad Request", "HTTP"),
+        (b"AMQP\x00\x00\x09\x01", "AMQP (RabbitMQ)"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "TLS"),
+        (b"-ERR unknown command", "Redis"),
+        (b"\x00\x01\x02", ""),
+        (b"", ""),
+    ],
+)
+def test_who_speaks_like_that(said: bytes, who: str) -> None:
+    assert speaker(said) == who
+
+
+def test_the_rest_of_the_answer_is_read_for_the_evidence() -> None:
+    async def one_byte_read() -> tuple[Reason, str, object]:
+        stream = fed(b"SSH-2.0-OpenSSH_9.2")
+        await stream.read_exactly(1)
+        fault = await wrong_protocol(stream, "not this")
+        return fault.reason, fault.detail, fault.evidence["first_bytes"]
+
+    assert asyncio.run(one_byte_read()) == (
+        Reason.WRONG_PROTOCOL,
+        "not this; this is SSH",
+        b"SSH-2.0-OpenSSH_9.2".hex(),
+    )
