@@ -10,6 +10,7 @@ from typing import ClassVar, TypeAlias
 
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
+from k8sext.agent.guess import wrong_protocol
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
@@ -29,7 +30,10 @@ _ERRORS = (
     ("MISCONF", Reason.UNHEALTHY),
     ("READONLY", Reason.READ_ONLY),
     ("ERR max number of clients", Reason.TOO_MANY_CONNECTIONS),
+    # A user name where the server knows none (before Redis 6).
+    ("ERR wrong number of arguments for 'auth'", Reason.AUTH_METHOD_UNSUPPORTED),
 )
+_NO_PASSWORD = ("without any password configured", "but no password is set")  # from 6 on; before
 
 
 class RedisError(Exception):
@@ -83,10 +87,12 @@ class Redis(WireCheck):
     )
     verify_needs_login = False
     asked_for_login = False
+    speaks_redis = False  # nothing more is sent to a server of another kind, not even QUIT
 
     async def handshake(self) -> Seen:
         """PING: PONG, or a demand for a login, which only this protocol makes."""
         reply = await self._call("PING", may_fail=True)
+        self.speaks_redis = isinstance(reply, RedisError) or reply == "PONG"
         if isinstance(reply, RedisError):
             fault = reply.fault()
             if fault.reason not in (Reason.AUTH_REQUIRED, Reason.PERMISSION_DENIED):
@@ -94,7 +100,7 @@ class Redis(WireCheck):
             self.asked_for_login = True
             return Seen(detail="asks for a login", evidence={"words": reply.words})
         if reply != "PONG":
-            raise self._wrong(f"PING was answered with {reply!r}")
+            raise await self._wrong(f"PING was answered with {reply!r}")
         return Seen(detail="PONG")
 
     async def auth(self, login: Login | None) -> Seen | None:
@@ -104,15 +110,16 @@ class Redis(WireCheck):
                 raise Fault(Reason.AUTH_REQUIRED, "the server asks for a password")
             return None
         user = login.get("username")
-        words = [w for w in (user, login.get("password")) if w]
-        reply = await self._call("AUTH", *words, may_fail=True)
+        words = [user] if user else []
+        reply = await self._call("AUTH", *words, login.get("password"), may_fail=True)
+        detail = f"user {user or 'default'}"
         if isinstance(reply, RedisError):
-            if "without any password configured" in reply.words:
-                return Seen(detail="the server has no password: anyone may come in")
-            raise reply.fault()
+            if not any(words in reply.words for words in _NO_PASSWORD):
+                raise reply.fault()
+            detail = "the server has no password: anyone may come in"
         clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
-            detail=f"user {user or 'default'}",
+            detail=detail,
             warning=Reason.PASSWORD_IN_CLEAR if clear else None,
         )
 
@@ -132,7 +139,8 @@ class Redis(WireCheck):
 
     async def goodbye(self) -> None:
         """QUIT, and wait for its OK."""
-        await self._call("QUIT", may_fail=True)
+        if self.speaks_redis:
+            await self._call("QUIT", may_fail=True)
 
     def _evidence(self, fields: dict[str, str]) -> dict[str, Json]:
         valkey = fields.get("server_name") == "valkey"
@@ -174,7 +182,7 @@ class Redis(WireCheck):
         """One RESP value. Depth and counts are bounded: a reply is never believed."""
         kind = await self.stream.read_exactly(1)
         if kind not in b"+-:$*":
-            raise self._wrong("the first byte is none of Redis'")
+            raise await self._wrong("the first byte is none of Redis'")
         line = (await self.stream.read_until())[:-2].decode("utf-8", "replace")
         if kind == b"+":
             return line
@@ -183,7 +191,7 @@ class Redis(WireCheck):
         try:
             number = int(line)
         except ValueError as error:
-            raise self._wrong("a length that is no number") from error
+            raise await self._wrong("a length that is no number") from error
         if kind == b":":
             return number
         if number < 0:
@@ -198,5 +206,5 @@ class Redis(WireCheck):
             raise Fault(Reason.TOO_MUCH, f"an array of {count} items")
         return [await self._reply(depth + 1) for _ in range(count)]
 
-    def _wrong(self, why: str) -> Fault:
-        return Fault(Reason.WRONG_PROTOCOL, why, **self.stream.first_bytes_fact())
+    async def _wrong(self, why: str) -> Fault:
+        return await wrong_protocol(self.stream, why)

@@ -116,3 +116,41 @@ def test_the_parser_survives_anything() -> None:
             await parse(bytes(dice.choice(alphabet) for _ in range(dice.randrange(40))))
 
     asyncio.run(all_of_them())
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (b"-ERR AUTH <password> called without any password configured", None),
+        (b"-ERR Client sent AUTH, but no password is set", None),  # before Redis 6
+        (b"-ERR wrong number of arguments for 'auth' command", Reason.AUTH_METHOD_UNSUPPORTED),
+        (b"-ERR invalid password", Reason.AUTH_REJECTED),
+    ],
+)
+def test_what_auth_can_be_answered_with(words: bytes, reason: Reason | None) -> None:
+    replies = {**HEALTHY, b"AUTH": words + b"\r\n"}
+    assert see(replies, login={"username": "shop", "password": "x"})[1] is reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (b"J\x00\x00\x00\x0a5.5.5-10.11.6-MariaDB\x00", "MySQL"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
+        (b"AMQP\x00\x00\x09\x01", "AMQP"),
+    ],
+)
+def test_another_server_is_named_and_sent_nothing_more(answer: bytes, word: str) -> None:
+    sent: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        while data := await reader.read(4096):
+            sent.append(data)
+
+    ended = against(handle, "redis_server", "redis").ended_by
+    assert ended is not None
+    assert ended.reason is Reason.WRONG_PROTOCOL
+    assert word in ended.detail
+    assert ended.evidence["first_bytes"] == answer.hex()
+    assert b"".join(sent) == b"*1\r\n$4\r\nPING\r\n"
