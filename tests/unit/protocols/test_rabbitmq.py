@@ -114,3 +114,33 @@ def test_the_parser_survives_anything() -> None:
             await parse(bytes(broken[: dice.randrange(len(broken) + 1)]))
 
     asyncio.run(all_of_them())
+
+
+def queue_answer(code: int, words: str) -> tuple[bytes, ...]:
+    close = struct.pack("!H", code) + short(words) + bytes(4)
+    opened = TUNE + method((10, 41), short(""))
+    return START, opened, method((20, 11), long(b""), 1), method((20, 40), close, 1)
+
+
+def test_a_queue_that_may_not_be_seen_is_no_rejected_login() -> None:
+    words = "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'shop'"
+    seen = see(*queue_answer(403, words), expect={"queue": "q"})
+    assert seen == (Stage.AUTH, Reason.PERMISSION_DENIED)
+
+
+def test_a_queue_that_another_connection_holds_is_there() -> None:
+    words = "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'"
+    assert see(*queue_answer(405, words), expect={"queue": "q"}) == (Stage.VERIFY, None)
+
+
+def test_a_broker_that_blocks_publishers_is_a_warning() -> None:
+    blocked = method((10, 60), short("low on memory"))
+    opened = TUNE + method((10, 41), short(""))
+    handler = see(START, opened, blocked + method((20, 11), long(b""), 1))
+    assert handler == (Stage.VERIFY, None)
+
+
+def test_amqplain_where_plain_is_not_offered() -> None:
+    start = method((10, 10), b"\x00\x09" + PROPERTIES + long(b"AMQPLAIN") + long(b"en_US"))
+    opened = TUNE + method((10, 41), short(""))
+    assert see(start, opened, method((20, 11), long(b""), 1)) == (Stage.VERIFY, None)
