@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
 from k8sext.agent.expect import numbers, version_in
+from k8sext.agent.guess import wrong_protocol
 from k8sext.agent.http import HttpConnection, Response, basic
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -85,8 +86,7 @@ class Elasticsearch(WireCheck):
     async def verify(self) -> Seen:
         """Cluster health, then what the bridge expects."""
         answer = await self._get("/_cluster/health")
-        if answer.status == 403:
-            raise Fault(Reason.PERMISSION_DENIED, "403: " + _reason(answer), code="403")
+        _allowed(answer)
         health = _mapping(answer.json())
         colour = str(health.get("status", ""))
         if answer.status != 200 or colour not in COLOURS:
@@ -113,9 +113,17 @@ class Elasticsearch(WireCheck):
         spec, version = str(expect.get("version", "")), str(known.get("version", ""))
         if spec and not version_in(version, spec):
             raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
-        index = str(expect.get("index", ""))
-        if index and (await self._get("/" + quote(index, safe=""))).status == 404:
-            raise Fault(Reason.OBJECT_MISSING, f"there is no index {index}")
+        if expect.get("index"):
+            await self._index(str(expect["index"]))
+
+    async def _index(self, index: str) -> None:
+        answer = await self._get("/" + quote(index, safe=""))
+        if answer.status == 404:
+            raise Fault(Reason.OBJECT_MISSING, f"there is no index {index}", code="404")
+        _allowed(answer)
+        if answer.status != 200:
+            words = f"{answer.status} to the question for index {index}: {_reason(answer)}"
+            raise Fault(Reason.SERVER_ERROR, words, code=str(answer.status))
 
     def _identify(self, answer: Response) -> dict[str, Json]:
         data = _mapping(answer.json())
@@ -126,7 +134,8 @@ class Elasticsearch(WireCheck):
             raise Fault(Reason.SERVER_ERROR, f"{answer.status}: " + _reason(answer))
         product = str(version.get("distribution") or "elasticsearch")
         official = answer.headers.get("x-elastic-product") == "Elasticsearch"
-        if not version.get("number") or not (official or data.get("tagline") in TAGLINES):
+        named = official or data.get("tagline") in TAGLINES
+        if not named or not numbers(str(version.get("number"))):
             raise Fault(
                 Reason.WRONG_PRODUCT,
                 "HTTP answers, and not as Elasticsearch or OpenSearch do",
@@ -145,7 +154,20 @@ class Elasticsearch(WireCheck):
         headers = {"Accept": "application/json"}
         if self.authorization:
             headers["Authorization"] = self.authorization
-        return await self.http.request("GET", path, headers)
+        try:
+            return await self.http.request("GET", path, headers)
+        except Fault as fault:
+            if fault.reason is not Reason.WRONG_PROTOCOL:
+                raise
+            raise await wrong_protocol(self.stream, fault.detail) from fault
+
+
+def _allowed(answer: Response) -> None:
+    """Raises Fault where the cluster wants another user, or any."""
+    reasons = {401: Reason.AUTH_REQUIRED, 403: Reason.PERMISSION_DENIED}
+    if answer.status in reasons:
+        words = f"{answer.status}: {_reason(answer)}"
+        raise Fault(reasons[answer.status], words, code=str(answer.status))
 
 
 def _clients(product: str, version: str, official: bool) -> str:
