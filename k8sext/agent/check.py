@@ -22,6 +22,9 @@ from .stream import Fault, Stream
 __all__ = ["CheckInfo", "Fault", "Login", "Seen", "WireCheck"]
 
 
+NAMES = ("username", "database", "vhost")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckInfo:
     """What a user can know of a check without running it (`k8sext checks`).
@@ -53,6 +56,11 @@ class Login:
     """The values of one credential, by our word for each (`username`, `password`, …)."""
 
     values: Mapping[str, Secret]
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What must be masked; the names in a login are needed to see what is wrong with it."""
+        return tuple(v for word, v in self.values.items() if word not in NAMES)
 
     def get(self, word: str, default: str = "") -> str:
         """The value in clear; use it in the line that sends it."""

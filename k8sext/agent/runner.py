@@ -145,7 +145,7 @@ class Runner:
         async with self.slots[join_address(address, target.port)]:
             log.started = asyncio.get_running_loop().time()
             login, missing = self._login(target, info)
-            log.secrets = tuple(login.values.values()) if login else ()
+            log.secrets = login.secrets if login else ()
             if login:
                 await self._talk_logged_in(log, target, address, login)
             else:

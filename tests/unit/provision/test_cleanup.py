@@ -18,7 +18,8 @@ def job(name: str, *, age_s: float, deadline: int | None = 60, ended: bool = Fal
     return {"metadata": meta, "spec": spec, "status": status}
 
 
-RUNNING, LATE = job("running", age_s=1), job("late", age_s=61)
+# Made when the module is collected, which may be minutes before the test runs.
+RUNNING, LATE = job("running", age_s=1, deadline=86_400), job("late", age_s=61)
 ENDED, ENDLESS = job("ended", age_s=1, ended=True), job("endless", age_s=9999, deadline=None)
 
 
