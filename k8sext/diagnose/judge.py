@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from k8sext.model.bridge import Bridge, Port
+from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation, StageResult
@@ -21,6 +21,9 @@ NETWORK = (Stage.RESOLVE, Stage.CONNECT)
 # How a Service without a backend answers: iptables and nftables refuse, Cilium has its own errno.
 NO_BACKEND_REASONS = (Reason.REFUSED, Reason.NO_ROUTE, Reason.NOT_PERMITTED)
 NOT_A_FAULT = (Reason.LOGIN_REJECTED_BEFORE,)
+# What a proxy that accepts before it dials makes of every refusal and time-out.
+PROXY_REASONS = (Reason.RESET, Reason.CLOSED_EARLY, Reason.SILENT)
+PROBE_LABELS = {"app.kubernetes.io/managed-by": "k8sext"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Context:
     address: str = ""
     policies: Sequence[Mapping[str, Any]] | None = None  # None: could not be read
     mesh: str = ""
-    labels: Mapping[str, str] | None = None  # the probe pod's
+    labels: Mapping[str, str] = field(default_factory=lambda: dict(PROBE_LABELS))  # the pod's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,13 @@ def _one_dead_dns(
         return Judgement(bridges=reports)
     first = next(d for d in dead[0].diagnoses if d.code == "KX203")
     names = tuple(f"{r.bridge.service}: its name does not resolve" for r in dead)
-    return Judgement(bridges=reports, overall=(replace(first, consequences=names),))
+    bridges = tuple(_without(r, "KX203") if r in dead else r for r in reports)
+    return Judgement(bridges=bridges, overall=(replace(first, consequences=names),))
+
+
+def _without(report: BridgeReport, code: str) -> BridgeReport:
+    """Said above all bridges, so not again; the status stays."""
+    return replace(report, diagnoses=tuple(d for d in report.diagnoses if d.code != code))
 
 
 # -- one bridge ----------------------------------------------------------------------------------
@@ -134,7 +143,7 @@ def _judge_bridge(
     diagnoses = _ordered(_unique(d for d in said if _ignored(bridge, d) is None))
     return BridgeReport(
         bridge=bridge,
-        status=_status(mine, diagnoses),
+        status=_status(mine, diagnoses, bridge),
         depth=_depth(mine),
         observations=mine,
         diagnoses=diagnoses,
@@ -150,8 +159,30 @@ def _case(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Cont
 
 
 def _judge_case(case: Case) -> list[Diagnosis]:
+    if _lost(case):
+        return [_said_lost(case)]
     root = _root_cause(case)
     return [*([root] if root else []), *_warnings(case, root), *_logins(case)]
+
+
+def _lost(case: Case) -> bool:
+    """The pod tries the name of every TCP port: no word of it means that a record is missing."""
+    return case.context.vantage == "pod" and case.port.transport == "TCP" and case.by_name is None
+
+
+def _said_lost(case: Case) -> Diagnosis:
+    row = rows.LOST
+    name = f"{case.bridge.service}:{case.port.port}"
+    return Diagnosis(
+        code=row.code,
+        severity=row.severity,
+        culprit=row.culprit,
+        summary=row.summary.format(name=name),
+        why="the plan has a probe of this name and the log of the pod has no result for it",
+        because=(f"Service/{case.bridge.ref}",),
+        fix=row.fix,
+        see=f"k8sext explain {row.code}",
+    )
 
 
 def _root_cause(case: Case) -> Diagnosis | None:
@@ -163,8 +194,8 @@ def _root_cause(case: Case) -> Diagnosis | None:
     if ended is None:
         return _rejected(case, name) or _name_works(case)
     if ended.stage is Stage.RESOLVE:
-        return _says(case, rows.NAMES, ended, name)
-    bad = [o for o in ends if o.ended_by]
+        return _name_failed(case, name, ended)
+    bad = _failed(ends)
     if bad and len(bad) < len(ends):
         return _partial(case, bad)
     if ended.stage is Stage.CONNECT:
@@ -172,10 +203,20 @@ def _root_cause(case: Case) -> Diagnosis | None:
     return _says(case, {**rows.ANSWERS, **rows.OURS}, ended, name)
 
 
+def _name_failed(case: Case, name: Observation, ended: StageResult) -> Diagnosis | None:
+    """The name leads nowhere; whose fault that is depends on the kind of the Service."""
+    bridge = case.bridge
+    missing = ended.reason in (Reason.NAME_NOT_FOUND, Reason.NAME_NO_ADDRESS)
+    if missing and bridge.kind is Kind.HEADLESS and not bridge.endpoints:
+        return _said(case, rows.NO_ENDPOINTS, ended, name)
+    if missing and bridge.kind is Kind.SELECTORLESS:
+        return _said(case, rows.SERVICE_UNKNOWN, ended, name)
+    return _says(case, rows.NAMES, ended, name)
+
+
 def _rejected(case: Case, name: Observation) -> Diagnosis | None:
     """The login was rejected at an endpoint, and for that reason not tried by name."""
-    auth = name.stage(Stage.AUTH)
-    if auth is None or auth.reason is not Reason.LOGIN_REJECTED_BEFORE:
+    if not _spared(name):
         return None
     first = next((o for o in case.endpoints if o.ended_by), None)
     return _says(case, rows.ANSWERS, first.ended_by, first) if first and first.ended_by else None
@@ -183,23 +224,25 @@ def _rejected(case: Case, name: Observation) -> Diagnosis | None:
 
 def _ends_alone(case: Case) -> Diagnosis | None:
     """No name was tried (vantage local): the addresses speak for themselves."""
-    bad = [o for o in case.endpoints if o.ended_by]
+    bad = _failed(case.endpoints) or [o for o in case.endpoints if o.ended_by]
     if not bad:
         return None
-    if len(bad) < len(case.endpoints):
-        return _partial(case, bad)
     ended = bad[0].ended_by
     assert ended is not None
+    if any(_spared(o) for o in case.endpoints):
+        return _says(case, rows.ANSWERS, ended, bad[0])
+    if len(bad) < len(case.endpoints):
+        return _partial_or_untested(case, bad)
     table = rows.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
     return _says(case, {**rows.OURS, **table}, ended, bad[0])
 
 
 def _name_works(case: Case) -> Diagnosis | None:
-    bad = [o for o in case.endpoints if o.ended_by]
+    bad = _failed(case.endpoints) or [o for o in case.endpoints if o.ended_by]
     if not bad:
         return None
     if len(bad) < len(case.endpoints):
-        return _partial(case, bad)
+        return _partial_or_untested(case, bad)
     ended = bad[0].ended_by
     assert ended is not None
     if ended.stage is Stage.CONNECT:
@@ -215,6 +258,8 @@ def _connect_failed(case: Case, name: Observation, ended: StageResult) -> Diagno
     if not bridge.endpoints_of(case.port) and bridge.endpoints:
         return _said(case, rows.PORT_NAME, ended, name)
     reached = [o for o in ends if _connected(o)]
+    if reached and ended.reason in NO_BACKEND_REASONS and _none_ready(case):
+        return _said(case, rows.NOT_READY, ended, name, about=reached[0])
     if reached and ended.reason in NO_BACKEND_REASONS:
         return _said(case, rows.NO_BACKEND, ended, name, about=reached[0])
     if reached and ended.reason is Reason.TIMED_OUT:
@@ -234,7 +279,15 @@ def _isolating(case: Case, seen: Observation) -> tuple[str, ...]:
     if not case.context.policies:
         return ()
     host, port = _split(seen.target)
-    return policy.isolating(case.context.policies, case.context.labels or {}, host, port)
+    return policy.isolating(case.context.policies, case.context.labels, host, port)
+
+
+def _partial_or_untested(case: Case, bad: Sequence[Observation]) -> Diagnosis | None:
+    """A probe that we could not finish says nothing against its address."""
+    if _failed(bad):
+        return _partial(case, bad)
+    ended = bad[0].ended_by
+    return _says(case, rows.OURS, ended, bad[0]) if ended else None
 
 
 def _partial(case: Case, bad: Sequence[Observation]) -> Diagnosis:
@@ -283,8 +336,12 @@ def _logins(case: Case) -> list[Diagnosis]:
 def _says(
     case: Case, table: Mapping[Reason, Row], ended: StageResult, seen: Observation
 ) -> Diagnosis | None:
-    if ended.reason is None or ended.reason in NOT_A_FAULT:
+    if ended.reason in NOT_A_FAULT:
         return None
+    if ended.reason is None:  # a check that does not say why is broken: no pass, nobody's fault
+        return _said(case, rows.OURS[Reason.INTERNAL_ERROR], ended, seen)
+    if case.context.mesh and ended.stage is not Stage.CONNECT and ended.reason in PROXY_REASONS:
+        return _said(case, rows.MESH, ended, seen, mesh=case.context.mesh)
     row = table.get(ended.reason) or rows.ANSWERS.get(ended.reason)
     row = row or rows.PATHS.get(ended.reason) or rows.OURS[Reason.INTERNAL_ERROR]
     return _said(case, row, ended, seen)
@@ -325,7 +382,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "host": host,
         "port": str(port),
         "protocol": case.port.protocol,
-        "detail": ended.detail or str(ended.reason or ""),
+        "detail": ended.detail or str(ended.reason or "no reason given").replace("_", " "),
         "secret": credentials.secret if credentials else "SECRET",
         "alias": bridge.external_name or host,
         "node": context.node or "the probe's node",
@@ -403,6 +460,21 @@ def _connected(seen: Observation) -> bool:
     return stage is not None and stage.status is Status.PASS
 
 
+def _failed(seen: Sequence[Observation]) -> list[Observation]:
+    """Probes that failed; those that ran out of time or broke of themselves prove nothing."""
+    return [o for o in seen if o.ended_by and o.ended_by.status is Status.FAIL]
+
+
+def _spared(seen: Observation) -> bool:
+    """Its login was not tried because the same one was rejected on another route."""
+    auth = seen.stage(Stage.AUTH)
+    return auth is not None and auth.reason is Reason.LOGIN_REJECTED_BEFORE
+
+
+def _none_ready(case: Case) -> bool:
+    return not any(e.ready for e in case.bridge.endpoints_of(case.port))
+
+
 def _split(target: str) -> tuple[str, int]:
     host, _, port = target.rpartition(":")
     return host.strip("[]"), int(port)
@@ -423,8 +495,10 @@ def _ordered(said: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
     return tuple(sorted(said, key=lambda d: _WEIGHT.index(d.severity)))
 
 
-def _status(mine: Sequence[Observation], diagnoses: Sequence[Diagnosis]) -> Status:
-    """The worst of the diagnoses; without any, what the probes say."""
+def _status(mine: Sequence[Observation], diagnoses: Sequence[Diagnosis], bridge: Bridge) -> Status:
+    """The worst of the diagnoses. Without any, a probe that failed is a pass only where the user
+    ignores its code.
+    """
     severities = {d.severity for d in diagnoses}
     for severity, status in (
         (Severity.FAIL, Status.FAIL),
@@ -435,7 +509,8 @@ def _status(mine: Sequence[Observation], diagnoses: Sequence[Diagnosis]) -> Stat
             return status
     if not mine:
         return Status.SKIP
-    return Status.PASS
+    unexplained = not diagnoses and not bridge.ignore and any(o.ended_by for o in mine)
+    return Status.INCONCLUSIVE if unexplained else Status.PASS
 
 
 def _depth(mine: Sequence[Observation]) -> Stage | None:

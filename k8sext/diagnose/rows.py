@@ -115,6 +115,26 @@ POLICY = Row(
     "(if it is not meant for your workloads, it still selects the probe)",
 )  # fmt: skip
 
+SERVICE_UNKNOWN = Row(
+    "KX206", Culprit.CLUSTER_DNS,
+    "cluster DNS does not know {name}, although Service {service} exists: {detail}",
+    "kubectl logs -n kube-system -l k8s-app=kube-dns (can CoreDNS list Services?), and look at "
+    "dnsPolicy and the search list: kubectl exec -n {namespace} YOUR-POD -- cat /etc/resolv.conf",
+)  # fmt: skip
+NOT_READY = Row(
+    "KX315", Culprit.MANIFEST,
+    "every endpoint of {service} is marked not ready, so {name} is refused; {target} accepts",
+    "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
+    "-l kubernetes.io/service-name={service} -o yaml",
+)  # fmt: skip
+MESH = Row(
+    "KX316", Culprit.CLUSTER_NETWORK,
+    "the {mesh} proxy accepts for {target}, and no word of the server comes back: {detail}",
+    "look at the proxy's own log: kubectl logs -n {namespace} YOUR-POD --all-containers; or probe "
+    "from a namespace without injection",
+    Severity.INCONCLUSIVE,
+)  # fmt: skip
+
 # What a server, or whatever answers, says.
 ANSWERS: dict[Reason, Row] = {
     Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",
@@ -239,6 +259,11 @@ OURS: dict[Reason, Row] = {
     Reason.INTERNAL_ERROR: Row("KX910", Culprit.TOOL_ENVIRONMENT,
         "k8sext itself failed on {target}: {detail}", "please report it", Severity.INCONCLUSIVE),
 }  # fmt: skip
+LOST = Row(
+    "KX907", Culprit.TOOL_ENVIRONMENT, "no result came back for {name}",
+    "run again; if a proxy cuts logs, ask its owner for long-lived requests",
+    Severity.INCONCLUSIVE,
+)  # fmt: skip
 UNPROVEN = Row(
     "KX909", Culprit.TOOL_ENVIRONMENT, "the probe's own network is not proven: {words}",
     "look at the probe's node and at network policies before blaming a server",
@@ -250,4 +275,5 @@ def all_rows() -> tuple[Row, ...]:
     """Every row there is."""
     tables = (NAMES, PATHS, ANSWERS, LOGINS, OURS)
     single = (NO_BACKEND, PORT_NAME, NO_ENDPOINTS, NAME_TIMES_OUT, PARTIAL, ONLY_BY_NAME)
-    return (*(r for t in tables for r in t.values()), *single, POLICY, UNPROVEN)
+    more = (SERVICE_UNKNOWN, NOT_READY, MESH, POLICY, LOST, UNPROVEN)
+    return (*(r for t in tables for r in t.values()), *single, *more)

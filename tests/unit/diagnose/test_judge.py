@@ -1,0 +1,285 @@
+"""The differential, row by row: what was seen by each route, and who is blamed for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from k8sext.diagnose import rows
+from k8sext.diagnose.judge import Context, Judgement, judge
+from k8sext.model.bridge import Bridge, Endpoint, Kind
+from k8sext.model.report import BridgeReport
+from k8sext.model.result import Observation
+from k8sext.model.words import Reason, Route, Severity, Stage, Status
+from tests.support.seen import ADDRESS, at, bridge, by_name, seen
+
+HERE = Context(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
+LOCAL = Context(namespace="dev", vantage="local")
+OTHER = "198.51.100.22"
+CONNECT, RESOLVE, AUTH = Stage.CONNECT, Stage.RESOLVE, Stage.AUTH
+HANDSHAKE, VERIFY = Stage.HANDSHAKE, Stage.VERIFY
+SPARED: Mapping[str, Any] = {"reason": Reason.LOGIN_REJECTED_BEFORE, "status": Status.SKIP}
+
+
+def judged(
+    what: Bridge,
+    observations: Sequence[Observation],
+    context: Context = HERE,
+    controls: Sequence[Mapping[str, Any]] = (),
+) -> BridgeReport:
+    return judge([what], observations, controls, context).bridges[0]
+
+
+def codes(report: BridgeReport) -> list[tuple[str, str]]:
+    return [(d.code, d.culprit.value) for d in report.diagnoses]
+
+
+def test_all_routes_work() -> None:
+    report = judged(bridge(), [by_name(), at()])
+    assert (report.status, report.depth, report.diagnoses) == (Status.PASS, VERIFY, ())
+
+
+BOTH = [
+    (Reason.REFUSED, Reason.REFUSED, ("KX301", "server-host")),
+    (Reason.TIMED_OUT, Reason.TIMED_OUT, ("KX302", "path")),
+    (Reason.TIMED_OUT, Reason.REFUSED, ("KX301", "server-host")),
+    (Reason.REFUSED, Reason.TIMED_OUT, ("KX302", "path")),
+    (Reason.NO_ROUTE, Reason.NO_ROUTE, ("KX308", "path")),
+    (Reason.NOT_PERMITTED, Reason.NOT_PERMITTED, ("KX309", "cluster-network")),
+    (Reason.RESET, Reason.RESET, ("KX310", "path")),
+    (Reason.REFUSED, None, ("KX303", "cluster-network")),
+    (Reason.NO_ROUTE, None, ("KX303", "cluster-network")),
+    (Reason.NOT_PERMITTED, None, ("KX303", "cluster-network")),
+    (Reason.TIMED_OUT, None, ("KX306", "cluster-network")),
+]
+
+
+@pytest.mark.parametrize(("name", "endpoint", "expected"), BOTH)
+def test_name_against_endpoint(
+    name: Reason, endpoint: Reason | None, expected: tuple[str, str]
+) -> None:
+    direct = at(ADDRESS, CONNECT, endpoint) if endpoint else at()
+    report = judged(bridge(), [by_name(CONNECT, name), direct])
+    assert codes(report) == [expected]
+    assert report.status is Status.FAIL
+
+
+def test_only_the_name_works_and_nobody_is_blamed() -> None:
+    report = judged(bridge(), [by_name(), at(ADDRESS, CONNECT, Reason.TIMED_OUT)])
+    assert codes(report) == [("KX312", "cluster-network")]
+    assert (report.status, report.depth) == (Status.PASS, VERIFY)
+    assert report.diagnoses[0].severity is Severity.NOTE
+
+
+@pytest.mark.parametrize("name_fails", [False, True])
+def test_one_of_two_addresses_is_dead(name_fails: bool) -> None:
+    name = by_name(CONNECT, Reason.REFUSED) if name_fails else by_name()
+    dead = at(OTHER, CONNECT, Reason.REFUSED, "o3")
+    report = judged(bridge("redis-svc", ADDRESS, OTHER), [name, at(), dead])
+    assert codes(report) == [("KX307", "server-host")]
+    assert OTHER in report.diagnoses[0].summary
+    assert "50 %" in report.diagnoses[0].summary
+    assert "o3/connect" in report.diagnoses[0].because
+
+
+def test_an_address_that_we_had_no_time_for_is_not_dead() -> None:
+    late = at(OTHER, RESOLVE, Reason.OUT_OF_TIME, "o3", status=Status.INCONCLUSIVE)
+    report = judged(bridge("redis-svc", ADDRESS, OTHER), [by_name(), at(), late])
+    assert codes(report) == [("KX908", "tool-environment")]
+    assert report.status is Status.INCONCLUSIVE
+
+
+# -- what the objects explain --------------------------------------------------------------------
+
+
+def test_port_names_that_differ() -> None:
+    unmatched = Endpoint(address=ADDRESS, port=26379, port_name="tcp")
+    what = bridge(endpoints=(unmatched,))
+    report = judged(what, [by_name(CONNECT, Reason.REFUSED), at()])
+    assert codes(report) == [("KX304", "manifest")]
+    assert "'redis'" in report.diagnoses[0].summary
+    assert "'tcp'" in report.diagnoses[0].summary
+
+
+def test_no_endpoints_at_all() -> None:
+    report = judged(bridge(endpoints=()), [by_name(CONNECT, Reason.REFUSED)])
+    assert codes(report) == [("KX305", "manifest")]
+    assert "k8sext provision redis-svc -n dev" in report.diagnoses[0].fix
+
+
+@pytest.mark.parametrize("reason", [Reason.NAME_NOT_FOUND, Reason.NAME_NO_ADDRESS])
+def test_a_headless_service_without_endpoints_has_no_name(reason: Reason) -> None:
+    what = bridge(kind=Kind.HEADLESS, endpoints=(), cluster_ips=())
+    assert codes(judged(what, [by_name(RESOLVE, reason)])) == [("KX305", "manifest")]
+
+
+def test_endpoints_that_are_not_ready() -> None:
+    what = bridge()
+    what = replace(what, endpoints=tuple(replace(e, ready=False) for e in what.endpoints))
+    report = judged(what, [by_name(CONNECT, Reason.REFUSED), at()])
+    assert codes(report) == [("KX315", "manifest")]
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+NAMES = [
+    (Reason.NAME_NOT_FOUND, ("KX201", "manifest")),
+    (Reason.NAME_NO_ADDRESS, ("KX202", "manifest")),
+    (Reason.DNS_TIMED_OUT, ("KX203", "cluster-dns")),
+    (Reason.NAME_NOT_A_NAME, ("KX204", "manifest")),
+    (Reason.DNS_SERVER_FAILURE, ("KX205", "cluster-dns")),
+]
+
+
+@pytest.mark.parametrize(("reason", "expected"), NAMES)
+def test_outside_names(reason: Reason, expected: tuple[str, str]) -> None:
+    what = bridge(
+        kind=Kind.EXTERNAL_NAME, external_name="redis.corp.example", endpoints=(), cluster_ips=()
+    )
+    assert codes(judged(what, [by_name(RESOLVE, reason)])) == [expected]
+
+
+def test_a_service_that_cluster_dns_does_not_know_is_not_the_manifests_fault() -> None:
+    report = judged(bridge(), [by_name(RESOLVE, Reason.NAME_NOT_FOUND), at()])
+    assert codes(report) == [("KX206", "cluster-dns")]
+    assert "externalName" not in report.diagnoses[0].fix
+
+
+def dead_dns() -> Judgement:
+    observations = [
+        seen(f"o{n}", Route.NAME, f"{s}:26379", RESOLVE, Reason.DNS_TIMED_OUT, service=s)
+        for n, s in enumerate(("a", "b", "c"))
+    ]
+    direct = seen("o9", Route.ENDPOINT, f"{ADDRESS}:26379", service="a")
+    proof = {"dns": False, "connected": True}
+    return judge([bridge(s) for s in ("a", "b", "c")], [*observations, direct], [proof], HERE)
+
+
+def test_a_dead_dns_is_one_diagnosis() -> None:
+    judgement = dead_dns()
+    assert [d.code for d in judgement.overall] == ["KX203"]
+    assert len(judgement.overall[0].consequences) == 3
+    assert [b.diagnoses for b in judgement.bridges] == [(), (), ()]
+    assert {b.status for b in judgement.bridges} == {Status.FAIL}
+
+
+# -- what the server says ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", sorted(rows.ANSWERS))
+def test_every_answer_has_its_row(reason: Reason) -> None:
+    row = rows.ANSWERS[reason]
+    report = judged(bridge(), [by_name(VERIFY, reason), at(ADDRESS, VERIFY, reason)])
+    assert [(d.code, d.severity) for d in report.diagnoses] == [(row.code, row.severity)]
+    assert "{" not in report.diagnoses[0].summary + report.diagnoses[0].fix
+    assert report.diagnoses[0].because[0] in ("o1/verify", "o2/verify")
+
+
+def test_a_warning_passes_and_is_told() -> None:
+    soon = Reason.CERTIFICATE_EXPIRES_SOON
+    report = judged(bridge(), [by_name(Stage.TLS, soon, status=Status.WARN), at()])
+    assert codes(report) == [("KX408", "tls")]
+    assert (report.status, report.depth) == (Status.WARN, VERIFY)
+
+
+def test_the_servers_own_words_are_kept() -> None:
+    words = "Host '192.0.2.12' is not allowed to connect"
+    refused: dict[str, Any] = {"words": words, "source_seen": "192.0.2.12"}
+    name = by_name(HANDSHAKE, Reason.HOST_NOT_ALLOWED, **refused)
+    direct = at(ADDRESS, HANDSHAKE, Reason.HOST_NOT_ALLOWED, **refused)
+    said = judged(bridge(), [name, direct]).diagnoses[0]
+    assert (said.code, words in said.why) == ("KX603", True)
+    assert "192.0.2.12" in said.summary
+    assert "192.0.2.12" in said.fix
+
+
+@pytest.mark.parametrize(("context", "name"), [(HERE, True), (LOCAL, False)])
+def test_a_rejected_login_is_not_a_partial_outage(context: Context, name: bool) -> None:
+    rejected = at(ADDRESS, AUTH, Reason.AUTH_REJECTED)
+    spared = at(OTHER, AUTH, id="o3", **SPARED)
+    by = [by_name(AUTH, **SPARED)] if name else []
+    report = judged(bridge("redis-svc", ADDRESS, OTHER), [*by, rejected, spared], context)
+    assert codes(report) == [("KX601", "credentials")]
+
+
+LOGINS = [
+    (Reason.SECRET_MISSING, ("KX610", "credentials"), Status.FAIL),
+    (Reason.SECRET_KEY_MISSING, ("KX611", "credentials"), Status.FAIL),
+    (Reason.NO_CONSENT, ("KX612", "credentials"), Status.WARN),
+]
+
+
+@pytest.mark.parametrize(("reason", "expected", "status"), LOGINS)
+def test_logins_that_were_not_tried(
+    reason: Reason, expected: tuple[str, str], status: Status
+) -> None:
+    skipped: dict[str, Any] = {"status": Status.SKIP, "detail": "Secret redis-auth says no"}
+    probes = [by_name(AUTH, reason, **skipped), at(ADDRESS, AUTH, reason, **skipped)]
+    report = judged(bridge(), probes)
+    assert codes(report) == [expected]
+    assert (report.status, report.depth) == (status, HANDSHAKE)
+
+
+# -- never a false OK, never a false accusation --------------------------------------------------
+
+
+def test_a_failed_stage_without_a_reason_is_no_pass() -> None:
+    report = judged(bridge(), [by_name(HANDSHAKE), at()])
+    assert codes(report) == [("KX910", "tool-environment")]
+    assert report.status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("left", [[], [at()]])
+def test_a_probe_whose_record_was_lost_is_no_pass(left: list[Observation]) -> None:
+    report = judged(bridge(), left)
+    assert codes(report) == [("KX907", "tool-environment")]
+    assert report.status is Status.INCONCLUSIVE
+
+
+def test_a_bridge_with_nothing_to_probe_is_skipped() -> None:
+    assert judged(bridge(ports=()), []).status is Status.SKIP
+    assert judged(bridge(endpoints=()), [], LOCAL).status is Status.SKIP
+
+
+@pytest.mark.parametrize("reason", [Reason.RESET, Reason.CLOSED_EARLY, Reason.SILENT])
+def test_behind_a_mesh_proxy_an_accepted_connection_blames_nobody(reason: Reason) -> None:
+    probes = [by_name(HANDSHAKE, reason), at(ADDRESS, HANDSHAKE, reason)]
+    report = judged(bridge(), probes, replace(HERE, mesh="Istio"))
+    assert codes(report) == [("KX316", "cluster-network")]
+    assert report.status is Status.INCONCLUSIVE
+    assert judged(bridge(), probes).status is Status.FAIL
+
+
+def test_a_code_that_is_ignored_is_not_said() -> None:
+    what = bridge(ignore=(("KX301", "decommissioned on purpose"),))
+    probes = [by_name(CONNECT, Reason.REFUSED), at(ADDRESS, CONNECT, Reason.REFUSED)]
+    assert judged(what, probes).diagnoses == ()
+
+
+UNPROVEN = [
+    ({"dns": False, "api": None, "connected": False, "words": "no answer"}, True),
+    ({"dns": True, "api": False, "connected": False, "words": "ETIMEDOUT"}, True),
+    ({"dns": True, "api": True, "connected": False}, False),
+]
+
+
+@pytest.mark.parametrize(("proof", "unproven"), UNPROVEN)
+def test_an_unproven_vantage_blames_no_server(proof: Mapping[str, Any], unproven: bool) -> None:
+    probes = [by_name(CONNECT, Reason.TIMED_OUT), at(ADDRESS, CONNECT, Reason.TIMED_OUT)]
+    judgement = judge([bridge()], probes, [proof], HERE)
+    assert [d.code for d in judgement.overall] == (["KX909"] if unproven else [])
+    expected = Status.INCONCLUSIVE if unproven else Status.FAIL
+    assert judgement.bridges[0].status is expected
+
+
+def test_any_accepted_connection_proves_the_vantage() -> None:
+    proof = {"dns": True, "api": False, "connected": True}
+    good = [
+        seen("o8", Route.NAME, "pg-svc:26379", service="pg-svc"),
+        seen("o9", Route.ENDPOINT, f"{OTHER}:26379", service="pg-svc"),
+    ]
+    probes = [by_name(CONNECT, Reason.TIMED_OUT), at(ADDRESS, CONNECT, Reason.TIMED_OUT)]
+    judgement = judge([bridge(), bridge("pg-svc", OTHER)], [*probes, *good], [proof], HERE)
+    assert judgement.overall == ()
+    assert [b.status for b in judgement.bridges] == [Status.FAIL, Status.PASS]
