@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
-from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import BridgeReport, Report, gated
 from k8sext.model.result import Observation
 from k8sext.model.words import Severity, Status
@@ -43,9 +43,13 @@ def render(report: Report, options: Options) -> str:
     suites = [
         *((f"k8sext.{b.bridge.namespace}.{b.bridge.service}", _cases(report, b))
           for b in report.bridges),
-        *((f"k8sext.{v.namespace or 'run'}.vantage", [_vantage_case(v.namespace, d)])
-          for v in report.vantages for d in v.diagnoses),
+        *((f"k8sext.{v.namespace or 'run'}.vantage",
+           _unique([_vantage_case(report, v.namespace, d) for d in v.diagnoses]))
+          for v in report.vantages if v.diagnoses),
     ]  # fmt: skip
+    if report.findings:
+        lint = _unique([_finding_case(report, f) for f in report.findings])
+        suites.append(("k8sext.lint", lint))
     if not suites:
         suites = [("k8sext.run", [Case("k8sext.run", "nothing to check")])]
     body = "".join(_suite(name, cases, report.started) for name, cases in suites)
@@ -75,17 +79,38 @@ def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) ->
         f"{s.stage}: {s.status}{f' ({s.reason})' if s.reason else ''} {s.detail}".rstrip()
         for s in seen.stages
     )
-    code = bridge.diagnoses[0].code if bridge.diagnoses else ""
-    text = f"{said}\n\n{stages}" if kind else ""
-    return Case(name, title, seen.duration_s, kind, code, text, "" if kind else f"{stages}\n{said}")
+    if kind == "skipped":
+        return Case(name, title, seen.duration_s, kind, text=_skipped(seen))
+    text = f"{said or _ended(seen)}\n\n{stages}" if kind else ""
+    out = "" if kind else f"{stages}\n{said}".rstrip()
+    return Case(name, title, seen.duration_s, kind, _type(bridge, seen), text, out)
+
+
+def _type(bridge: BridgeReport, seen: Observation) -> str:
+    """The code; where the cause is told above the bridge, how the probe ended."""
+    if bridge.diagnoses:
+        return bridge.diagnoses[0].code
+    ended = seen.ended_by
+    return str(ended.reason or ended.stage) if ended else "gate"
+
+
+def _ended(seen: Observation) -> str:
+    ended = seen.ended_by
+    return f"{ended.stage}: {ended.reason or ended.status}" if ended else str(seen.status)
+
+
+def _skipped(seen: Observation) -> str:
+    first = next((s for s in seen.stages if s.reason), None)
+    return (first.detail or str(first.reason)) if first else "nothing ran"
 
 
 def _kind(seen: Observation, status: Status) -> str:
     """A probe fails the run only where its bridge does: a gate of `never` writes passes."""
-    if seen.status is Status.FAIL and status is Status.FAIL:
-        return "failure"
-    if seen.status is Status.INCONCLUSIVE and status in (Status.INCONCLUSIVE, Status.FAIL):
-        return "error" if status is Status.INCONCLUSIVE else ""
+    bad = seen.status in (Status.FAIL, Status.INCONCLUSIVE)
+    if bad and status is Status.INCONCLUSIVE:
+        return "error"
+    if bad and status is Status.FAIL:
+        return "failure" if seen.status is Status.FAIL else "error"
     return "skipped" if seen.status is Status.SKIP else ""
 
 
@@ -98,11 +123,28 @@ def _verdict_case(name: str, bridge: BridgeReport, kind: str) -> Case:
     return Case(name, "verdict", kind=kind, type=code, text=text)
 
 
-def _vantage_case(namespace: str, said: Diagnosis) -> Case:
+def _vantage_case(report: Report, namespace: str, said: Diagnosis) -> Case:
+    """What lies above all bridges; it fails the run only where the gate lets failures count."""
     name = f"k8sext.{namespace or 'run'}.vantage"
-    kind = "error" if said.severity is Severity.INCONCLUSIVE else ""
-    text = _told(said)
-    return Case(name, f"{said.code} {said.summary}"[:200], 0.0, kind, said.code, text, text)
+    counts = {Severity.INCONCLUSIVE: "error"}
+    if report.gate.fail_on != "never" and report.exit_code == 1:
+        counts[Severity.FAIL] = "failure"
+    kind = counts.get(said.severity, "")
+    text = "\n".join((_told(said), *said.consequences))
+    title = f"{said.code} {said.summary}"[:200]
+    return Case(name, title, 0.0, kind, said.code, text, "" if kind else text)
+
+
+def _finding_case(report: Report, found: Finding) -> Case:
+    """A finding fails the run only under `--fail-on warn` (see model.report)."""
+    counts = report.gate.fail_on == "warn" and found.severity in (Severity.FAIL, Severity.WARN)
+    kind = "failure" if counts else ""
+    place = found.location
+    where = f"{place.file}:{place.line}" if place else ""
+    parts = (f"{found.code}: {found.summary}", where, found.fix and f"fix: {found.fix}")
+    text = "\n".join(p for p in parts if p)
+    title = f"lint {found.object} {found.code}"
+    return Case("k8sext.lint", title, 0.0, kind, found.code, text, "" if kind else text)
 
 
 def _told(said: Diagnosis) -> str:
@@ -116,8 +158,6 @@ def _told(said: Diagnosis) -> str:
 
 def _unique(cases: Sequence[Case]) -> list[Case]:
     """GitLab drops a second testcase of the same name."""
-    from dataclasses import replace
-
     seen: Counter[str] = Counter()
     out: list[Case] = []
     for case in cases:
