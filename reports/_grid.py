@@ -1,0 +1,249 @@
+"""The lines of the table. Laid out by hand: an address is never cut, whatever the width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from k8sext.model.report import BridgeReport, Report, gated
+from k8sext.model.result import Observation, StageResult
+from k8sext.model.secret import printable
+from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+
+from ._options import Options
+
+NARROW = 100  # columns below which the target stands on a line of its own
+GAP = "  "
+MARKS = {
+    Status.PASS: ("✔", "ok", "green"),
+    Status.WARN: ("!", "!", "yellow"),
+    Status.FAIL: ("✖", "x", "red"),
+    Status.INCONCLUSIVE: ("?", "?", "magenta"),
+    Status.SKIP: ("·", ".", "dim"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Routes of one port that came out alike."""
+
+    bridge: BridgeReport
+    seen: Sequence[Observation]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one row shows; `notes` stand behind it where they fit."""
+
+    mark: Text
+    name: str
+    protocol: str
+    target: str
+    stages: Text
+    time: str
+    notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Widths in columns; `target` is 0 where targets stand on their own lines."""
+
+    mark: int
+    name: int
+    protocol: int
+    target: int
+    stages: int
+    time: int
+
+    @property
+    def total(self) -> int:
+        """The width of a line without notes."""
+        used = [w for w in (self.name, self.protocol, self.target, self.stages, self.time) if w]
+        return 1 + self.mark + 1 + sum(used) + len(GAP) * (len(used) - 1)
+
+
+def grid(report: Report, options: Options, wide: bool) -> list[Text]:
+    """Header and lines, at most `options.width` columns wide unless one address is wider."""
+    many = len({b.bridge.namespace for b in report.bridges}) > 1
+    rows = [r for b in report.bridges for r in _rows(b)]
+    lines = [_line(row, report, options, wide, many) for row in rows]
+    columns = _columns(lines, options)
+    return [
+        _header(columns, options),
+        *(t for line in lines for t in _told(line, columns, options)),
+    ]
+
+
+def mark(status: Status, options: Options) -> Text:
+    """The sign of a status; its colour repeats what it says."""
+    fancy, plain, color = MARKS[status]
+    return Text(fancy if options.unicode else plain, style=color)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width`, broken between words only."""
+    lines, line = list[str](), ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]
+
+
+# -- layout --------------------------------------------------------------------------------------
+
+
+def _columns(lines: Sequence[Line], options: Options) -> Columns:
+    sign = 1 if options.unicode else 2
+
+    def widest(word: str, texts: Iterator[str]) -> int:
+        return max((len(word), *map(len, texts)))
+
+    full = Columns(
+        mark=sign,
+        name=widest("BRIDGE", (x.name for x in lines)),
+        protocol=widest("PROTOCOL", (x.protocol for x in lines)),
+        target=widest("TARGET", (x.target for x in lines)),
+        stages=(sign + 1) * len(STAGES) - 1,
+        time=widest("TIME", (x.time for x in lines)),
+    )
+    if options.width >= NARROW and full.total <= options.width:
+        return full
+    return Columns(full.mark, full.name, full.protocol, 0, full.stages, full.time)
+
+
+def _header(columns: Columns, options: Options) -> Text:
+    letters = " ".join(s.value[0].upper().ljust(1 if options.unicode else 2) for s in STAGES)
+    cells = [
+        "BRIDGE".ljust(columns.name),
+        "PROTOCOL".ljust(columns.protocol),
+        *(["TARGET".ljust(columns.target)] if columns.target else []),
+        letters.ljust(columns.stages),
+        "TIME".rjust(columns.time),
+    ]
+    return Text(" " * (columns.mark + 2) + GAP.join(cells), style="bold")
+
+
+def _told(line: Line, columns: Columns, options: Options) -> Iterator[Text]:
+    first = Text(" ")
+    first.append_text(_padded(line.mark, columns.mark))
+    first.append(" " + line.name.ljust(columns.name) + GAP + line.protocol.ljust(columns.protocol))
+    if columns.target:
+        first.append(GAP + line.target.ljust(columns.target))
+    first.append(GAP).append_text(_padded(line.stages, columns.stages))
+    first.append(GAP + line.time.rjust(columns.time))
+    beside = bool(columns.target) and columns.total + len(GAP + line.notes) <= options.width
+    if beside and line.notes:
+        first.append(GAP + line.notes, style="dim")
+    yield first
+    below = [*([] if columns.target else [line.target]), *([] if beside else [line.notes])]
+    indent = " " * (columns.mark + 4)
+    dot = " · " if options.unicode else " - "
+    text = dot.join(part for part in below if part)
+    for part in folded(text, options.width - len(indent)) if text else ():
+        yield Text(indent + part, style="dim")
+
+
+def _padded(text: Text, width: int) -> Text:
+    out = text.copy()
+    out.append(" " * (width - len(text.plain)))
+    return out
+
+
+# -- what stands in a line -----------------------------------------------------------------------
+
+
+def _rows(bridge: BridgeReport) -> Iterator[Row]:
+    """Routes that agree are folded; routes that differ get a row each."""
+    groups: dict[tuple[object, ...], list[Observation]] = {}
+    for seen in bridge.observations:
+        shape = tuple(_shape(s) for s in seen.stages if s.stage is not Stage.RESOLVE)
+        groups.setdefault((seen.port, seen.client, shape), []).append(seen)
+    if not groups:
+        yield Row(bridge, ())
+    for group in groups.values():
+        yield Row(bridge, group)
+
+
+def _shape(stage: StageResult) -> tuple[Status, bool]:
+    return stage.status, stage.reason is Reason.NOT_APPLICABLE
+
+
+def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) -> Line:
+    bridge = row.bridge.bridge
+    seconds = max((o.duration_s for o in row.seen), default=0.0)
+    time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+    notes = [_depth_words(row.bridge), *([_identity(row)] if wide else [])]
+    return Line(
+        mark=mark(gated(report, row.bridge), options),
+        name=f"{bridge.namespace}/{bridge.service}" if many else bridge.service,
+        protocol=_protocol(row),
+        target=_target(row, options),
+        stages=_stages(row, options),
+        time=time if row.seen else "",
+        notes=", ".join(n for n in notes if n),
+    )
+
+
+def _stages(row: Row, options: Options) -> Text:
+    marks = (
+        _stage_mark([r for o in row.seen for r in o.stages if r.stage is stage], options)
+        for stage in STAGES
+    )
+    return Text(" ").join(_padded(m, 1 if options.unicode else 2) for m in marks)
+
+
+def _stage_mark(results: Sequence[StageResult], options: Options) -> Text:
+    if not results or all(r.status is Status.SKIP for r in results):
+        absent = all(r.reason in (Reason.NOT_APPLICABLE, Reason.NO_CREDENTIALS) for r in results)
+        if results and absent:
+            return Text("–" if options.unicode else "-", style="dim")
+        return mark(Status.SKIP, options)
+    order = (Status.FAIL, Status.INCONCLUSIVE, Status.WARN, Status.PASS)
+    return mark(next(s for s in order if any(r.status is s for r in results)), options)
+
+
+def _target(row: Row, options: Options) -> str:
+    through = [o for o in row.seen if o.route is not Route.ENDPOINT]
+    ends = [o.target for o in row.seen if o.route is Route.ENDPOINT]
+    parts = ["name" if o.route is Route.NAME and ends else o.target for o in through]
+    if len(ends) > 3:
+        times = "×" if options.unicode else "x"
+        parts.append(f"{ends[0]} {times}{len(ends)}")
+    else:
+        parts += ends
+    return " + ".join(dict.fromkeys(parts))
+
+
+def _protocol(row: Row) -> str:
+    for seen in row.seen:
+        version = seen.fact("version")
+        if version:
+            product = seen.fact("product")
+            other = f" ({product})" if product and product != seen.protocol else ""
+            return printable(f"{seen.protocol} {version}{other}", 48)
+    ports = row.bridge.bridge.ports
+    return row.seen[0].protocol if row.seen else (ports[0].protocol if ports else "")
+
+
+def _depth_words(bridge: BridgeReport) -> str:
+    """Said only where less than everything was proved."""
+    if bridge.skipped and not bridge.observations:
+        return bridge.skipped
+    if bridge.status not in (Status.PASS, Status.WARN) or bridge.depth is None:
+        return ""
+    reasons = {s.reason for o in bridge.observations for s in o.stages if s.stage is Stage.AUTH}
+    why = ", no login configured" if Reason.NO_CREDENTIALS in reasons else ""
+    return "" if bridge.depth is Stage.VERIFY and not why else f"to {bridge.depth}{why}"
+
+
+def _identity(row: Row) -> str:
+    """What `wide` adds: vantage, address as the server saw it, identity, end of the certificate."""
+    words = ("source_seen", "seen as "), ("identity", "identity "), ("not_after", "expires ")
+    places = [f"{o.vantage}/{o.node}" if o.node else o.vantage for o in row.seen]
+    facts = [f"{said}{o.fact(key)}" for o in row.seen for key, said in words if o.fact(key)]
+    return ", ".join(dict.fromkeys(printable(f, 120) for f in (*places, *facts)))

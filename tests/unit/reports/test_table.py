@@ -1,0 +1,93 @@
+"""The table: nothing cut, nothing hidden, nothing that a server says can move the cursor."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from k8sext import registry
+from k8sext.model.report import Report
+from tests.support.sample_report import FINDING, not_started, sample
+
+ADDRESSES = re.compile(r"\[[0-9a-f:]+\]:\d+|198\.51\.100\.\d+:\d+")
+
+
+def render(report: Report, form: str = "table", **options: object) -> str:
+    return str(registry.report(form).render(report, registry.report_options(**options)))
+
+
+def grid_of(text: str) -> str:
+    return text.split("\n\n")[1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 99, 100, 120, 200])
+@pytest.mark.parametrize("form", ["table", "wide"])
+def test_no_address_is_cut(form: str, width: int) -> None:
+    found = set(ADDRESSES.findall(grid_of(render(sample(), form, width=width))))
+    assert "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:26379" in found
+    assert {f"198.51.100.{n}:26379" for n in (9, 21, 32, 41, 60, 61)} <= found
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_only_commands_to_paste_may_be_wider_than_the_terminal(width: int) -> None:
+    for line in render(sample(), width=width).splitlines():
+        assert len(line) <= width or line.lstrip().startswith("kubectl"), line
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("form", ["table", "wide"])
+def test_without_utf8_everything_is_ascii(form: str, width: int) -> None:
+    report = replace(sample(), findings=(FINDING,))
+    render(report, form, width=width, unicode=False).encode("ascii")
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_what_a_server_says_holds_no_control_characters(color: bool) -> None:
+    text = render(sample(), color=color)
+    assert "\x1b[31m'app'" not in text
+    without = re.sub(r"\x1b\[[0-9;]*m", "", text) if color else text
+    assert without.replace("\n", "").isprintable()
+
+
+def test_colour_only_repeats_what_the_marks_say() -> None:
+    coloured = re.sub(r"\x1b\[[0-9;]*m", "", render(sample(), color=True))
+    plain = render(sample())
+    assert [x.rstrip() for x in coloured.splitlines()] == plain.splitlines()
+
+
+def test_ten_addresses_that_agree_are_one_row() -> None:
+    assert render(sample()).count("search-svc") == 1
+    assert "×10" in render(sample())
+
+
+def test_the_order_is_the_objects_and_explanations_go_by_severity() -> None:
+    text = render(sample())
+    names = re.findall(r"^ [^ ] (\S+-svc)", grid_of(text), re.M)
+    assert names == [b.bridge.service for b in sample().bridges]
+    codes = re.findall(r"^ [^ ] \S+ {3}(KX\d+)", text, re.M)
+    assert codes == ["KX302", "KX601", "KX408", "KX908"]
+
+
+def test_the_last_line_ends_with_the_exit_code_at_the_right_edge() -> None:
+    last = render(sample(), width=120).splitlines()[-1]
+    assert last.endswith("exit 1")
+    assert len(last) == 120
+
+
+def test_a_run_that_could_not_start_says_why_and_that_nothing_was_tested() -> None:
+    text = render(not_started())
+    assert " ? dev   KX903   tool-environment — the pod was not admitted" in text
+    assert "exceeded quota" in text
+    assert text.splitlines()[-1].startswith("0 tested")
+    assert text.splitlines()[-1].endswith("exit 3")
+
+
+def test_findings_are_shown() -> None:
+    text = render(replace(sample(), findings=(FINDING,)))
+    assert "Service/dev/redis-svc   KX104   the slice's port name" in text
+
+
+def test_wide_adds_the_vantage_and_the_end_of_the_certificate() -> None:
+    text = render(sample(), "wide")
+    assert "pod/node2" in text
+    assert "expires 2026-12-06" in text
