@@ -1,0 +1,114 @@
+"""KX6xx who may come in."""
+
+TEXT = """
+KX601
+means: The server rejects the login.
+how: One login was tried with the values of the Secret, at one address first. After a rejection
+  the same login was not tried again on this server, so that the account is not locked.
+see: Log in with the same user from a pod; the evidence has the server's own words.
+repair: Correct the Secret's values or the user's password at the server. A line break at the end
+  of a value (echo without -n) is a part of the password.
+wrong: Some servers say the same for an unknown user, a wrong database or a host that may not log
+  in.
+
+KX602
+means: The server asks for a login and the bridge has none configured; it was tested as far as
+  that.
+how: The server's answer to the first exchange of the protocol.
+see: k8sext checks shows which keys a login of this protocol has
+repair: kubectl annotate service -n NAMESPACE SERVICE k8sext.io/credentials=SECRET; the Secret
+  must name the Service in its key k8sext.service
+wrong: It says nothing against the bridge: your application may log in with values that are kept
+  elsewhere.
+
+KX603
+means: The server's host rules do not allow the address from which this client comes.
+how: The server said so (pg_hba.conf of PostgreSQL, error 1130 of MySQL), mostly with the address
+  that it saw.
+see: The evidence has the server's words; the address is the node's, not the pod's.
+repair: Allow the addresses of all nodes in the host rules, then reload them.
+wrong: The rule may depend on user, database or encryption as well; the words tell which.
+
+KX604
+means: The server has locked out this client's address after too many broken connections.
+how: Error 1129 of MySQL and MariaDB in place of their greeting.
+see: On the server: SELECT * FROM performance_schema.host_cache
+repair: FLUSH HOSTS (or TRUNCATE TABLE performance_schema.host_cache), then find the client on
+  that node that hangs up in the middle of handshakes: often a TCP health check.
+wrong: Behind NAT the culprit can be any pod on the node or any node behind the same address.
+
+KX605
+means: Redis runs in protected mode: no password is set, so it answers its own host only.
+how: Its answer begins with DENIED.
+see: redis-cli -h HOST -p PORT ping
+repair: Set requirepass or users at the server and put the login into a Secret; do not just turn
+  the mode off.
+wrong: Hardly: only Redis and its forks answer so.
+
+KX606
+means: This user may log in from the server's own host only. RabbitMQ ships its user guest like
+  that.
+how: The server's words at the login.
+see: On the server: rabbitmqctl environment | grep loopback_users
+repair: Make a user for the application (rabbitmqctl add_user, set_permissions) and put it into
+  the Secret.
+wrong: An authentication plug-in may refuse with similar words.
+
+KX607
+means: The login works and the user lacks a right that the check, and so probably the application,
+  needs.
+how: The server's answer to the one harmless question that is asked after the login.
+see: Ask the same as that user; the evidence has the server's words.
+repair: Grant the right to the user, or correct the database or virtual host in the Secret.
+wrong: The application may never need what was asked here.
+
+KX608
+means: The server wants a way of logging in that k8sext does not speak, so the login could not be
+  judged.
+how: The method's name in the server's request.
+see: Log in with the application's own driver from a pod.
+repair: Check with the driver, or give the application's user a method that is spoken here.
+wrong: The bridge may be perfectly well: this is a limit of the tool.
+
+KX609
+means: The password crosses the network in clear text.
+how: The login's method sends it readably and the connection was not encrypted.
+see: tcpdump on the node shows it, which is the point.
+repair: Switch TLS on; or state that you accept it with k8sext.io/tls=disable.
+wrong: The network between may be encrypted by other means (WireGuard of the CNI, a VPN).
+
+KX610
+means: The Secret that the bridge names does not exist in this namespace, so no login was tried.
+how: The Secret is mounted into the probe's pod as optional, and its folder is empty.
+see: kubectl get secret -n NAMESPACE SECRET
+repair: Create it, or correct the name in k8sext.io/credentials. A Secret must be in the Service's
+  namespace.
+wrong: It was created in the last moments of the run, or exists without any key.
+
+KX611
+means: The Secret is there and lacks a key that the login needs.
+how: Only the names of its keys were compared with the words and aliases of the protocol.
+see: kubectl get secret -n NAMESPACE SECRET -o json | jq '.data | keys'; k8sext checks lists the
+  aliases
+repair: Add the key, or name yours: k8sext.io/credentials-keys=password=YOUR-KEY
+wrong: Your application may read the value from another Secret.
+
+KX612
+means: The Secret does not say that it belongs to this Service, so its values were not sent
+  anywhere.
+how: Whoever may write Services could otherwise have any Secret sent to an address of their
+  choice. The Secret therefore has to consent: its key k8sext.service, host or uri must name the
+  Service.
+see: kubectl get secret -n NAMESPACE SECRET -o json | jq '.data | keys'
+repair: Add the key k8sext.service with the Service's name, or vouch for it in this run:
+  --credentials-from SECRET
+wrong: It says nothing against the login itself, which was not tried.
+
+KX613
+means: The password has expired at the server.
+how: The server's own answer to the login.
+see: Log in with the same user; the server asks for a new password.
+repair: Set a new password at the server and in the Secret, or exempt the application's user from
+  expiry.
+wrong: Clients that can change the password while logging in may still come in.
+"""

@@ -1,0 +1,205 @@
+"""KX2xx names and KX3xx the way to the server."""
+
+TEXT = """
+KX201
+means: The bridge's name does not resolve: DNS says that it does not exist (NXDOMAIN). For an
+  ExternalName Service the alias itself is there, and the outside name that it leads to is not.
+how: A stub resolver in the probe asked the servers of the pod's resolv.conf, with its search
+  list, and kept the answer code and the chain of aliases.
+see: kubectl exec -n NAMESPACE YOUR-POD -- getent hosts SERVICE; and for the outside name: getent
+  hosts EXTERNAL-NAME
+repair: Correct spec.externalName, or have the name added to the zone that serves it. A corporate
+  zone that only the company's own DNS serves needs a forward in CoreDNS.
+wrong: The name was created moments ago and DNS still caches its absence (commonly up to a few
+  minutes).
+
+KX202
+means: The name exists and has no IPv4 or IPv6 address.
+how: The answer had no error and neither an A nor an AAAA record at the end of its aliases.
+see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE; for an
+  ExternalName: dig EXTERNAL-NAME A
+repair: A headless Service needs ready endpoints with addresses; an outside name needs an A or
+  AAAA record.
+wrong: The record was removed for a switch-over that is under way; run again after it.
+
+KX203
+means: Cluster DNS does not answer. Every application here that needs a name is hit, whatever it
+  talks to.
+how: The question was repeated until the resolve deadline and no server of resolv.conf sent
+  anything back.
+see: kubectl get pods -n kube-system -l k8s-app=kube-dns; kubectl exec -n NAMESPACE YOUR-POD --
+  nslookup kubernetes.default
+repair: Bring CoreDNS back, or allow UDP and TCP 53 to it in this namespace's egress policies.
+wrong: A policy that selects the probe's pod and not yours blocks DNS for the probe alone.
+
+KX204
+means: The Service leads to something that is no host name, most often an IP address written as
+  spec.externalName. Kubernetes hands it out as a DNS alias, and no resolver can follow it.
+how: The alias in the answer is an address in text form, or breaks the rules for host names.
+see: kubectl get service -n NAMESPACE SERVICE -o jsonpath='{.spec.externalName}'
+repair: For an address make a Service without selector and an EndpointSlice: k8sext provision
+  SERVICE -n NAMESPACE --to ADDRESS:PORT --adopt
+wrong: Some resolvers hand such text to the client as an address, so an application may work by
+  luck.
+
+KX205
+means: Cluster DNS answers with an error (SERVFAIL, REFUSED or the like) in place of a result.
+how: The code in the DNS answer, after every server of resolv.conf had been asked.
+see: kubectl logs -n kube-system -l k8s-app=kube-dns
+repair: Check the forward in the Corefile and the DNS server behind it, and DNSSEC if the zone is
+  signed.
+wrong: The outside DNS server was restarting; a second run decides.
+
+KX206
+means: Cluster DNS does not know a Service that exists in the API.
+how: The Service was read from the API, and DNS answered that its name has no entry.
+see: kubectl exec -n NAMESPACE YOUR-POD -- nslookup SERVICE.NAMESPACE.svc.cluster.local
+repair: See whether CoreDNS can list Services (its log, its Role), and whether the pod's search
+  list has the namespace (dnsPolicy ClusterFirst).
+wrong: The Service is seconds old, or the cluster's domain is not cluster.local.
+
+KX301
+means: The server's host answers, and nobody listens on that address and port.
+how: The connection was refused (ECONNREFUSED) by name and at the address itself.
+see: On the server's host: ss -ltn; from the pod's side: timeout 3 bash -c '</dev/tcp/HOST/PORT'
+repair: Start the server, or let it listen on that address and not on 127.0.0.1 only; or correct
+  the port of the bridge.
+wrong: A firewall may reject with a refusal (REJECT with tcp-reset) and look just the same.
+
+KX302
+means: Nothing comes back from the server's address: packets are dropped on the way there or back.
+how: Connecting by name and to the address itself both ended at the deadline, while the probe's
+  own network is proven by other connections or by the control probes.
+see: From a pod: timeout 3 bash -c '</dev/tcp/HOST/PORT'; from a node the same: if that works, the
+  firewall knows only some of the nodes.
+repair: Let the firewall before the server pass the port from the addresses of all nodes: pods
+  leave the cluster with their node's address.
+wrong: A host that is switched off, or a wrong address, is just as silent. So is a NetworkPolicy,
+  if policies could not be read (the reason then says so).
+
+KX303
+means: The Service's cluster IP has no backend, although its endpoints are right and the server
+  answers.
+how: The name is refused, the address behind it accepts from the same pod, and port names,
+  readiness and slices of the Service are in order.
+see: On the node: iptables-save | grep SERVICE, or nft list ruleset; kubectl logs -n kube-system
+  -l k8s-app=kube-proxy
+repair: Restart or repair kube-proxy (or the CNI that replaces it) on the named node; check
+  internalTrafficPolicy, which for outside addresses must be Cluster.
+wrong: The Service was changed within the last seconds and the node has not programmed it yet.
+
+KX304
+means: The port's name in the Service is not the port's name in its endpoints. Kubernetes joins
+  the two by name, so this Service port has no backend.
+how: Read from the objects; the name is refused as expected, and the address itself was tried as
+  well.
+see: kubectl get service,endpointslices -n NAMESPACE -o yaml | grep -A3 ports:
+repair: Give both the same name, or none at all where there is a single port.
+wrong: Not when the objects were read as they are now; they may have been changed during the run.
+
+KX305
+means: Nothing stands behind the Service: it has no selector and no EndpointSlice or Endpoints
+  belongs to it.
+how: The API was asked for slices with the label kubernetes.io/service-name and for Endpoints of
+  its name.
+see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE
+repair: k8sext provision SERVICE -n NAMESPACE --to ADDRESS:PORT --adopt. If a slice exists, it
+  probably lacks that label.
+wrong: A controller fills the slice later; then it is down now, which is a fault all the same.
+
+KX306
+means: The way through the Service's cluster IP loses packets; the server itself is fine.
+how: The name timed out while the address behind it accepted, from the same pod.
+see: From a pod: timeout 3 bash -c '</dev/tcp/CLUSTER-IP/PORT' and the same with the server's
+  address
+repair: Check kube-proxy or the CNI on the named node, and policies that name the cluster IP.
+wrong: With several endpoints the cluster IP may have chosen one that is dead; KX307 then names
+  it.
+
+KX307
+means: Some addresses of the bridge do not work. kube-proxy does not test addresses outside the
+  cluster, so it keeps sending about that share of new connections to them.
+how: Every address was tried by itself, from the same pod.
+see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE -o yaml; then
+  connect to each address
+repair: Take the dead address out of the slice, or bring its server back.
+wrong: A client that knows all addresses itself (a Redis or Elasticsearch cluster client) may
+  cope.
+
+KX308
+means: There is no route to the address.
+how: The connection ended with EHOSTUNREACH, ENETUNREACH or EADDRNOTAVAIL.
+see: On the node: ip route get ADDRESS
+repair: Add the route on the nodes (or a NAT gateway), or correct the address.
+wrong: A router or firewall on the way may send the same message for an address that it forbids.
+
+KX309
+means: The cluster's own network forbids this connection.
+how: Either a NetworkPolicy isolates egress of the probe's pod and no policy allows the address
+  and port, or the node answered that it is not permitted (EPERM).
+see: kubectl get networkpolicies -n NAMESPACE -o yaml
+repair: Allow egress to the address and port, by ipBlock: selectors of pods never match outside
+  addresses.
+wrong: Policies select by label. One that selects every pod or the probe's label may leave your
+  application alone, and the reverse.
+
+KX310
+means: The connection is reset by the other side.
+how: ECONNRESET, while connecting or when the first bytes were sent.
+see: timeout 3 bash -c 'cat </dev/tcp/HOST/PORT' | od -c | head
+repair: Look for host rules, connection limits and proxies before the server, then in the server's
+  log.
+wrong: A firewall that rejects established connections, or a crash of the server, look the same.
+
+KX311
+means: The connection is accepted and closed before one word of the protocol. Something may accept
+  in the server's place, or the server turns this client away without saying so.
+how: The stream ended before the first complete message.
+see: timeout 3 bash -c 'cat </dev/tcp/HOST/PORT' | od -c | head
+repair: See whether the proxy or load balancer in front has a living backend, then read the
+  server's log.
+wrong: Servers at their limit of connections may close just so.
+
+KX312
+means: Only the Service's name works; its addresses cannot be reached directly. That is no fault.
+how: The name passed every stage and connecting to every single address failed.
+see: kubectl get networkpolicies -n NAMESPACE; kubectl get pods -n NAMESPACE -o yaml | grep -i
+  proxy
+repair: Nothing, if a mesh or a policy is meant to let only the Service through.
+wrong: If nobody meant it so, the next change of the data plane may cut the name as well.
+
+KX313
+means: The connection is accepted and then nothing comes: something accepts in the server's place,
+  or this port speaks another protocol that waits for its client.
+how: Not one byte arrived until the deadline after a harmless opener of the protocol.
+see: timeout 5 bash -c 'cat </dev/tcp/HOST/PORT' | od -c | head
+repair: Correct the port or the protocol of the bridge; look at what stands before the server.
+wrong: A server under heavy load, or one that looks up the client's name in a slow DNS, may be
+  that late.
+
+KX314
+means: The server answers and then stalls in the middle.
+how: Bytes arrived, and the rest of an answer did not before the deadline.
+see: ping -M do -s 1400 HOST from a node; watch the server's load
+repair: If only large answers hang, the path's MTU is smaller than the pods': lower it or clamp
+  the MSS.
+wrong: A busy server stalls as well; a second run with a longer --stage-timeout tells the two
+  apart.
+
+KX315
+means: Every endpoint of the Service is marked as not ready, so kube-proxy sends nothing there.
+how: conditions.ready is false in the slices; the name is refused and the address itself accepts.
+see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE -o yaml
+repair: Set conditions.ready to true, or leave it out: for outside addresses nobody else will set
+  it.
+wrong: A controller of yours may mark them so on purpose during maintenance.
+
+KX316
+means: The proxy of a service mesh stands in the probe's way, and nothing of the server was heard.
+how: The created pod carries a mesh's proxy. It accepts before it dials, so a refusal or a
+  time-out behind it looks like a connection that is reset or silent.
+see: kubectl logs -n NAMESPACE YOUR-POD --all-containers
+repair: Look in the proxy's log for the real reason, or probe from a namespace without injection.
+wrong: The server may be at fault after all; this verdict only says that it cannot be told from
+  here.
+"""

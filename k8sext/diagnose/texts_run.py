@@ -1,0 +1,95 @@
+"""KX9xx what kept us from testing. None of these says anything about a bridge."""
+
+TEXT = """
+KX901
+means: The API server could not be reached or did not answer as one.
+how: The error of the connection or of the request is in the reason.
+see: kubectl version
+repair: Check --kubeconfig and --context, the network or VPN, and the certificates in the
+  kubeconfig.
+wrong: A proxy between may answer in the API server's place.
+
+KX902
+means: A right is missing for what the run has to do.
+how: The API server refused with 403 and named the verb and the resource, or said so when asked
+  beforehand.
+see: kubectl auth can-i --list -n NAMESPACE
+repair: Have the Role applied that this prints: k8sext rbac --for doctor -n NAMESPACE
+wrong: An admission plug-in may refuse with the same status; its words then name it.
+
+KX903
+means: The cluster did not admit the probe's pod: a quota, Pod Security or an admission webhook is
+  against it.
+how: The event of the Job, or the API server's answer when the Job was created.
+see: kubectl get events -n NAMESPACE --sort-by=.lastTimestamp
+repair: Raise the quota; adapt the pod with --pod-patch; or look from elsewhere with --from local.
+wrong: A webhook that is down refuses everything, which the words usually tell.
+
+KX904
+means: The probe's image cannot be pulled on the node.
+how: The state of the container, and the event with the registry's words.
+see: kubectl get events -n NAMESPACE; on the node: crictl pull IMAGE
+repair: Mirror the image into a registry that the nodes reach and name it with --image; add
+  --image-pull-secret if it wants a login.
+wrong: Registries that limit the rate of pulls refuse for a while only.
+
+KX905
+means: No node takes the probe's pod.
+how: The scheduler's message on the pod.
+see: kubectl get events -n NAMESPACE; kubectl describe nodes
+repair: Free resources, or steer the pod with --pod-patch (nodeSelector, tolerations).
+wrong: An autoscaler may bring a node in a minute or two: raise --pod-start-timeout.
+
+KX906
+means: The probe's pod did not start in time, and nothing says why.
+how: No line of its log was heard until the end of --pod-start-timeout.
+see: kubectl get pods,events -n NAMESPACE
+repair: Raise --pod-start-timeout, above all for the first pull of the image on a node.
+wrong: The pod may run while its log cannot be read: then the right pods/log is missing.
+
+KX907
+means: A result of the probe did not reach us, so what it was about counts as untested.
+how: The log ended without its end record, or lacks the result of a probe that was planned.
+see: kubectl logs -n NAMESPACE -l app.kubernetes.io/managed-by=k8sext while the run lasts
+repair: Run again. If a proxy before the API server cuts long requests, have its time-out raised.
+wrong: The probes themselves may all have passed; the run cannot know.
+
+KX908
+means: The time for the run, or for one probe, was up before it was done.
+how: The deadline of --timeout passed while stages were still open.
+see: k8sext doctor -n NAMESPACE SERVICE alone shows how long one bridge takes
+repair: Run again with a longer --timeout, or with fewer bridges at a time.
+wrong: Many silent targets use up the time for the others: repair the time-outs first.
+
+KX909
+means: The place that was looked from is not proven to have a working network, so no server is
+  blamed.
+how: Nothing at all could be connected to, and the control probes (cluster DNS and the API server)
+  failed too.
+see: kubectl exec -n NAMESPACE YOUR-POD -- getent hosts kubernetes.default
+repair: Look at the probe's node and at network policies that select the probe; then run again.
+wrong: A namespace that denies all egress on purpose looks like this. There the tool cannot see a
+  bridge.
+
+KX910
+means: k8sext itself failed: a defect of the tool, not of the bridge.
+how: An error inside of a check was caught; its kind and its line are in the reason.
+see: Run again with --debug
+repair: Please report it with the reason's line. The other bridges of the run are judged as usual.
+wrong: It may have been provoked by an answer that is odd in itself; --debug shows which.
+
+KX911
+means: The node could not run the probe's container, or the container ended before it was done.
+how: The state of the container, or an event of the kubelet.
+see: kubectl describe pod -n NAMESPACE -l app.kubernetes.io/managed-by=k8sext
+repair: Read the runtime's words there: a sandbox that cannot be made points at the CNI of that
+  node.
+wrong: A node that is being drained ends pods as well.
+
+KX912
+means: A volume of the probe could not be mounted, or the container's configuration was refused.
+how: The event FailedMount, or the waiting reason of the container.
+see: kubectl get events -n NAMESPACE
+repair: See which object the words name; Secrets are mounted as optional and are seldom the cause.
+wrong: The kubelet may have been slow: mounts are tried again by themselves.
+"""

@@ -1,0 +1,84 @@
+"""KX7xx the state of the service."""
+
+TEXT = """
+KX701
+means: The server has no database of the name that the login gives.
+how: The server's own error after the login was accepted.
+see: PostgreSQL: psql -l; MySQL: SHOW DATABASES
+repair: Create the database, or correct its name in the Secret. Names may be case-sensitive.
+wrong: Some servers hide databases that the user has no right to.
+
+KX702
+means: RabbitMQ has no virtual host of that name.
+how: The server's answer when the connection was opened, after the login.
+see: On the server: rabbitmqctl list_vhosts
+repair: rabbitmqctl add_vhost NAME and set_permissions, or correct the virtual host in the Secret.
+wrong: The name may need its leading slash, or must not have it.
+
+KX703
+means: A queue, exchange, index or other object that the bridge expects is not there.
+how: The server was asked for it without creating it.
+see: The evidence has the object's name and the server's words.
+repair: Create it, or correct k8sext.io/expect.
+wrong: Applications often create such objects when they start for the first time.
+
+KX704
+means: The server takes no more connections.
+how: Its own error at the greeting or the login.
+see: PostgreSQL: SELECT count(*) FROM pg_stat_activity; MySQL: SHOW PROCESSLIST
+repair: Find who holds them (a pool that is too large, times the number of replicas), or raise the
+  limit.
+wrong: A short peak; a second run decides. The limit may be this user's own.
+
+KX705
+means: The server takes no writes, and the bridge expects one that does.
+how: It was asked for its state after the login.
+see: PostgreSQL: SHOW transaction_read_only; MySQL: SELECT @@read_only; Redis: ROLE
+repair: Point the Service at the primary; if this is the primary, see why it is read-only (a full
+  disk?).
+wrong: A fail-over is under way.
+
+KX706
+means: The server is starting up or loading its data and serves nobody yet.
+how: Its own answer.
+see: The server's log tells how far it is.
+repair: Wait and run again. If it stays so, its recovery is stuck or it restarts again and again.
+wrong: Hardly: the server says it of itself.
+
+KX707
+means: The server has raised an alarm and holds back some or all clients.
+how: It said so, at the connection or when its state was asked for.
+see: RabbitMQ: rabbitmqctl status lists alarms
+repair: Free memory or disk at the server; publishers stay blocked until then.
+wrong: The alarm may have ended since.
+
+KX708
+means: The service works with less safety than it should, for example a yellow Elasticsearch
+  cluster.
+how: Its own report of its health.
+see: curl http://HOST:PORT/_cluster/health
+repair: See which copies are missing there. A single node with replicas configured is always
+  yellow.
+wrong: On a single node yellow is the normal state.
+
+KX709
+means: The service answers and says that it is not well, or answers with a server's error (5xx).
+how: Its own report or status.
+see: The evidence has its words; then the server's log.
+repair: Repair the service: the way to it is fine.
+wrong: A gateway in front may give the error for a server that is well.
+
+KX710
+means: The server is not what the bridge expects.
+how: A fact that it gave was compared with k8sext.io/expect.
+see: k8sext doctor -n NAMESPACE SERVICE -o json shows the facts under evidence
+repair: Correct the target, or the expectation.
+wrong: The expectation may be older than a change that was meant.
+
+KX711
+means: The server answers with an error that is none of the known ones.
+how: Its words and its code are in the evidence.
+see: The server's own log at that time.
+repair: Follow the server's words: the way to it and its protocol are fine.
+wrong: A proxy in front may speak for it.
+"""
