@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
-from k8sext.model.plan import Budget, Control, Plan, Target
+from k8sext.model.plan import Budget, Control, Plan, Target, is_address
 from k8sext.model.tls import TlsSpec
 from k8sext.model.words import Route
 
@@ -83,7 +82,7 @@ def _endpoint_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
     seen: set[tuple[str, int]] = set()
     for endpoint in bridge.endpoints_of(port) or _unmatched(bridge):
         key = (endpoint.address, endpoint.port)
-        if key not in seen and _is_address(endpoint.address):
+        if key not in seen and is_address(endpoint.address):
             seen.add(key)
             yield _target(bridge, port, Route.ENDPOINT, *key)
 
@@ -163,15 +162,7 @@ def _consent_hosts(bridge: Bridge, port: Port, host: str) -> Iterator[str]:
     if bridge.external_name:
         yield bridge.external_name
     addresses = {e.address for e in bridge.endpoints_of(port)}
-    if _is_address(host):
+    if is_address(host):
         yield host
     elif len(addresses) == 1:
         yield from addresses
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

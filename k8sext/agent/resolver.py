@@ -13,6 +13,7 @@ import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from k8sext.model.plan import is_address
 from k8sext.model.words import Reason
 
 from .stream import Fault
@@ -117,7 +118,7 @@ async def resolve(name: str, config: Config, deadline: float) -> Answer:
 
 async def _follow(answer: Answer, config: Config, deadline: float) -> Answer:
     """CoreDNS answers an alias whose target is missing with NOERROR: ask for the target itself."""
-    if _is_address(answer.cname[-1]):
+    if is_address(answer.cname[-1]):
         return answer
     target = await _lookup(answer.cname[-1], config, deadline, answer.searched)
     return replace(answer, rcode=target.rcode)
@@ -128,7 +129,7 @@ def _empty(answer: Answer) -> Fault:
     if not answer.cname:
         return _fault(Reason.NAME_NO_ADDRESS, answer, f"{answer.name} has no address record")
     target = answer.cname[-1]
-    if _is_address(target):
+    if is_address(target):
         text = f"{answer.name} is an alias of {target}, which is an address and not a name"
         return _fault(Reason.NAME_NOT_A_NAME, answer, text)
     if answer.rcode == "NOERROR":
@@ -301,11 +302,3 @@ def _read_name(data: bytes, at: int) -> tuple[str, int]:
             labels.append(data[at + 1 : at + 1 + length].decode("ascii", "backslashreplace"))
             at += 1 + length
     raise ValueError("a name without an end")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -7,12 +7,11 @@ each server and credential; one rejected login ends the logins with it; endpoint
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from k8sext.model.plan import Budget, Plan, Target, join_address
+from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
@@ -114,7 +113,7 @@ class Runner:
         await self._connect_and_talk(log, one, address)
 
     async def _resolve_stage(self, log: StageLog, target: Target) -> tuple[str, ...]:
-        if _is_address(target.host):
+        if is_address(target.host):
             log.skip(Stage.RESOLVE, Reason.NOT_APPLICABLE)
             return (target.host,)
         found: list[resolver.Answer] = []
@@ -240,11 +239,3 @@ def _out_of_time() -> tuple[StageResult, ...]:
     )
     rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in STAGES[1:])
     return (first, *rest)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

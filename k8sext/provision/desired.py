@@ -12,6 +12,7 @@ from typing import Any
 from k8sext import infer, registry
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
+from k8sext.model.plan import is_address
 from k8sext.model.result import Facts, Json
 from k8sext.model.tls import TlsMode, TlsSpec
 
@@ -48,15 +49,6 @@ class BridgeSpec:
     expect: Facts = field(default_factory=dict[str, Json])
     origin: str = ""
     source: str = "command line"
-
-
-def is_address(text: str) -> bool:
-    """Whether `text` is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
