@@ -23,6 +23,9 @@ from .stream import Stream
 
 Checks = Mapping[str, type[WireCheck]]
 MAX_EXPANDED = 16
+# Endpoints log in first. One that has not even connected by then is not going to: a dead server
+# costs one time-out, not one by address and then another by name.
+ENDPOINTS_FIRST_S = 0.5
 LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
 
 
@@ -50,6 +53,7 @@ class Runner:
         self.rejected: set[str] = set()
         self.endpoints_left: dict[str, int] = defaultdict(int)
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
         self.connected = False
         self.failed = False
 
@@ -140,7 +144,7 @@ class Runner:
         info = self.checks[target.protocol].info
         if LOGIN_ORDER[target.route] and self.endpoints_left[target.server]:
             # Before a slot is taken: the endpoints that are waited for need slots themselves.
-            await self.endpoints_done[target.server].wait()
+            await self._after_endpoints(target.server)
         async with self.slots[join_address(address, target.port)]:
             log.started = asyncio.get_running_loop().time()
             login, missing = self._login(target, info)
@@ -150,6 +154,15 @@ class Runner:
             else:
                 await self._talk(log, target, address, None, missing)
         self._observed(target, log.results())
+
+    async def _after_endpoints(self, server: str) -> None:
+        done = self.endpoints_done[server]
+        try:
+            async with asyncio.timeout(ENDPOINTS_FIRST_S):
+                await done.wait()
+        except TimeoutError:
+            if server in self.reached:
+                await done.wait()
 
     def _login(self, target: Target, info: CheckInfo) -> tuple[Login | None, Missing]:
         if not info.credential_keys:
@@ -188,6 +201,8 @@ class Runner:
             self.failed = True
             return None
         self.connected = True
+        if target.route is Route.ENDPOINT:
+            self.reached.add(target.server)
         check = self.checks[target.protocol](target, stream)
         return await converse(log, check, login, missing.reason, missing.detail)
 
