@@ -1,10 +1,18 @@
 """Fixtures of the e2e tests."""
 
+import signal
 from collections.abc import Generator
 
 import pytest
 
 from tests.lab.lab import Lab, up
+
+
+def pytest_configure() -> None:
+    """A shell starts what it puts into the background with SIGINT ignored, and children inherit
+    that: with a handler of our own, the programs that the tests start have the default again.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
