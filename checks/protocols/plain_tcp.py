@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Fault, Seen, WireCheck
@@ -26,7 +25,7 @@ class PlainTcp(WireCheck):
 
     async def handshake(self) -> Seen | None:
         """What the server says by itself within 0.3 s."""
-        self.stream.deadline = asyncio.get_running_loop().time() + LISTEN_S
+        self.stream.deadline = self.stream.sooner(LISTEN_S)
         try:
             said = await self.stream.read_some(64)
         except Fault as fault:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from k8sext.model.plan import Target
 from k8sext.model.result import Facts, Json
@@ -17,7 +17,10 @@ from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 
-from .stream import Fault, Stream
+from .fault import Fault
+
+if TYPE_CHECKING:  # what a check says of itself is read without asyncio (`k8sext list`)
+    from .stream import Stream
 
 __all__ = ["CheckInfo", "Fault", "Login", "Seen", "WireCheck"]
 

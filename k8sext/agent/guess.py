@@ -5,13 +5,17 @@ Facts: what each server sends first, or in answer to a request that it cannot re
 
 from __future__ import annotations
 
-import asyncio
+from typing import TYPE_CHECKING
 
 from k8sext.model.words import Reason
 
-from .stream import FIRST_BYTES, Fault, Stream
+from .fault import Fault
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 LISTEN_S = 0.2  # for the rest of an answer that has begun
+ENOUGH = 64  # bytes to tell by
 
 _BEGINNINGS = (
     (b"HTTP/", "HTTP"),
@@ -42,12 +46,11 @@ async def wrong_protocol(stream: Stream, why: str) -> Fault:
 
     Waits at most LISTEN_S for more, and never past the stage's deadline; does not raise.
     """
-    end = asyncio.get_running_loop().time() + LISTEN_S
     stage_end = stream.deadline
-    stream.deadline = end if stage_end is None else min(end, stage_end)
+    stream.deadline = stream.sooner(LISTEN_S)
     try:
-        if len(stream.first_bytes) < FIRST_BYTES:
-            await stream.read_some(FIRST_BYTES)
+        if len(stream.first_bytes) < ENOUGH:
+            await stream.read_some(ENOUGH)
     except Fault:
         pass  # what came is all there is
     finally:

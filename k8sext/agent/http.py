@@ -7,12 +7,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from k8sext import __version__
 from k8sext.model.words import Reason
 
-from .stream import Fault, Stream
+from .fault import Fault
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 MAX_HEADERS = 100
 MAX_BODY = 2 << 20

@@ -16,7 +16,7 @@ from pathlib import Path
 from k8sext.model.plan import is_address
 from k8sext.model.words import Reason
 
-from .stream import Fault
+from .fault import Fault
 
 A, AAAA, CNAME = 1, 28, 5
 RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}

@@ -10,21 +10,12 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from k8sext.model.result import Facts, Json
-from k8sext.model.secret import printable
 from k8sext.model.words import Reason
 
-FIRST_BYTES = 64
+from .fault import Fault
+
+FIRST_BYTES = 64  # of what the server said, kept for the diagnosis
 BYTE_BUDGET = 4 << 20  # far above any honest answer to what we ask
-
-
-class Fault(Exception):
-    """A stage cannot go on, and why. `detail` is one sentence; `evidence` as in StageResult."""
-
-    def __init__(self, reason: Reason, detail: str = "", **evidence: Json) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = printable(detail)
-        self.evidence: dict[str, Json] = dict(evidence)
 
 
 class Tls(Protocol):
@@ -88,6 +79,11 @@ class Stream:
         stream = cls(reader, writer)
         stream.deadline = deadline
         return stream
+
+    def sooner(self, seconds: float) -> float:
+        """The deadline `seconds` from now, but never past the one there is."""
+        end = asyncio.get_running_loop().time() + seconds
+        return end if self.deadline is None else min(end, self.deadline)
 
     @property
     def peer(self) -> str:

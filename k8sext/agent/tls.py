@@ -14,7 +14,8 @@ from k8sext.model.result import Facts, Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-from .stream import Fault, Stream, fault_of
+from .fault import Fault
+from .stream import Stream, fault_of
 
 _VERIFY = {
     9: Reason.CERTIFICATE_NOT_YET_VALID,

@@ -65,6 +65,15 @@ def test_the_shipped_agent_loads_under_isolated_python(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_checks_say_of_themselves_is_read_without_asyncio() -> None:
+    """`k8sext list` and the command line's start need the descriptions, not the machinery."""
+    code = (
+        "import sys; from k8sext import registry; assert registry.wire_checks();"
+        "sys.exit('asyncio' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_the_archive_is_the_same_bytes_every_time_and_small() -> None:
     assert pack.bundle(["redis_server"]) == pack.bundle(["redis_server"])
     every = [e.module.rpartition(".")[2] for e in CHECKS.values()]

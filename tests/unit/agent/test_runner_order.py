@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from k8sext.agent.credentials import GivenValues
+from k8sext.agent.fault import Fault
 from k8sext.agent.main import load_checks
 from k8sext.agent.resolver import Answer
 from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Fault, Stream
+from k8sext.agent.stream import Stream
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route
