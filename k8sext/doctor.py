@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import secrets
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,7 +95,7 @@ def run(
 ) -> Report:
     """Probe and judge `bridges`; `say(namespace, text)` tells what is being waited for."""
     began, started = time.monotonic(), datetime.now(UTC)
-    run_id = secrets.token_hex(4)
+    run_id = os.urandom(4).hex()
     trusted = tuple(_trusted(b, request) for b in bridges)
     by_namespace: dict[str, list[Bridge]] = {}
     for bridge in trusted:

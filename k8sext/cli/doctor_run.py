@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from k8sext.model.words import Stage
 from k8sext.vantage.job import DEFAULT_IMAGE, PodOptions
 
 from . import console, talk
+
+WARM_AFTER_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +120,7 @@ def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> in
     progress = console.Progress(quiet=talk.quiet())
     try:
         cluster, bridges = _gather(source, request)
-        # The renderer is imported while the pod starts: nobody waits for it.
-        threading.Thread(target=_warm, args=(tuple(where),), daemon=True).start()
+        _warm_later(tuple(where))
         report = _looked(source, request, cluster, bridges, progress)
     except K8sextError as error:
         progress.close()
@@ -169,14 +171,18 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         return doctor.Cluster(), from_files
     session = Session.load(source.kubeconfig, source.context, source.as_user, source.as_groups)
     namespace = None if source.all_namespaces else source.namespace or session.namespace
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(2) as pool:
         groups = pool.submit(session.get, "/apis")
+        uid_range = functools.cache(functools.partial(_has_uid_range, session))
+        if namespace and request.vantage == "pod":
+            pool.submit(uid_range, namespace)
         missing = pool.submit(_missing_rights, session, namespace, request)
         snapshot = fetch(session, namespace, source.selector)
         found = discover.bridges(snapshot)
         notes = missing.result()
         openshift = _is_openshift(groups.result())
-    cluster = _cluster(session, snapshot, openshift, notes)
+    assigned = uid_range if not openshift else lambda _namespace: True
+    cluster = _cluster(session, snapshot, assigned, notes)
     return cluster, _over(found, from_files) if source.files else found
 
 
@@ -222,19 +228,22 @@ def _is_openshift(groups: Mapping[str, Any]) -> bool:
     return any(g["name"] == "security.openshift.io" for g in groups.get("groups", []))
 
 
-def _cluster(
-    session: Session, snapshot: Snapshot, openshift: bool, notes: Sequence[str]
-) -> doctor.Cluster:
-    def platform_assigns_user(namespace: str) -> bool:
-        if openshift:
-            return True
-        try:
-            found = session.get(f"/api/v1/namespaces/{namespace}")
-        except K8sextError:
-            return False
-        annotations = found.get("metadata", {}).get("annotations") or {}
-        return "openshift.io/sa.scc.uid-range" in annotations
+def _has_uid_range(session: Session, namespace: str) -> bool:
+    """Whether the platform assigns user numbers in a namespace, as OpenShift does."""
+    try:
+        found = session.get(f"/api/v1/namespaces/{namespace}")
+    except K8sextError:
+        return False
+    annotations = found.get("metadata", {}).get("annotations") or {}
+    return "openshift.io/sa.scc.uid-range" in annotations
 
+
+def _cluster(
+    session: Session,
+    snapshot: Snapshot,
+    platform_assigns_user: Callable[[str], bool],
+    notes: Sequence[str],
+) -> doctor.Cluster:
     def policies(namespace: str) -> Sequence[Mapping[str, Any]] | None:
         path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
         try:
@@ -282,9 +291,16 @@ def _could_not_start(source: Source, request: doctor.Request, error: K8sextError
     )
 
 
-def _warm(names: Sequence[str]) -> None:
-    for name in names:
-        registry.report(name)
+def _warm_later(names: Sequence[str]) -> None:
+    """Import the renderers when the Job has been created and its pod starts: nobody waits then."""
+
+    def warm() -> None:
+        for name in names:
+            registry.report(name)
+
+    timer = threading.Timer(WARM_AFTER_S, warm)
+    timer.daemon = True
+    timer.start()
 
 
 def _write(report: Report, where: Mapping[str, str]) -> None:

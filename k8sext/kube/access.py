@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from .session import Session
 
+CONNECTIONS = 2  # a TLS handshake costs more than a review
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -70,7 +71,7 @@ def missing(session: Session, namespace: str | None, group: str) -> list[Right]:
     Raises ApiError when the reviews themselves are refused.
     """
     rights = ROLES[group]
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         allowed = list(pool.map(lambda right: _allowed(session, namespace, right), rights))
     return [right for right, yes in zip(rights, allowed, strict=True) if not yes]
 

@@ -13,9 +13,9 @@ from .session import ApiError, Session
 
 Object: TypeAlias = Mapping[str, Any]
 Objects: TypeAlias = tuple[Object, ...]
-PODS_AT_MOST = (
-    5000  # more are not worth the memory: the class *internal* is then told by nodes only
-)
+CONNECTIONS = 4  # a TLS handshake costs more than a short list
+# More are not worth the memory: the class *internal* is then told by nodes only.
+PODS_AT_MOST = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def fetch(
     Role to ask for) when Services, Endpoints or EndpointSlices may not be listed.
     """
     paths = _paths(namespace)
-    with ThreadPoolExecutor(len(paths) + 1) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         version = pool.submit(session.get, "/version")
         needed = {
             kind: pool.submit(

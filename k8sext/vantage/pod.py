@@ -23,7 +23,10 @@ from k8sext.model.plan import Plan
 from .job import CONTAINER, Manifest, name_of
 from .start import Trouble, trouble_of_event, trouble_of_pod
 
-LOG_POLL_S = 0.05  # a refused log request costs the API server about a millisecond
+# The log is there once the kubelet has seen the container run, and says so in the pod's status a
+# moment later: asking before that (a TLS connection each time) only slows the pod's start.
+LOG_POLL_S = 0.5
+LOG_PAUSE_S = 0.05
 LOG_RETRY_S = 0.5
 SILENCE_S = 20.0  # the agent's heart beats every 5 s
 
@@ -113,6 +116,7 @@ class _Follower:
         self.queue: queue.Queue[Item] = queue.Queue()
         self.result = PodRun()
         self.reading = False
+        self.ran = threading.Event()  # the container runs or has run
         self.seen: dict[str, Trouble] = {}
 
     # -- the loop -------------------------------------------------------------------------------
@@ -166,12 +170,11 @@ class _Follower:
             self.reading = True
             self.say(f"pod {pod['metadata']['name']} scheduled on {pod['spec']['nodeName']}")
             self._thread(self._read_log)
+        if {"running", "terminated"} & _state(pod).keys():
+            self.ran.set()
         trouble = trouble_of_pod(pod)
         if trouble:
-            self._take_soon(("trouble", trouble))
-
-    def _take_soon(self, item: Item) -> None:
-        self.queue.put(item)
+            self.queue.put(("trouble", trouble))
 
     def _given_up(self, last_word: float) -> bool:
         now = time.monotonic()
@@ -248,8 +251,9 @@ class _Follower:
         pod = self.result.pod["metadata"]["name"]
         path = f"/api/v1/namespaces/{self.plan.namespace}/pods/{pod}/log"
         while not self.closed.is_set() and not self.result.ended:
-            got = self._read_log_once(path)
-            self.closed.wait(LOG_RETRY_S if got else LOG_POLL_S)
+            self.ran.wait(LOG_POLL_S)
+            again = LOG_RETRY_S if self._read_log_once(path) else LOG_PAUSE_S
+            self.closed.wait(again)
 
     def _read_log_once(self, path: str) -> bool:
         """Follow the log from its start; the loop drops what it has. False: not there yet."""
@@ -276,9 +280,13 @@ def _record_of(line: bytes) -> dict[str, Any] | None:
     return cast("dict[str, Any]", data) if isinstance(data, dict) and "seq" in data else None
 
 
-def _ended_at(pod: Mapping[str, Any]) -> dict[str, Any] | None:
+def _state(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """The container's state: `waiting`, `running` or `terminated`; {} before it has any."""
     for status in pod.get("status", {}).get("containerStatuses") or []:
         if status.get("name") == CONTAINER:
-            ended = status.get("state", {}).get("terminated")
-            return cast("dict[str, Any] | None", ended)
-    return None
+            return cast("dict[str, Any]", status.get("state") or {})
+    return {}
+
+
+def _ended_at(pod: Mapping[str, Any]) -> dict[str, Any] | None:
+    return _state(pod).get("terminated")
