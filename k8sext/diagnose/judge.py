@@ -106,7 +106,8 @@ def _said_unproven(words: str) -> Diagnosis:
 
 def _inconclusive(report: BridgeReport) -> BridgeReport:
     """What failed on the network is not the bridge's fault as long as the vantage is unproven."""
-    if report.status is not Status.FAIL:
+    kept_away = any(d.code == rows.NOT_REACHED.code for d in report.diagnoses)
+    if report.status is not Status.FAIL and not kept_away:
         return report
     return replace(report, status=Status.INCONCLUSIVE, diagnoses=())
 
@@ -161,8 +162,40 @@ def _case(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Cont
 def _judge_case(case: Case) -> list[Diagnosis]:
     if _lost(case):
         return [_said_lost(case)]
+    if must_not_be_reached(case.bridge, case.port):
+        return _kept_away(case)
     root = _root_cause(case)
     return [*([root] if root else []), *_warnings(case, root), *_logins(case)]
+
+
+def must_not_be_reached(bridge: Bridge, port: Port) -> bool:
+    """Whether the bridge asks that nothing gets through (`expect: {unreachable: true}`)."""
+    return bool(dict(bridge.expect_by_port).get(port.key, bridge.expect).get("unreachable"))
+
+
+def _kept_away(case: Case) -> list[Diagnosis]:
+    """Any answer of the server fails the bridge; what we could not finish proves nothing."""
+    probes = [o for o in (case.by_name, *case.endpoints) if o is not None]
+    answered = next((o for o in probes if _answered(o)), None)
+    if answered:
+        stage = answered.stage(answered.depth or Stage.CONNECT)
+        assert stage is not None
+        return [_said(case, rows.REACHED, stage, answered, depth=str(stage.stage))]
+    ours = next((o for o in probes if o.ended_by and o.ended_by.reason in rows.OURS), None)
+    seen = ours or next((o for o in probes if o.ended_by), None)
+    if seen is None or seen.ended_by is None:
+        return []
+    if ours:
+        said = _says(case, rows.OURS, seen.ended_by, seen)
+        return [said] if said else []
+    return [_said(case, rows.NOT_REACHED, seen.ended_by, seen, stage=str(seen.ended_by.stage))]
+
+
+def _answered(seen: Observation) -> bool:
+    """Whether the server itself said something; of plain TCP an accepted connection is all."""
+    first = Stage.CONNECT if seen.protocol == "tcp" else Stage.HANDSHAKE
+    stage = seen.stage(first)
+    return stage is not None and stage.status in (Status.PASS, Status.WARN)
 
 
 def _lost(case: Case) -> bool:

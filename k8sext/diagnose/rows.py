@@ -127,6 +127,14 @@ NOT_READY = Row(
     "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
     "-l kubernetes.io/service-name={service} -o yaml",
 )  # fmt: skip
+REACHED = Row(
+    "KX317", Culprit.PATH, "{name} must not be reachable and is: {target} answers to {depth}",
+    "on the firewall before {host} deny TCP {port} from {sources}, or drop expect.unreachable",
+)  # fmt: skip
+NOT_REACHED = Row(
+    "KX318", Culprit.PATH, "as expected, {target} cannot be reached: {stage} {detail}",
+    "nothing to do: the bridge says expect.unreachable", NOTE,
+)  # fmt: skip
 MESH = Row(
     "KX316", Culprit.CLUSTER_NETWORK,
     "the {mesh} proxy accepts for {target}, and no word of the server comes back: {detail}",
@@ -275,5 +283,5 @@ def all_rows() -> tuple[Row, ...]:
     """Every row there is."""
     tables = (NAMES, PATHS, ANSWERS, LOGINS, OURS)
     single = (NO_BACKEND, PORT_NAME, NO_ENDPOINTS, NAME_TIMES_OUT, PARTIAL, ONLY_BY_NAME)
-    more = (SERVICE_UNKNOWN, NOT_READY, MESH, POLICY, LOST, UNPROVEN)
+    more = (SERVICE_UNKNOWN, NOT_READY, MESH, POLICY, LOST, UNPROVEN, REACHED, NOT_REACHED)
     return (*(r for t in tables for r in t.values()), *single, *more)

@@ -202,4 +202,22 @@ see: kubectl logs -n NAMESPACE YOUR-POD --all-containers
 repair: Look in the proxy's log for the real reason, or probe from a namespace without injection.
 wrong: The server may be at fault after all; this verdict only says that it cannot be told from
   here.
+
+KX317
+means: The bridge is marked as one that must not be reachable (expect.unreachable), and it is.
+how: A probe got an answer of the server at the named stage; with plain TCP an accepted connection
+  is enough.
+see: kubectl exec -n NAMESPACE YOUR-POD -- timeout 3 bash -c '</dev/tcp/HOST/PORT'
+repair: Deny the port on the firewall before the server or by a NetworkPolicy with egress rules; or
+  take unreachable out of k8sext.io/expect if the bridge is meant to work now.
+wrong: A proxy that accepts for everybody answers plain TCP probes even where the server behind it
+  is closed: give the port its protocol.
+
+KX318
+means: The bridge is marked as one that must not be reachable (expect.unreachable), and it is not.
+how: Every route ended before the server's first answer, while the probe's own network is proven.
+see: kubectl exec -n NAMESPACE YOUR-POD -- timeout 3 bash -c '</dev/tcp/HOST/PORT'
+repair: Nothing: this is what was asked for.
+wrong: A server that is merely switched off cannot be reached either; whether something denies the
+  way shows only while the server runs.
 """

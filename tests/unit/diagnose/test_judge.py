@@ -9,7 +9,7 @@ import pytest
 from k8sext.diagnose import rows
 from k8sext.diagnose.judge import Context, Judgement, judge
 from k8sext.model.bridge import Bridge, Endpoint, Kind
-from k8sext.model.report import BridgeReport
+from k8sext.model.report import BridgeReport, Gate, Report
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 from tests.support.seen import ADDRESS, at, bridge, by_name, seen
@@ -19,6 +19,7 @@ LOCAL = Context(namespace="dev", vantage="local")
 OTHER = "198.51.100.22"
 CONNECT, RESOLVE, AUTH = Stage.CONNECT, Stage.RESOLVE, Stage.AUTH
 HANDSHAKE, VERIFY = Stage.HANDSHAKE, Stage.VERIFY
+SILENCE = Reason.TIMED_OUT
 SPARED: Mapping[str, Any] = {"reason": Reason.LOGIN_REJECTED_BEFORE, "status": Status.SKIP}
 
 
@@ -283,3 +284,47 @@ def test_any_accepted_connection_proves_the_vantage() -> None:
     judgement = judge([bridge(), bridge("pg-svc", OTHER)], [*probes, *good], [proof], HERE)
     assert judgement.overall == ()
     assert [b.status for b in judgement.bridges] == [Status.FAIL, Status.PASS]
+
+
+# -- what must not be reachable ------------------------------------------------------------------
+
+AWAY = [
+    ((RESOLVE, Reason.NAME_NOT_FOUND), (CONNECT, Reason.TIMED_OUT), "KX318", Status.PASS),
+    ((CONNECT, Reason.TIMED_OUT), (CONNECT, Reason.REFUSED), "KX318", Status.PASS),
+    ((HANDSHAKE, Reason.HOST_NOT_ALLOWED), (HANDSHAKE, Reason.RESET), "KX318", Status.PASS),
+    ((CONNECT, Reason.TIMED_OUT), (AUTH, Reason.AUTH_REJECTED), "KX317", Status.FAIL),
+    ((None, None), (CONNECT, Reason.TIMED_OUT), "KX317", Status.FAIL),
+    ((CONNECT, Reason.TIMED_OUT), (None, None), "KX317", Status.FAIL),
+]
+
+
+@pytest.mark.parametrize(("name", "direct", "code", "status"), AWAY)
+def test_a_bridge_that_must_not_be_reachable(
+    name: Any, direct: Any, code: str, status: Status
+) -> None:
+    report = judged(bridge(expect={"unreachable": True}), [by_name(*name), at(ADDRESS, *direct)])
+    assert codes(report) == [(code, "path")]
+    assert report.status is status
+
+
+def test_what_we_could_not_finish_does_not_prove_that_it_is_unreachable() -> None:
+    late = by_name(RESOLVE, Reason.OUT_OF_TIME, status=Status.INCONCLUSIVE)
+    report = judged(bridge(expect={"unreachable": True}), [late, at(ADDRESS, CONNECT, SILENCE)])
+    assert report.status is Status.INCONCLUSIVE
+
+
+def test_an_unproven_vantage_proves_nothing_unreachable() -> None:
+    probes = [by_name(CONNECT, SILENCE), at(ADDRESS, CONNECT, SILENCE)]
+    proof = [{"dns": True, "api": False, "connected": False}]
+    report = judged(bridge(expect={"unreachable": True}), probes, controls=proof)
+    assert report.status is Status.INCONCLUSIVE
+
+
+def test_the_gate_asks_no_depth_of_what_must_not_be_reachable() -> None:
+    report = judged(bridge(expect={"unreachable": True}), [by_name(CONNECT, SILENCE), at(
+        ADDRESS, CONNECT, SILENCE)])  # fmt: skip
+    whole = Report(
+        run_id="r", started="", duration_s=0, tool_version="", vantages=(), bridges=(report,),
+        gate=Gate(require=VERIFY),
+    )  # fmt: skip
+    assert whole.exit_code == 0
