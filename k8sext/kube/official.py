@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,37 +27,87 @@ def login(access: Access) -> Access:
     from kubernetes import client, config
 
     configuration: Any = client.Configuration()
-    try:
-        load: Any = config.load_kube_config
-        load(
-            config_file=os.pathsep.join(access.files),
-            context=access.context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
-    except Exception as error:
-        # Plug-ins may print what they hold: only the kind of the error is told.
-        raise K8sextError(
-            "the login plug-in of the kubeconfig failed",
-            where=f"context {access.context}",
-            why=type(error).__name__,
-            fix="kubectl get --raw /version with the same context shows the plug-in's own words",
-            exit_code=3,
-        ) from None
+    load: Any = config.load_kube_config
+    # A folder of our own: the loader would leave keys in files until the process ends.
+    with tempfile.TemporaryDirectory(prefix="k8sext-") as folder, _complaints() as said:
+        try:
+            load(
+                config_file=os.pathsep.join(access.files),
+                context=access.context,
+                client_configuration=configuration,
+                # An OIDC refresh token is good once: not to write down its successor, as kubectl
+                # does, would log the user out.
+                persist_config=True,
+                temp_file_path=folder,
+            )
+        except Exception as error:
+            said.append(type(error).__name__)
+        if said:
+            raise _failed(access, said[0])
+        return _with_login(access, configuration)
+
+
+def _with_login(access: Access, configuration: Any) -> Access:
+    keys: dict[str, str] = configuration.api_key
+    kind, _, token = (keys.get("authorization") or keys.get("BearerToken") or "").partition(" ")
     return replace(
         access,
-        token=Secret(_token(configuration)),
+        # A login with a password comes as `Basic …`; that one is made from `access` as it is.
+        token=Secret(token.strip() if kind.lower() == "bearer" else ""),
         token_file="",
         cert_pem=_text(configuration.cert_file) or access.cert_pem,
         key_pem=Secret(_text(configuration.key_file)) or access.key_pem,
     )
 
 
-def _token(configuration: Any) -> str:
-    """The bearer token; the loader keeps it with its prefix."""
-    keys: dict[str, str] = configuration.api_key
-    value = keys.get("authorization") or keys.get("BearerToken") or ""
-    return value.removeprefix("Bearer ").removeprefix("bearer ").strip()
+def _failed(access: Access, why: str) -> K8sextError:
+    return K8sextError(
+        "the login plug-in of the kubeconfig failed",
+        where=f"context {access.context}",
+        why=why,
+        fix="kubectl get --raw /version with the same context shows the plug-in's own words",
+        exit_code=3,
+    )
+
+
+class _Ear(logging.Handler):
+    """Hears the loader's complaints and repeats none: they quote what a plug-in printed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep which kind of complaint it was."""
+        self.said.append(_kind(record.getMessage()))
+
+
+def _kind(text: str) -> str:
+    code = re.match(r"exec: process returned (-?\d+)", text)
+    if code:
+        return f"it ended with exit code {code[1]}"
+    for begin, kind in (
+        ("[Errno 2]", "its command is not there"),
+        ("[Errno 13]", "its command may not be run"),
+        ("exec: failed to decode", "it did not print JSON"),
+        ("exec: missing", "it gave neither a token nor a certificate with its key"),
+        ("exec: plugin api version", "it speaks another version of the API than asked"),
+    ):
+        if text.startswith(begin):
+            return kind
+    return "it did not give what was asked of it"
+
+
+@contextmanager
+def _complaints() -> Generator[list[str]]:
+    """What the loader logs instead of raising: after a failed plug-in it goes on without login."""
+    root, ear = logging.getLogger(), _Ear()
+    before = root.handlers[:]
+    root.handlers = [ear]
+    try:
+        yield ear.said
+    finally:
+        root.handlers = before
 
 
 def _text(path: str | None) -> str:
