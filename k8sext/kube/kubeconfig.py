@@ -42,6 +42,8 @@ class Access:
     password: Secret = field(default_factory=lambda: Secret(""))
     as_user: str = ""
     as_groups: tuple[str, ...] = ()
+    as_uid: str = ""
+    as_extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
     plugin: bool = False  # exec or auth-provider: the official loader makes the login
     files: tuple[str, ...] = ()
 
@@ -59,7 +61,8 @@ def load(kubeconfig: Path | None, context: str | None) -> Access:
 
 def _files(kubeconfig: Path | None) -> list[Path]:
     if kubeconfig is not None:
-        return [kubeconfig] if kubeconfig.is_file() else []
+        # Not `is_file`: a pipe (`--kubeconfig <(…)`) is as good.
+        return [kubeconfig] if kubeconfig.exists() else []
     listed = os.environ.get("KUBECONFIG", "")
     paths = [Path(p) for p in listed.split(os.pathsep) if p]
     return [p for p in paths or [Path.home() / ".kube" / "config"] if p.is_file()]
@@ -76,10 +79,21 @@ def merged(files: Sequence[Path]) -> dict[str, Any]:
         data = _read(path)
         result["current-context"] = result["current-context"] or data.get("current-context") or ""
         for kind, word in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
-            for item in cast("list[dict[str, Any]]", data.get(kind) or []):
-                body = _absolute(item.get(word) or {}, path.parent)
+            for item in _items(data, kind, word, path):
+                body = _absolute(item.get(word) or {}, path.parent.absolute())
                 result[kind].setdefault(str(item.get("name")), body)
     return result
+
+
+def _items(data: Mapping[str, Any], kind: str, word: str, path: Path) -> list[dict[str, Any]]:
+    """One of the lists, each item `{name: …, WORD: {…}}`."""
+    items: Any = data.get(kind) or []
+    if not isinstance(items, list) or not all(
+        isinstance(i, dict) and isinstance(i.get(word) or {}, dict)  # pyright: ignore[reportUnknownMemberType]
+        for i in items  # pyright: ignore[reportUnknownVariableType]
+    ):
+        raise _refused(f"{kind} is not a list of names, each with its {word}", str(path))
+    return cast("list[dict[str, Any]]", items)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -100,7 +114,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _absolute(body: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Paths made absolute against the folder of the file that names them."""
-    return {k: str(folder / v) if k in _PATHS and v else v for k, v in body.items()}
+    return {k: str(folder / str(v)) if k in _PATHS and v else v for k, v in body.items()}
 
 
 def from_config(config: Mapping[str, Any], context: str | None, files: tuple[str, ...]) -> Access:
@@ -147,6 +161,8 @@ def _user(user: Mapping[str, Any]) -> dict[str, Any]:
         "password": Secret(str(user.get("password") or "")),
         "as_user": user.get("as") or "",
         "as_groups": tuple(user.get("as-groups") or ()),
+        "as_uid": str(user.get("as-uid") or ""),
+        "as_extra": tuple((k, tuple(v)) for k, v in (user.get("as-user-extra") or {}).items()),
         "plugin": bool(user.get("exec") or user.get("auth-provider")),
     }
 
@@ -156,11 +172,12 @@ def _pem(body: Mapping[str, Any], key: str) -> str:
     data = body.get(f"{key}-data")
     try:
         if data:
-            return base64.b64decode(data).decode()
+            bare = "".join(data.split())
+            return base64.b64decode(bare, validate=True).decode()
         return Path(body[key]).read_text(encoding="utf-8") if body.get(key) else ""
     except OSError as error:
         raise _refused(f"{key} cannot be read", str(body[key]), why=str(error.strerror)) from None
-    except (binascii.Error, UnicodeDecodeError):
+    except (binascii.Error, ValueError, AttributeError):
         raise _refused(f"{key} is not PEM text (in base64 where it is -data)") from None
 
 

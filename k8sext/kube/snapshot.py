@@ -80,10 +80,23 @@ def _paths(namespace: str | None) -> dict[str, str]:
 
 
 def listed(session: Session, path: str, selector: str | None = None) -> Objects:
-    """All items of a list; `resourceVersion=0` lets the API server answer from its cache."""
+    """All items of a list; `resourceVersion=0` lets the API server answer from its cache.
+
+    We ask for no pages, yet a server may give them. A page that is gone (410: the list took longer
+    than etcd keeps its state) cannot be had any more, so the list begins anew, once.
+    """
+    try:
+        return _pages(session, path, selector)
+    except ApiError as error:
+        if error.status != 410:
+            raise
+        return _pages(session, path, selector)
+
+
+def _pages(session: Session, path: str, selector: str | None) -> Objects:
     page = session.get(path, resourceVersion="0", labelSelector=selector or None)
     items: list[Object] = list(page.get("items") or [])
-    while token := page.get("metadata", {}).get("continue"):
+    while token := (page.get("metadata") or {}).get("continue"):
         page = session.get(path, labelSelector=selector or None, **{"continue": token})
         items.extend(page.get("items") or [])
     return tuple(items)
