@@ -8,15 +8,17 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import select
 import ssl
 import threading
 import time
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from k8sext import __version__
 from k8sext.errors import K8sextError
@@ -29,7 +31,13 @@ from .kubeconfig import Access
 READ_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 300.0
 TOKEN_AGE_S = 60.0  # bound tokens are rotated on disk; client-go re-reads them each minute as well
-_LOST = (http.client.HTTPException, ConnectionError, BrokenPipeError, ssl.SSLEOFError)
+MAX_BYTES = 512 << 20  # of one answer, unpacked; 5,000 Services are 8 MB
+MAX_LINE = 4 << 20
+MAX_WARNINGS = 50
+BUSY_TRIES = 3
+BUSY_WAIT_S = 5.0  # the longest Retry-After that is waited for
+_LOST = (http.client.HTTPException, ConnectionError, ssl.SSLEOFError)
+_HTTP_ERRORS = (OSError, http.client.HTTPException, zlib.error)
 
 
 class ApiError(K8sextError):
@@ -38,9 +46,33 @@ class ApiError(K8sextError):
     def __init__(
         self, status: int, reason: str, message: str, details: Mapping[str, Any], where: str
     ) -> None:
-        super().__init__(printable(message, 600), where=where, exit_code=3)
-        self.status, self.reason, self.message = status, reason, message
+        self.message = printable(message, 600)
+        super().__init__(self.message, where=where, exit_code=3)
+        self.status, self.reason = status, printable(reason, 80)
         self.details = details
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request as asked for."""
+
+    method: str
+    path: str
+    params: Mapping[str, object]
+    body: object = None
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One answer, read to its end."""
+
+    response: http.client.HTTPResponse
+    data: bytes
+
+    @property
+    def status(self) -> int:
+        return self.response.status
 
 
 class Session:
@@ -71,7 +103,9 @@ class Session:
 
         access = config.load(kubeconfig, context)
         if as_user:
+            # Another person: what the kubeconfig says of the first does not hold for this one.
             access = replace(access, as_user=as_user, as_groups=tuple(as_groups))
+            access = replace(access, as_uid="", as_extra=())
         elif as_groups:
             access = replace(access, as_groups=tuple(as_groups))
         if access.as_groups and not access.as_user:
@@ -116,18 +150,42 @@ class Session:
         The lines end where the stream ends, is cut, or is silent for `silence_s` seconds: whoever
         follows asks again. Raises ApiError when the server refuses.
         """
-        connection = transport.connection(self.access, self._tls, READ_TIMEOUT_S)
+        connection, response = self._stream(_Call("GET", path, params))
         try:
-            response = self._exchange(connection, "GET", path, params, None, "", gzip=False)
-            if response.status >= 400:
-                raise self._error(response, path, response.read())
             if connection.sock is not None:
                 connection.sock.settimeout(silence_s)
             yield _lines(response)
-        except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(error) from None
         finally:
             connection.close()
+
+    def _stream(self, call: _Call) -> tuple[transport.Connection, http.client.HTTPResponse]:
+        """A connection of its own on which the answer has begun; after a 401 a second try."""
+        logins = self._logins
+        status, connection, response = self._begin(call)
+        if status == 401 and self._login_again(logins):
+            status, connection, response = self._begin(call)
+        if isinstance(response, _Answer):
+            raise self._error(response, call.path)
+        return connection, response
+
+    def _begin(
+        self, call: _Call
+    ) -> tuple[int, transport.Connection, http.client.HTTPResponse | _Answer]:
+        """One try of a stream: the open answer, or the whole of a refusal."""
+        connection = transport.connection(self.access, self._tls, READ_TIMEOUT_S)
+        try:
+            response = self._exchange(connection, call, gzip=False)
+            if response.status < 300:
+                return response.status, connection, response
+            answer = _Answer(response, _body(response))
+        except _HTTP_ERRORS as error:
+            connection.close()
+            raise self._unreachable(error) from None
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return response.status, connection, answer
 
     # -- one request ----------------------------------------------------------------------------
 
@@ -139,64 +197,80 @@ class Session:
         body: object = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
+        call = _Call(method, path, params, body, content_type or "application/json")
         logins = self._logins
-        status, answer, response = self._round_trip(method, path, params, body, content_type)
-        if status == 401 and self._login_again(logins):
-            status, answer, response = self._round_trip(method, path, params, body, content_type)
-        if status >= 400:
-            raise self._error(response, path, answer)
-        return cast("dict[str, Any]", json.loads(answer)) if answer else {}
+        answer = self._round_trip(call)
+        if answer.status == 401 and self._login_again(logins):
+            answer = self._round_trip(call)
+        for _ in range(BUSY_TRIES):
+            pause = _asked_to_wait(answer, method)
+            if pause is None:
+                break
+            time.sleep(pause)
+            answer = self._round_trip(call)
+        if answer.status >= 300:
+            raise self._error(answer, path)
+        return self._object(answer, path) if answer.data else {}
 
-    def _round_trip(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, object],
-        body: object,
-        content_type: str,
-    ) -> tuple[int, bytes, http.client.HTTPResponse]:
+    def _object(self, answer: _Answer, path: str) -> dict[str, Any]:
+        """The JSON object of an answer; login pages of gateways are 200 as well."""
+        try:
+            data: Any = json.loads(answer.data)
+        except (ValueError, RecursionError):
+            data = None
+        if not isinstance(data, dict):
+            kind = printable(answer.response.headers.get("Content-Type") or "no type", 80)
+            raise K8sextError(
+                f"what answers is no Kubernetes API server ({kind} instead of a JSON object)",
+                where=f"{self.server}{path}",
+                exit_code=3,
+            )
+        return cast("dict[str, Any]", data)
+
+    def _round_trip(self, call: _Call) -> _Answer:
         connection, fresh = self._take()
         try:
             try:
-                response = self._exchange(connection, method, path, params, body, content_type)
+                response = self._exchange(connection, call)
             except _LOST:
-                # The server closed an idle connection: nothing was answered. A fresh one decides.
+                # The server closed an idle connection. What may be done twice is sent once more
+                # over a fresh one; of a POST nobody knows whether it arrived.
                 connection.close()
-                if fresh:
+                if fresh or call.method == "POST":
                     raise
                 connection = transport.connection(self.access, self._tls, READ_TIMEOUT_S)
-                response = self._exchange(connection, method, path, params, body, content_type)
-            answer = _body(response)
-        except (OSError, http.client.HTTPException) as error:
+                response = self._exchange(connection, call)
+            answer = _Answer(response, _body(response))
+        except _HTTP_ERRORS as error:
             connection.close()
             raise self._unreachable(error) from None
+        except BaseException:
+            connection.close()  # half-used: an answer of the past must not meet another request
+            raise
         self._give_back(connection, response)
-        return response.status, answer, response
+        return answer
 
     def _exchange(
         self,
         connection: transport.Connection,
-        method: str,
-        path: str,
-        params: Mapping[str, object],
-        body: object,
-        content_type: str,
+        call: _Call,
         *,
         gzip: bool = True,
     ) -> http.client.HTTPResponse:
         headers = self._headers(gzip)
         payload = None
-        if body is not None:
-            payload = json.dumps(body).encode()
-            headers.append(("Content-Type", content_type or "application/json"))
+        if call.body is not None:
+            payload = json.dumps(call.body).encode()
+            headers.append(("Content-Type", call.content_type))
             headers.append(("Content-Length", str(len(payload))))
-        elif method == "POST":
+        elif call.method == "POST":
             headers.append(("Content-Length", "0"))
-        given = {k: v for k, v in params.items() if v is not None}
-        url = f"{_base(self.server)}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
-        connection.putrequest(method, url, skip_accept_encoding=True)
+        given = {k: v for k, v in call.params.items() if v is not None}
+        query = f"?{urlencode(given, doseq=True)}" if given else ""
+        url = f"{_base(self.server)}{call.path}{query}"
+        connection.putrequest(call.method, url, skip_accept_encoding=True)
         for name, value in headers:
-            connection.putheader(name, value)
+            connection.putheader(name, self._sendable(name, value))
         connection.endheaders(payload)
         response = connection.getresponse()
         self._note_warnings(response)
@@ -212,7 +286,26 @@ class Session:
         if self.access.as_user:
             headers.append(("Impersonate-User", self.access.as_user))
         headers.extend(("Impersonate-Group", group) for group in self.access.as_groups)
+        if self.access.as_uid:
+            headers.append(("Impersonate-Uid", self.access.as_uid))
+        headers.extend(
+            (f"Impersonate-Extra-{quote(key.lower(), safe='')}", value)
+            for key, values in self.access.as_extra
+            for value in values
+        )
         return headers
+
+    def _sendable(self, name: str, value: str) -> bytes:
+        """A header's value; http.client's own complaint would quote it, login and all."""
+        if value.isprintable() or name == "User-Agent":
+            return value.encode("utf-8", "replace")
+        what = "the login" if name == "Authorization" else f"the value of {name}"
+        raise K8sextError(
+            f"{what} holds characters that no HTTP header may have",
+            where=f"context {self.context}",
+            fix="look for a line break in the middle of it",
+            exit_code=3,
+        )
 
     def _authorization(self) -> str:
         access = self.access
@@ -228,13 +321,7 @@ class Session:
     def _file_token(self, path: str) -> str:
         with self._lock:
             if time.monotonic() - self._token_read > TOKEN_AGE_S:
-                try:
-                    self._token = Path(path).read_text(encoding="utf-8").strip()
-                except OSError as error:
-                    why = str(error.strerror)
-                    raise K8sextError(
-                        "the token file cannot be read", where=path, why=why, exit_code=3
-                    ) from None
+                self._token = _read_token(path)
                 self._token_read = time.monotonic()
             return self._token
 
@@ -248,6 +335,8 @@ class Session:
             if self._logins == seen:
                 self.access = official.login(self.access)
                 self._tls = transport.tls_context(self.access)
+                for connection in self._idle:
+                    connection.close()
                 self._idle.clear()
                 self._logins += 1
 
@@ -261,18 +350,23 @@ class Session:
 
     def _take(self) -> tuple[transport.Connection, bool]:
         with self._lock:
-            if self._idle:
-                return self._idle.pop(), False
+            while self._idle:
+                connection = self._idle.pop()
+                if _is_open(connection):
+                    return connection, False
+                connection.close()
         return transport.connection(self.access, self._tls, READ_TIMEOUT_S), True
 
     def _give_back(
         self, connection: transport.Connection, response: http.client.HTTPResponse
     ) -> None:
-        if response.will_close:
-            connection.close()
-            return
         with self._lock:
-            self._idle.append(connection)
+            # After a new login a connection still has the old certificate.
+            keep = not response.will_close and connection.tls is self._tls
+            if keep:
+                self._idle.append(connection)
+        if not keep:
+            connection.close()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -286,18 +380,22 @@ class Session:
         for value in response.headers.get_all("Warning") or []:
             text = printable(value.partition('"')[2].rpartition('"')[0] or value)
             with self._lock:
-                if text not in self.warnings:
+                if text not in self.warnings and len(self.warnings) < MAX_WARNINGS:
                     self.warnings.append(text)
 
-    def _error(self, response: http.client.HTTPResponse, path: str, answer: bytes) -> ApiError:
+    def _error(self, answer: _Answer, path: str) -> ApiError:
+        """The Status of the API server; of anything else (a gateway's page) only its number."""
+        response = answer.response
         try:
-            data: Any = json.loads(answer)
-        except ValueError:
+            data: Any = json.loads(answer.data)
+        except (ValueError, RecursionError):
             data = None
         said = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
         message = said.get("message") or f"HTTP {response.status} {response.reason}"
-        reason, details = said.get("reason") or "", said.get("details") or {}
-        return ApiError(response.status, reason, str(message), details, f"{self.server}{path}")
+        reason, details = str(said.get("reason") or ""), said.get("details")
+        where = f"{self.server}{path}"
+        known = cast("dict[str, Any]", details) if isinstance(details, dict) else {}
+        return ApiError(response.status, reason, str(message), known, where)
 
     def _unreachable(self, error: Exception) -> K8sextError:
         why = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
@@ -317,16 +415,62 @@ def _base(server: str) -> str:
     return slash + path
 
 
+def _read_token(path: str) -> str:
+    """A token file's token. Raises K8sextError (exit code 3) when there is none."""
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+        why = "" if token else "it is empty"
+    except (OSError, UnicodeDecodeError) as error:
+        token, why = "", str(getattr(error, "strerror", None) or "it is not UTF-8")
+    if not token:
+        raise K8sextError("the token file cannot be read", where=path, why=why, exit_code=3)
+    return token
+
+
+def _is_open(connection: transport.Connection) -> bool:
+    """Whether an idle connection is still good: what can be read on it now is its end."""
+    if connection.sock is None:
+        return False
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _asked_to_wait(answer: _Answer, method: str) -> float | None:
+    """Seconds after which the server asks us to come again; None where it does not, or too late.
+
+    A 429 was not handled at all (API priority and fairness); after a 5xx only reading is safe.
+    """
+    said = (answer.response.headers.get("Retry-After") or "").strip()
+    safe = answer.status == 429 or (answer.status >= 500 and method == "GET")
+    if not safe or not (said.isascii() and said.isdigit()):
+        return None
+    seconds = float(said[:9])
+    return seconds if seconds <= BUSY_WAIT_S else None
+
+
 def _body(response: http.client.HTTPResponse) -> bytes:
-    data = response.read()
-    return zlib.decompress(data, 31) if response.headers.get("Content-Encoding") == "gzip" else data
+    """The whole answer, unpacked, of at most MAX_BYTES."""
+    data = response.read(MAX_BYTES + 1)
+    if (
+        response.length and len(data) <= MAX_BYTES
+    ):  # read(n) does not tell that the connection ended too early
+        raise http.client.IncompleteRead(data, response.length)
+    if response.headers.get("Content-Encoding") == "gzip":
+        unpack = zlib.decompressobj(31)
+        data = unpack.decompress(data, MAX_BYTES + 1)
+        if len(data) <= MAX_BYTES and not unpack.eof:
+            raise zlib.error("the packed answer is incomplete")
+    if len(data) > MAX_BYTES:
+        raise OSError(f"the answer is larger than {MAX_BYTES >> 20} MiB")
+    return data
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
     """Lines as they come; a cut or a long silence ends them like an end does."""
     while True:
         try:
-            line = response.readline()
+            line = response.readline(MAX_LINE)
         except (OSError, http.client.HTTPException, ValueError):
             return
         if not line:

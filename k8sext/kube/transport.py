@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ipaddress
 import os
 import ssl
 import tempfile
@@ -22,14 +23,15 @@ class Connection(http.client.HTTPConnection):
     def __init__(
         self, host: str, port: int, *, tls: ssl.SSLContext | None, server_name: str, timeout: float
     ) -> None:
-        super().__init__(host, port, timeout=timeout)
-        self._tls, self._name = tls, server_name
+        super().__init__(host, port, timeout=min(timeout, CONNECT_TIMEOUT_S))
+        self.tls, self._name, self._read_timeout = tls, server_name, timeout
 
     def connect(self) -> None:
         """Connect, through the proxy where there is one, and encrypt."""
         super().connect()
-        if self._tls:
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+        if self.tls:
+            self.sock = self.tls.wrap_socket(self.sock, server_hostname=self._name)
+        self.sock.settimeout(self._read_timeout)
 
 
 def tls_context(access: Access) -> ssl.SSLContext | None:
@@ -68,25 +70,37 @@ def _load_pair(context: ssl.SSLContext, access: Access) -> None:
 
 def connection(access: Access, tls: ssl.SSLContext | None, timeout: float) -> Connection:
     """A connection that is not open yet. `timeout` in seconds holds for each read."""
-    url = urlsplit(access.server)
-    host, port = url.hostname or "", url.port or (443 if tls else 80)
+    host, port, scheme = _target(access.server, access, "server")
     name = access.server_name or host
-    proxy = access.proxy or _environment_proxy(host, url.scheme)
+    proxy = access.proxy or _environment_proxy(host, scheme)
     if not proxy:
         return Connection(host, port, tls=tls, server_name=name, timeout=timeout)
-    via = urlsplit(proxy)
-    if via.scheme != "http":
+    via_host, via_port, via_scheme = _target(proxy, access, "proxy-url")
+    if via_scheme != "http":
         raise K8sextError(
-            f"a proxy of kind {via.scheme!r} is not supported",
+            f"a proxy of kind {via_scheme!r} is not supported",
             where=f"context {access.context}",
             fix="use an http:// proxy",
             exit_code=3,
         )
-    made = Connection(
-        via.hostname or "", via.port or 80, tls=tls, server_name=name, timeout=timeout
-    )
+    made = Connection(via_host, via_port, tls=tls, server_name=name, timeout=timeout)
+    via = urlsplit(proxy)
     made.set_tunnel(host, port, _proxy_login(via.username, via.password))
     return made
+
+
+def _target(url: str, access: Access, word: str) -> tuple[str, int, str]:
+    """Host, port and scheme of a URL; a wrong one is not quoted, it may hold a login."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if not host or not host.isprintable():
+        raise K8sextError(
+            f"{word} is not a URL with a host", where=f"context {access.context}", exit_code=3
+        )
+    return host, port or (443 if parts.scheme == "https" else 80), parts.scheme
 
 
 def _proxy_login(user: str | None, password: str | None) -> dict[str, str]:
@@ -97,11 +111,37 @@ def _proxy_login(user: str | None, password: str | None) -> dict[str, str]:
 
 
 def _environment_proxy(host: str, scheme: str) -> str:
-    """HTTPS_PROXY and NO_PROXY, as kubectl honours them."""
+    """HTTPS_PROXY and NO_PROXY, as kubectl honours them (golang.org/x/net/http/httpproxy)."""
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
     proxy = next((os.environ[n] for n in names if os.environ.get(n)), "")
-    if not proxy:
+    if not proxy or _is_loopback(host) or _in_no_proxy_network(host):
         return ""
     from urllib.request import proxy_bypass
 
-    return "" if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host) else proxy
+    if proxy_bypass(host):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _in_no_proxy_network(host: str) -> bool:
+    """`10.0.0.0/8` in NO_PROXY: kubectl knows networks, the standard library does not."""
+    address = _address(host)
+    for word in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(","):
+        try:
+            if address is not None and address in ipaddress.ip_network(word.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False

@@ -87,14 +87,27 @@ def run(
     """
     path = f"/apis/batch/v1/namespaces/{plan.namespace}/jobs"
     began = time.monotonic()
-    api.post(path, job)
     follower = _Follower(api, plan, began, start_timeout_s, say, stop or threading.Event())
     try:
+        _create(api, path, job)
         return follower.follow()
     finally:
         follower.closed.set()
         with contextlib.suppress(K8sextError):
             api.delete(f"{path}/{name_of(plan)}", {"propagationPolicy": "Background"})
+
+
+def _create(api: Api, path: str, job: Manifest) -> None:
+    """Create the Job once. A lost answer leaves open whether it was made: ask, never send twice."""
+    try:
+        api.post(path, job)
+    except K8sextError as error:
+        if hasattr(error, "status"):  # the API server itself refused
+            raise
+        try:
+            api.get(f"{path}/{job['metadata']['name']}")
+        except K8sextError:
+            raise error from None
 
 
 class _Follower:
@@ -245,7 +258,9 @@ class _Follower:
                 for line in lines:
                     if self.closed.is_set():
                         return
-                    yield json.loads(line)
+                    with contextlib.suppress(ValueError):  # a cut stream ends within a line
+                        yield json.loads(line)
+            self.closed.wait(LOG_RETRY_S)
 
     def _read_log(self) -> None:
         pod = self.result.pod["metadata"]["name"]
