@@ -145,7 +145,7 @@ class _Reader:
             return None
         try:
             data: Any = json.loads(words["expect"])
-        except ValueError:
+        except (ValueError, RecursionError):
             self._bad("expect", port, "its value is not JSON")
             return None
         if isinstance(data, dict):

@@ -7,7 +7,7 @@ second.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -198,8 +198,18 @@ def _endpoints(key: tuple[str, str], index: _Index) -> tuple[tuple[Endpoint, ...
         if s.get("addressType") == "FQDN"
     )
     usable = (s for s in slices if s.get("addressType") != "FQDN")
-    found = dict.fromkeys(e for s in usable for e in _of_slice(s))
-    return tuple(found), unusable
+    return _each_once(e for s in usable for e in _of_slice(s)), unusable
+
+
+def _each_once(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """What several slices name (a mirrored one beside one of ours) is one; ready where one is."""
+    found: dict[tuple[str, int, str], Endpoint] = {}
+    for endpoint in endpoints:
+        key = (endpoint.address, endpoint.port, endpoint.port_name)
+        known = found.setdefault(key, endpoint)
+        if endpoint.ready and not known.ready:
+            found[key] = endpoint
+    return tuple(found.values())
 
 
 def _of_slice(item: Object) -> Iterator[Endpoint]:
@@ -268,9 +278,16 @@ def _owned(service: Object) -> str:
         return f"owned by {owner.get('kind')}/{owner.get('name')}"
     for field in meta.get("managedFields") or []:
         manager = str(field.get("manager", ""))
+        if not _wrote_spec(field):
+            continue
         if manager in MANAGERS or manager.endswith(("-operator", "-controller-manager")):
             return f"written by {manager}"
     return ""
+
+
+def _wrote_spec(field: Object) -> bool:
+    """Controllers write status and annotations into what people made; that makes it not theirs."""
+    return not field.get("subresource") and "f:spec" in field.get("fieldsV1", ("f:spec",))
 
 
 def _kept_by_controller(bridge: Bridge, index: _Index) -> str:

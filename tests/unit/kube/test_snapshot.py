@@ -1,0 +1,138 @@
+"""Lists as the API server gives them, over real HTTPS."""
+
+from typing import Any
+
+import pytest
+
+from k8sext.errors import K8sextError
+from k8sext.kube import snapshot
+from k8sext.kube.kubeconfig import Access
+from k8sext.kube.session import ApiError, Session
+from tests.support.api_server import ApiServer, Reply, Request, paths
+
+
+@pytest.fixture
+def session(server: ApiServer) -> Session:
+    return Session(Access(server=server.url, ca_pem=server.pki.text("ca.crt")))
+
+
+def page(*names: str, token: str = "") -> Reply:
+    meta = {"continue": token} if token else {}
+    return Reply(200, {"metadata": meta, "items": [{"metadata": {"name": n}} for n in names]})
+
+
+GONE = Reply(410, {"kind": "Status", "reason": "Expired", "message": "too old"})
+
+
+def names(items: Any) -> list[str]:
+    return [i["metadata"]["name"] for i in items]
+
+
+def test_pages_are_put_together(server: ApiServer, session: Session) -> None:
+    server.replies = [page("a", token="t/1=="), page("b", token="t2"), page("c")]
+    assert names(snapshot.listed(session, "/api/v1/services", "a=b")) == ["a", "b", "c"]
+    assert paths(server.requests) == [
+        "GET /api/v1/services?resourceVersion=0&labelSelector=a%3Db",
+        "GET /api/v1/services?labelSelector=a%3Db&continue=t%2F1%3D%3D",
+        "GET /api/v1/services?labelSelector=a%3Db&continue=t2",
+    ]
+
+
+def test_a_page_that_is_gone_begins_the_list_anew(server: ApiServer, session: Session) -> None:
+    server.replies = [page("a", token="t"), GONE, page("x", token="u"), page("y")]
+    assert names(snapshot.listed(session, "/api/v1/services")) == ["x", "y"]
+
+
+def test_but_not_for_ever(server: ApiServer, session: Session) -> None:
+    server.answers = lambda r: GONE if "continue" in r.path else page("a", token="t")
+    with pytest.raises(ApiError) as caught:
+        snapshot.listed(session, "/api/v1/services")
+    assert caught.value.status == 410
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("body", [{"items": None}, {}, {"metadata": None, "items": []}])
+def test_an_empty_list(server: ApiServer, session: Session, body: Any) -> None:
+    server.replies = [Reply(200, body)]
+    assert snapshot.listed(session, "/api/v1/services") == ()
+
+
+def cluster(*, refused: str = "", status: int = 403) -> Any:
+    def answers(request: Request) -> Reply:
+        path = request.path.partition("?")[0]
+        if refused and path.endswith(refused):
+            said = f'User "u" cannot list resource "{refused}"'
+            return Reply(status, {"reason": "Forbidden", "message": said})
+        if path == "/version":
+            return Reply(200, {"gitVersion": "v1.35.4"})
+        return page(path.rpartition("/")[2])
+
+    return answers
+
+
+def test_a_snapshot_of_a_namespace(server: ApiServer, session: Session) -> None:
+    server.answers = cluster()
+    got = snapshot.fetch(session, "dev", "team=a")
+    assert names((*got.services, *got.endpoints, *got.endpointslices, *got.nodes, *got.pods)) == [
+        "services", "endpoints", "endpointslices", "nodes", "pods",
+    ]  # fmt: skip
+    assert (got.server_version, got.namespace, got.skips) == ("v1.35.4", "dev", ())
+    asked = {p.partition("?")[0].removeprefix("GET ") for p in paths(server.requests)}
+    assert asked == {
+        "/version", "/api/v1/nodes", "/api/v1/namespaces/dev/pods",
+        "/api/v1/namespaces/dev/services", "/api/v1/namespaces/dev/endpoints",
+        "/apis/discovery.k8s.io/v1/namespaces/dev/endpointslices",
+    }  # fmt: skip
+    selected = [p for p in paths(server.requests) if "labelSelector" in p]
+    assert len(selected) == 1  # Endpoints need not have the labels of their Service
+    assert "/services?" in selected[0]
+
+
+def test_of_all_namespaces(server: ApiServer, session: Session) -> None:
+    server.answers = cluster()
+    assert snapshot.fetch(session, None).namespace is None
+    assert not [p for p in paths(server.requests) if "/namespaces/" in p]
+
+
+@pytest.mark.parametrize("kind", ["services", "endpoints", "endpointslices"])
+@pytest.mark.parametrize("namespace", ["dev", None])
+def test_without_the_right_to_see_bridges(
+    server: ApiServer, session: Session, kind: str, namespace: str | None
+) -> None:
+    server.answers = cluster(refused=kind)
+    with pytest.raises(K8sextError) as caught:
+        snapshot.fetch(session, namespace)
+    assert caught.value.exit_code == 3
+    scope = "-n dev" if namespace else "-A"
+    assert f"k8sext rbac --for doctor {scope}" in str(caught.value)
+    assert f'cannot list resource "{kind}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["nodes", "pods"])
+def test_what_may_be_missing_is_a_named_skip(
+    server: ApiServer, session: Session, kind: str
+) -> None:
+    server.answers = cluster(refused=kind)
+    got = snapshot.fetch(session, "dev")
+    assert got.skips == (f"{kind} were not read: Forbidden",)
+    assert names(got.services) == ["services"]
+
+
+def test_a_version_that_is_not_told(server: ApiServer, session: Session) -> None:
+    server.answers = cluster(refused="version", status=500)
+    got = snapshot.fetch(session, "dev")
+    assert got.server_version == ""
+    assert "version was not read" in got.skips[0]
+
+
+def test_more_pods_than_are_worth_it(server: ApiServer, session: Session) -> None:
+    def answers(request: Request) -> Reply:
+        if "/pods" in request.path:
+            assert f"limit={snapshot.PODS_AT_MOST}" in request.path
+            return page("p", token="more")
+        reply: Reply = cluster()(request)
+        return reply
+
+    server.answers = answers
+    got = snapshot.fetch(session, "dev")
+    assert (got.pods, got.skips) == ((), ("pods were not compared: more than 5000",))

@@ -1,0 +1,108 @@
+"""Annotations: what can be read is used, what cannot is told in one sentence, nothing raises."""
+
+from typing import Any
+
+import pytest
+
+from k8sext.annotations import PREFIX, Said, parse
+from k8sext.model.bridge import CredentialRef
+from k8sext.model.tls import TlsMode, TlsSpec
+
+NAMES = frozenset({"redis", "http", "postgresql"})
+
+
+def said(**words: str) -> Said:
+    return parse(
+        {PREFIX + k.replace("__", ".").replace("_", "-"): v for k, v in words.items()}, NAMES
+    )
+
+
+def test_nothing_is_nothing() -> None:
+    assert parse({}, NAMES) == Said()
+    assert parse({"example.com/protocol": "redis", "k8sext.io": "x"}, NAMES) == Said()
+
+
+def test_all_of_them() -> None:
+    got = said(
+        protocol=" Redis ",
+        credentials="redis-auth",
+        credentials_keys="password=redis-password, username=user,",
+        tls="verify-full",
+        tls_ca="redis-ca#root.pem",
+        tls_server_name="redis.example.com",
+        expect='{"role": "master"}',
+        ports="6379/redis, 443",
+        origin="redis.example.com",
+        ignore="KX104, KX203 it is meant so",
+    )
+    assert got == Said(
+        protocol="redis",
+        credentials=CredentialRef(
+            secret="redis-auth", keys=(("password", "redis-password"), ("username", "user"))
+        ),
+        tls=TlsSpec(mode=TlsMode("verify-full"), ca_secret="redis-ca", ca_key="root.pem",
+                    server_name="redis.example.com"),
+        expect={"role": "master"},
+        ports=((6379, "redis"), (443, "")),
+        origin="redis.example.com",
+        ignore=(("KX104", "it is meant so"), ("KX203", "it is meant so")),
+    )  # fmt: skip
+
+
+def test_of_one_port() -> None:
+    got = said(
+        protocol__web="http",
+        credentials__web="web-auth",
+        tls__web="disable",
+        expect__web='{"status": 200}',
+        expect="{}",
+    )
+    assert got.protocol_by_port == {"web": "http"}
+    assert got.credentials_by_port == (("web", CredentialRef(secret="web-auth")),)
+    assert got.tls_by_port[0][1].mode is TlsMode("disable")
+    assert got.expect_by_port == (("web", {"status": 200}),)
+    assert (got.protocol, got.credentials, got.tls, got.problems) == ("", None, None, ())
+
+
+DEEP = "[" * 100_000
+PROBLEMS: list[tuple[dict[str, str], str]] = [
+    ({"protokoll": "redis"}, "k8sext.io/protokoll: no such annotation is known"),
+    ({"protocol": "rediss"}, "k8sext.io/protocol: 'rediss' is not one of the protocols"),
+    ({"protocol__web": "x"}, "k8sext.io/protocol.web: 'x' is not one of"),
+    ({"credentials": "a b"}, "k8sext.io/credentials: its value is not the name of a Secret"),
+    ({"credentials": "../x"}, "its value is not the name of a Secret"),
+    ({"credentials_keys": "a=b"}, "there is no credentials annotation beside it"),
+    ({"credentials": "s", "credentials_keys": "password"}, "an item is not WORD=KEY"),
+    ({"credentials": "s", "credentials_keys": "=x"}, "an item is not WORD=KEY"),
+    ({"tls": "on"}, "k8sext.io/tls: 'on' is not disable, require or verify-full"),
+    ({"expect": "{"}, "k8sext.io/expect: its value is not JSON"),
+    ({"expect": DEEP}, "k8sext.io/expect: its value is not JSON"),
+    ({"expect": "[1]"}, "k8sext.io/expect: its value is not a JSON object"),
+    ({"expect__web": "nope"}, "k8sext.io/expect.web: its value is not JSON"),
+    ({"ports": "0"}, "'0' is not PORT or PORT/PROTOCOL"),
+    ({"ports": "65536"}, "'65536' is not PORT"),
+    ({"ports": "８０"}, "is not PORT"),
+    ({"ports": "80/gopher"}, "'gopher' is not one of the protocols"),
+    ({"ignore": "everything"}, "k8sext.io/ignore: its value is not CODE,… REASON"),
+    ({"ignore": "KX104,KX9 x"}, "its value is not CODE,… REASON"),
+]
+
+
+@pytest.mark.parametrize(("words", "problem"), PROBLEMS)
+def test_what_cannot_be_read_is_told(words: dict[str, str], problem: str) -> None:
+    (told,) = said(**words).problems
+    assert problem in told
+
+
+def test_what_can_be_read_is_used_all_the_same() -> None:
+    got = said(protocol="rediss", credentials="s", ports="80/gopher,443/http", ignore="KX104,x y")
+    assert got.credentials == CredentialRef(secret="s")
+    assert got.ports == ((443, "http"),)
+    assert got.ignore == (("KX104", "y"),)
+    assert len(got.problems) == 3
+
+
+def test_a_secrets_value_by_mistake_is_not_repeated() -> None:
+    """Somebody writes the login itself where its Secret's name belongs."""
+    words: dict[str, Any] = {"credentials": "hunter2 !", "expect": "hunter2 !"}
+    assert "hunter2" not in " ".join(said(**words).problems)
