@@ -14,7 +14,7 @@ from typing import Any
 from k8sext import discover, doctor, registry
 from k8sext.errors import K8sextError
 from k8sext.kube import access
-from k8sext.kube.session import Session
+from k8sext.kube.session import ApiError, Session
 from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control
@@ -213,7 +213,11 @@ def _missing_rights(
     """Rights to run a probe that are missing: an error with the Role that would give them."""
     if request.vantage != "pod" or namespace is None:
         return ()
-    lacking = access.missing(session, namespace, "probe")
+    try:
+        lacking = access.missing(session, namespace, "probe")
+    except ApiError as error:
+        # Reviews are everybody's right by default; where they are not, the run itself will tell.
+        return (f"rights were not checked beforehand: {error.reason or error.status}",)
     if lacking:
         raise K8sextError(
             "no right to run a probe: " + ", ".join(str(right) for right in lacking),

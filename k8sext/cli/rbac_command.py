@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,19 +39,37 @@ def rbac_command(
     return _check(session, where, purpose)
 
 
-def _check(session: object, where: str | None, purpose: str) -> int:
+def _check(session: Any, where: str | None, purpose: str) -> int:
     """One line per right that is missing; 1 when the job cannot be done without it."""
-    from typing import cast
-
     from k8sext.kube import access
-    from k8sext.kube.session import Session
 
+    from . import talk
+
+    lines: list[str] = []
     refused = False
     for group in access.PURPOSES[purpose]:
         optional = group in ("better", "wide")
-        for right in access.missing(cast("Session", session), where, group):
-            sys.stdout.write(f"missing{' (optional)' if optional else ''}: {right}\n")
+        for right in _missing(session, where, group):
+            lines.append(f"missing{' (optional)' if optional else ''}: {right}\n")
             refused = refused or not optional
     if not refused:
-        sys.stdout.write(f"you may {purpose}\n")
+        lines.append(f"you may {purpose}\n")
+    if not talk.quiet():
+        sys.stdout.write("".join(lines))
     return 1 if refused else 0
+
+
+def _missing(session: Any, where: str | None, group: str) -> Any:
+    from k8sext.kube import access
+    from k8sext.kube.session import ApiError
+
+    try:
+        return access.missing(session, where, group)
+    except ApiError as error:
+        raise K8sextError(
+            "what you may cannot be asked (SelfSubjectAccessReview)",
+            where=session.server,
+            why=error.message,
+            fix="without --check the Role is printed all the same",
+            exit_code=3,
+        ) from None

@@ -50,13 +50,11 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
         ),
         "wide": _rights("", "nodes", "list", cluster=True),
         "provision": (
-            *_rights("", "services", "get list create patch delete"),
-            *_rights("", "endpoints", "get list create patch delete"),
+            # Server-side apply of what is not there yet asks for `create` beside `patch`.
+            *_rights("", "services", "get list create patch"),
             *_rights("discovery.k8s.io", "endpointslices", "get list create patch delete"),
-            # Without it the admission plug-in refuses endpoints (KW: "Endpoints" under RBAC).
+            # OpenShift's admission refuses addresses of one's own choice without it.
             *_rights("discovery.k8s.io", "endpointslices/restricted", "create"),
-            *_rights("", "endpoints/restricted", "create"),
-            *_rights("networking.k8s.io", "ingresses", "get list create patch delete"),
         ),
     }
 )
