@@ -70,10 +70,13 @@ def _root(
 
 def _complete(command: Any) -> None:
     """Give a command the shared options, and each of its options an environment variable."""
+    command.params[:0] = [talk.config_option()]
     command.params.extend(talk.options())
     for param in command.params:
-        if param.param_type_name == "option" and param.name and param.envvar is None:
-            param.envvar = "K8SEXT_" + param.name.upper()
+        if param.param_type_name == "option" and param.envvar is None:
+            param.envvar = "K8SEXT_" + talk.long_name(param).upper().replace("-", "_")
+        if param.name in ("context", "kubeconfig"):
+            param.is_eager, param.callback = True, talk.note_context
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -95,7 +98,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         code = build().main(list(argv), prog_name="k8sext", standalone_mode=False)
     except UsageError as error:
-        error.show()
+        place = getattr(error, "ctx", None)
+        command = "k8sext" if place is None else place.command_path
+        sys.stderr.write(f"k8sext: {error.format_message().rstrip('.')}; see {command} -h\n")
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import logging
 import select
 import ssl
 import threading
@@ -28,6 +29,7 @@ from . import kubeconfig as config
 from . import transport
 from .kubeconfig import Access
 
+LOG = logging.getLogger("k8sext.api")  # INFO: what -v tells; DEBUG: each request, for --debug
 READ_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 300.0
 TOKEN_AGE_S = 60.0  # bound tokens are rotated on disk; client-go re-reads them each minute as well
@@ -89,6 +91,7 @@ class Session:
         if access.plugin:
             self._login(0)
         self._tls = transport.tls_context(self.access)
+        LOG.info("context %s, API server %s", printable(self.context), printable(self.server))
 
     @classmethod
     def load(
@@ -272,7 +275,10 @@ class Session:
         for name, value in headers:
             connection.putheader(name, self._sendable(name, value))
         connection.endheaders(payload)
+        began = time.monotonic()
         response = connection.getresponse()
+        took = time.monotonic() - began
+        LOG.debug("%s %s -> %d in %.3f s", call.method, url, response.status, took)
         self._note_warnings(response)
         return response
 
@@ -380,8 +386,10 @@ class Session:
         for value in response.headers.get_all("Warning") or []:
             text = printable(value.partition('"')[2].rpartition('"')[0] or value)
             with self._lock:
-                if text not in self.warnings and len(self.warnings) < MAX_WARNINGS:
-                    self.warnings.append(text)
+                if text in self.warnings or len(self.warnings) >= MAX_WARNINGS:
+                    continue
+                self.warnings.append(text)
+            LOG.info("the API server warns: %s", text)
 
     def _error(self, answer: _Answer, path: str) -> ApiError:
         """The Status of the API server; of anything else (a gateway's page) only its number."""
