@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -72,19 +70,19 @@ def long_name(param: Any) -> str:
 
 def _note(_ctx: Any, param: Any, value: Any) -> None:
     _state[str(param.name)] = value
-    level = logging.DEBUG if debug() else logging.INFO if verbose() else logging.WARNING
+    if debug() or verbose() or "logging" in sys.modules:
+        _listen()
+
+
+def _listen() -> None:
+    """What the engine has to say goes to standard error, as everything that is no data."""
+    import logging  # 5 ms, which --help need not wait for
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("k8sext: %(message)s"))
     logger = logging.getLogger("k8sext")
-    logger.setLevel(level)
-    logger.propagate = False
-    logger.handlers = [_Talk()]
-
-
-class _Talk(logging.Handler):
-    """What the engine has to say, on standard error as everything that is no data."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        sys.stderr.write(f"k8sext: {record.getMessage()}\n")
+    logger.setLevel(logging.DEBUG if debug() else logging.INFO if verbose() else logging.WARNING)
+    logger.propagate, logger.handlers = False, [handler]
 
 
 # -- the file of defaults -------------------------------------------------------------------------
@@ -135,6 +133,8 @@ def _checked(data: Any, path: str, known: set[str], inner: str = "") -> dict[str
             found[name] = _checked_contexts(value or {}, path, known)
             continue
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, sorted(known), 1)
             raise K8sextError(
                 f"{inner + '.' if inner else ''}{name} is no option of k8sext",
