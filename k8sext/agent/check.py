@@ -22,7 +22,7 @@ from .fault import Fault
 if TYPE_CHECKING:  # what a check says of itself is read without asyncio (`k8sext list`)
     from .stream import Stream
 
-__all__ = ["CheckInfo", "Fault", "Login", "Seen", "WireCheck"]
+__all__ = ["Announced", "CheckInfo", "Fault", "Login", "Seen", "WireCheck"]
 
 
 NAMES = ("username", "database", "vhost")
@@ -72,12 +72,30 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """Where a server sends its clients: `host:port` each, IPv6 in brackets (see `announced.py`).
+
+    `vital`: a client cannot work without them, so that one that cannot be reached is a failure;
+    otherwise a warning. `greet` False: what listens there may speak anything, connecting is enough.
+    """
+
+    addresses: tuple[str, ...]
+    whom: str = "its clients"  # who is sent there: "cluster clients", "clients that sniff", …
+    vital: bool = True
+    greet: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a step saw. With `warning`, the stage ends as a warning for that reason."""
+    """What a step saw. With `warning`, the stage ends as a warning for that reason.
+
+    `announced` counts in the verify step only: the runner looks at those addresses afterwards.
+    """
 
     detail: str = ""
     evidence: Facts = field(default_factory=dict[str, Json])
     warning: Reason | None = None
+    announced: Announced | None = None
 
 
 class WireCheck:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
@@ -16,6 +16,7 @@ from k8sext.model.result import Json, Observation, StageResult
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
 from . import resolver
+from .announced import GREETING, Looked, look_at, looked, out_of_bounds, target_of
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
 from .stages import StageLog, connect, converse
@@ -54,6 +55,7 @@ class Runner:
         self.endpoints_left: dict[str, int] = defaultdict(int)
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
+        self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
         self.connected = False
         self.failed = False
 
@@ -153,6 +155,8 @@ class Runner:
                 await self._talk_logged_in(log, target, address, login)
             else:
                 await self._talk(log, target, address, None, missing)
+        if log.announced and log.announced.addresses:
+            await look_at(log, log.announced, self._looker(log, target, address))
         self._observed(target, log.results())
 
     async def _after_endpoints(self, server: str) -> None:
@@ -190,8 +194,51 @@ class Runner:
             if fault and fault.reason in (Reason.AUTH_REJECTED, Reason.PASSWORD_EXPIRED):
                 self.rejected.add(key)
 
+    # -- addresses that a server announces ------------------------------------------------------
+
+    def _looker(
+        self, log: StageLog, target: Target, peer: str
+    ) -> Callable[[str], Awaitable[Looked]]:
+        """Looks at an address, once in a run whoever announces it."""
+        stages = GREETING if log.announced and log.announced.greet else ()
+        here = join_address(peer, target.port)
+
+        async def look(address: str) -> Looked:
+            if address in (here, target.address):
+                return Looked(address=address)  # where we have just been
+            key = (target.protocol if stages else "", address)
+            if key not in self.looks:
+                work = self._look(target, address, here, stages)
+                self.looks[key] = asyncio.create_task(work)
+            return await asyncio.shield(self.looks[key])
+
+        return look
+
+    async def _look(self, target: Target, address: str, peer: str, only: Sequence[Stage]) -> Looked:
+        try:
+            one = target_of(target, address)
+        except ValueError:
+            why = "not an address"
+            return Looked(address=address, reason=Reason.NAME_NOT_A_NAME, detail=why)
+        log = StageLog(one, self.budget, asyncio.get_running_loop().time())
+        found = await self._resolve_stage(log, one)
+        if found and (why := out_of_bounds(found[0], peer)):
+            return Looked(address=address, reason=Reason.NO_ROUTE, detail=why)
+        if found:
+            async with self.slots[join_address(found[0], one.port)]:
+                log.started = asyncio.get_running_loop().time()
+                nothing = Missing(Reason.NO_CREDENTIALS, "")
+                await self._talk(log, one, found[0], None, nothing, only)
+        return looked(address, log.results())
+
     async def _talk(
-        self, log: StageLog, target: Target, address: str, login: Login | None, missing: Missing
+        self,
+        log: StageLog,
+        target: Target,
+        address: str,
+        login: Login | None,
+        missing: Missing,
+        only: Sequence[Stage] = STAGES,
     ) -> Fault | None:
         from .tls import TargetTls
 
@@ -204,7 +251,7 @@ class Runner:
         if target.route is Route.ENDPOINT:
             self.reached.add(target.server)
         check = self.checks[target.protocol](target, stream)
-        return await converse(log, check, login, missing.reason, missing.detail)
+        return await converse(log, check, login, missing.reason, missing.detail, only)
 
     def _observed(self, target: Target, stages: tuple[StageResult, ...]) -> None:
         observation = Observation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from k8sext.model.plan import Budget, Target
@@ -12,7 +12,7 @@ from k8sext.model.result import Json, StageResult
 from k8sext.model.secret import Secret, mask, printable
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
-from .check import Fault, Login, Seen, WireCheck
+from .check import Announced, Fault, Login, Seen, WireCheck
 from .stream import Stream, Tls
 
 PROGRAMMING_S = 1.0
@@ -28,6 +28,9 @@ class StageLog:
     started: float  # loop time at which the probe began
     secrets: tuple[Secret, ...] = ()
     done: dict[Stage, StageResult] = field(default_factory=dict[Stage, StageResult])
+    announced: Announced | None = (
+        None  # by the verify step: looked at when the connection is closed
+    )
 
     def deadline(self, seconds: float | None = None) -> float:
         """Loop time at which a stage that begins now must end."""
@@ -67,6 +70,8 @@ class StageLog:
         if seen is None:
             self.skip(stage, Reason.NOT_APPLICABLE)
             return True
+        if stage is Stage.VERIFY:
+            self.announced = seen.announced
         self.add(
             StageResult(
                 stage=stage,
@@ -111,7 +116,7 @@ class StageLog:
         if isinstance(value, list):
             return [self._clean_value(v) for v in value]
         if isinstance(value, dict):
-            return {k: self._clean_value(v) for k, v in value.items()}
+            return {self._clean(k): self._clean_value(v) for k, v in value.items()}
         return value
 
 
@@ -137,9 +142,14 @@ async def connect(log: StageLog, address: str, port: int, tls: Tls | None) -> St
 
 
 async def converse(
-    log: StageLog, check: WireCheck, login: Login | None, why_no_login: Reason, detail: str = ""
+    log: StageLog,
+    check: WireCheck,
+    login: Login | None,
+    why_no_login: Reason,
+    detail: str = "",
+    only: Sequence[Stage] = STAGES,
 ) -> Fault | None:
-    """The check's own stages, in its order, and its goodbye.
+    """The check's own stages, in its order, and its goodbye; of the stages `only` these.
 
     Without a login `why_no_login` says why: the auth step still runs when that is NO_CREDENTIALS
     (the server may ask for nothing), otherwise the stage is skipped with that reason.
@@ -162,7 +172,7 @@ async def converse(
         Stage.VERIFY: check.verify,
     }
     try:
-        for stage in check.order:
+        for stage in (s for s in check.order if s in only):
             check.stream.deadline = log.deadline()
             if stage is Stage.AUTH and not login and why_no_login is not Reason.NO_CREDENTIALS:
                 # A login is configured and may not be used: what would be asked next needs it.

@@ -240,6 +240,11 @@ ANSWERS: dict[Reason, Row] = {
         "look at the cluster's own health report", WARN),
     Reason.UNHEALTHY: Row("KX709", Culprit.SERVER_STATE, "{target} is not healthy: {detail}",
         "look at the server's log"),
+    Reason.ANNOUNCED_UNREACHABLE: Row("KX801", Culprit.CALLBACK,
+        "{target} announces addresses that cannot be reached from here: {detail}",
+        "let the servers announce addresses that this cluster reaches (Redis: cluster-announce-ip, "
+        "replica-announce-ip, sentinel announce-ip; Elasticsearch: http.publish_host), or open the "
+        "way to those"),
     Reason.UNEXPECTED: Row("KX710", Culprit.WRONG_TARGET,
         "{target} is not what the bridge expects: {detail}",
         "correct k8sext.io/expect, or the target"),

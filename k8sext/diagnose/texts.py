@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
-from . import texts_answer, texts_login, texts_reach, texts_run, texts_state
+from . import texts_answer, texts_callback, texts_login, texts_reach, texts_run, texts_state
 
 HEADS = {
     "means": "What it means",
@@ -20,7 +20,10 @@ HEADS = {
     "repair": "Repair",
     "wrong": "When this is wrong",
 }
-_PARTS = (texts_reach.TEXT, texts_answer.TEXT, texts_login.TEXT, texts_state.TEXT, texts_run.TEXT)
+_PARTS = (
+    texts_reach.TEXT, texts_answer.TEXT, texts_login.TEXT, texts_state.TEXT, texts_callback.TEXT,
+    texts_run.TEXT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,3 +90,12 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """What `join_address` made. Raises ValueError for what is no host and port."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
+        raise ValueError(f"{text!r} is no host:port")
+    return host, int(port)

@@ -117,6 +117,9 @@ class Reason(StrEnum):
     ALARM = "alarm"
     DEGRADED = "degraded"  # yellow
     UNHEALTHY = "unhealthy"  # red, 5xx
+    ANNOUNCED_UNREACHABLE = (
+        "announced_unreachable"  # the server sends its clients to dead addresses
+    )
     UNEXPECTED = "unexpected"  # an expectation of the user is not met
     SERVER_ERROR = "server_error"
     # why a stage did not run, or could not prove anything
