@@ -44,6 +44,8 @@ def speaker(said: bytes) -> str:
 async def wrong_protocol(stream: Stream, why: str) -> Fault:
     """The Fault for an answer in another protocol: its first bytes, and who speaks like that.
 
+    A TLS alert says that the port wants TLS, which is no wrong target.
+
     Waits at most LISTEN_S for more, and never past the stage's deadline; does not raise.
     """
     stage_end = stream.deadline
@@ -57,4 +59,5 @@ async def wrong_protocol(stream: Stream, why: str) -> Fault:
         stream.deadline = stage_end
     who = speaker(stream.first_bytes)
     sentence = f"{why}; this is {who}" if who else why
-    return Fault(Reason.WRONG_PROTOCOL, sentence, **stream.first_bytes_fact())
+    reason = Reason.TLS_REQUIRED if who == "TLS" else Reason.WRONG_PROTOCOL
+    return Fault(reason, sentence, **stream.first_bytes_fact())

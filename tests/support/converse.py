@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from k8sext.agent.check import WireCheck
 from k8sext.agent.credentials import GivenValues
 from k8sext.agent.main import load_checks
 from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.stream import Fault, Stream
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsSpec
-from k8sext.model.words import Route
+from k8sext.model.words import Route, Stage
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 FAST = Budget(stage_s=0.5, resolve_s=0.5, probe_s=2.0, run_s=3.0)
@@ -26,6 +27,15 @@ FAST = Budget(stage_s=0.5, resolve_s=0.5, probe_s=2.0, run_s=3.0)
 def check_class(module: str, protocol: str) -> type[WireCheck]:
     """The check of a module under checks/protocols."""
     return load_checks((module,))[protocol]
+
+
+def on(module: str, protocol: str, data: bytes, **options: Any) -> WireCheck:
+    """A check over a stream that has received `data` and then ended."""
+    target = Target(
+        id="o", service="s", port_key="p", protocol=protocol, route=Route.NAME, host="h", port=1,
+        **options,
+    )  # fmt: skip
+    return check_class(module, protocol)(target, fed(data))
 
 
 def observe(
@@ -81,12 +91,37 @@ def against(handler: Handler, module: str, protocol: str, **options: Any) -> Obs
     return asyncio.run(served())
 
 
+class _Fed(Stream):
+    """Takes what is written, and loses it."""
+
+    async def write(self, data: bytes) -> None:
+        return
+
+
 def fed(data: bytes) -> Stream:
     """A stream without a socket that has received `data` and then ended."""
     reader = asyncio.StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
-    return Stream(reader, None)
+    return _Fed(reader, None)
+
+
+async def left_to_itself(check: WireCheck, *stages: Stage) -> None:
+    """Steps of a check over a stream that was fed beforehand: Fault, or nothing at all, comes out.
+
+    What a step gives back must be fit for JSON, as the agent writes it.
+    """
+    steps = {
+        Stage.HANDSHAKE: check.handshake,
+        Stage.AUTH: lambda: check.auth(check.login),
+        Stage.VERIFY: check.verify,
+    }
+    try:
+        for stage in stages:
+            seen = await steps[stage]()
+            json.dumps(dict(seen.evidence) if seen else {}, allow_nan=False)
+    except Fault as fault:
+        json.dumps(fault.evidence, allow_nan=False)
 
 
 def source(module: str) -> Path:
