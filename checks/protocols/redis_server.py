@@ -1,76 +1,98 @@
-"""Redis and Valkey (RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/).
+"""Redis, Valkey, KeyDB, Dragonfly: a server, a replica, a cluster node or a Sentinel.
 
-Error prefixes are those of redis `src/server.c` and `src/networking.c`: NOAUTH, WRONGPASS, NOPERM,
-DENIED, LOADING, MASTERDOWN, MISCONF, `ERR max number of clients reached`.
+Error prefixes are those of redis `src/server.c`, `src/networking.c`, `src/acl.c`; fields of INFO:
+https://redis.io/docs/latest/commands/info/. HELLO may be asked by every user (its flag NO_AUTH
+exempts it from ACLs), so that version and role are known even where INFO is denied.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeAlias
+import hashlib
+from collections.abc import Mapping
+from typing import ClassVar
 
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
 from k8sext.agent.guess import wrong_protocol
+from k8sext.agent.redis_info import (
+    Fields,
+    Note,
+    described,
+    info_fields,
+    master_of,
+    number,
+    product_of,
+    role_of,
+    state,
+)
+from k8sext.agent.resp import RedisError, Reply, ReplyReader, command, items, mapping
+from k8sext.model.plan import join_address
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-Reply: TypeAlias = "str | int | list[Reply] | RedisError | None"
-MAX_DEPTH = 4
-MAX_ITEMS = 1024
+SLOTS = 16384
 
-_ERRORS = (
-    ("NOAUTH", Reason.AUTH_REQUIRED),
-    ("WRONGPASS", Reason.AUTH_REJECTED),
+# By the first word of an error.
+_ERRORS = {
+    "NOAUTH": Reason.AUTH_REQUIRED,
+    "WRONGPASS": Reason.AUTH_REJECTED,
+    "NOPERM": Reason.PERMISSION_DENIED,
+    "DENIED": Reason.PROTECTED_MODE,
+    "LOADING": Reason.LOADING,
+    "BUSYLOADING": Reason.LOADING,
+    "MASTERDOWN": Reason.UNHEALTHY,
+    "MISCONF": Reason.UNHEALTHY,
+    "CLUSTERDOWN": Reason.UNHEALTHY,
+    "NOREPLICAS": Reason.UNHEALTHY,
+    "BUSY": Reason.UNHEALTHY,  # a script runs, and nobody else is served
+    "READONLY": Reason.READ_ONLY,
+    "OOM": Reason.ALARM,
+}
+# By how an error begins, where its first word says nothing.
+_SENTENCES = (
     ("ERR invalid password", Reason.AUTH_REJECTED),  # before Redis 6
-    ("NOPERM", Reason.PERMISSION_DENIED),
-    ("DENIED", Reason.PROTECTED_MODE),
-    ("LOADING", Reason.LOADING),
-    ("MASTERDOWN", Reason.UNHEALTHY),
-    ("MISCONF", Reason.UNHEALTHY),
-    ("READONLY", Reason.READ_ONLY),
     ("ERR max number of clients", Reason.TOO_MANY_CONNECTIONS),
     # A user name where the server knows none (before Redis 6).
     ("ERR wrong number of arguments for 'auth'", Reason.AUTH_METHOD_UNSUPPORTED),
+    ("ERR DB index is out of range", Reason.DATABASE_MISSING),
+    ("ERR invalid DB index", Reason.DATABASE_MISSING),
+    ("ERR SELECT is not allowed in cluster mode", Reason.DATABASE_MISSING),
+    ("no upstream host", Reason.UNHEALTHY),  # Envoy's Redis proxy
+    ("upstream failure", Reason.UNHEALTHY),
 )
 _NO_PASSWORD = ("without any password configured", "but no password is set")  # from 6 on; before
+_NO_WORD = " without a word: so does a proxy for a server that is not there"
+_NO_WORD_IN_CLEAR = _NO_WORD + ", and a port that wants TLS (k8sext.io/tls=require)"
 
 
-class RedisError(Exception):
-    """An error reply, with the server's words."""
-
-    @property
-    def words(self) -> str:
-        """What the server said, without the leading `-`."""
-        return str(self.args[0])
-
-    def fault(self) -> Fault:
-        """The error as a stage's end."""
-        reason = next((r for start, r in _ERRORS if self.words.startswith(start)), None)
-        return Fault(
-            reason or Reason.SERVER_ERROR,
-            self.words,
-            words=self.words,
-            code=self.words.split(" ", 1)[0],
-        )
+def fault_of(error: RedisError) -> Fault:
+    """An error reply as a stage's end."""
+    words, first = error.words, error.words.split(" ", 1)[0]
+    by_sentence = next((r for start, r in _SENTENCES if words.startswith(start)), None)
+    reason = _ERRORS.get(first) or by_sentence or Reason.SERVER_ERROR
+    if error.command == "SELECT" and reason is Reason.SERVER_ERROR:  # "value is not an integer"
+        reason = Reason.DATABASE_MISSING
+    return Fault(reason, words, words=words, code=first, command=error.command)
 
 
-def info_fields(text: str) -> dict[str, str]:
-    """`INFO` as a mapping: lines `key:value`, sections begin with `#`."""
-    lines = (line.partition(":") for line in text.splitlines() if ":" in line)
-    return {key: value.strip() for key, _, value in lines}
+def told_by_slots(reply: Reply) -> tuple[str, ...]:
+    """The addresses of CLUSTER SLOTS. No host means: the one that the client is connected to."""
+    nodes = (items(node) for part in items(reply) for node in items(part)[2:])
+    pairs = ((str(n[0]), n[1]) for n in nodes if len(n) > 1 and n[0] and n[0] != "?")
+    return tuple(dict.fromkeys(join_address(h, p) for h, p in pairs if isinstance(p, int)))
 
 
 class Redis(WireCheck):
-    """PING, AUTH, INFO, ROLE, QUIT."""
+    """PING, AUTH, HELLO 3, INFO, what the role asks for, QUIT."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
         name="redis",
-        summary="Redis or Valkey server",
+        summary="Redis, Valkey, KeyDB or Dragonfly: server, replica, cluster node or Sentinel",
         proves="logged in, and the server says its version, role and that it takes commands",
         ports=(6379,),
-        port_names=("redis", "valkey"),
-        service_names=("redis", "valkey"),
+        port_names=("redis", "valkey", "keydb", "dragonfly"),
+        service_names=("redis", "valkey", "keydb", "dragonfly"),
         app_protocols=("redis",),
         credential_keys={
             "username": ("user", "redis-username", "REDIS_USERNAME", "spring.data.redis.username"),
@@ -82,8 +104,18 @@ class Redis(WireCheck):
                 "spring.data.redis.password",
                 "valkey-password",
             ),
+            "database": ("REDIS_DB", "spring.redis.database", "spring.data.redis.database"),
         },
-        expects={"role": "master or replica", "version": "range, e.g. >=6"},
+        expects={
+            "role": "master, replica, cluster or sentinel",
+            "version": "range of the product's own version, e.g. >=6",
+            "database": "number of a database that must be there",
+            "maxmemory_policy": "e.g. noeviction",
+            "max_lag": "seconds that a replica may not have heard of its master",
+            "sentinel_master": "name of a master that a Sentinel must watch",
+            "identity": "run_id, replication id, cluster node id, or the identity of a report; "
+            "the ids of a server without persistence change when it restarts",
+        },
     )
     verify_needs_login = False
     asked_for_login = False
@@ -91,17 +123,27 @@ class Redis(WireCheck):
 
     async def handshake(self) -> Seen:
         """PING: PONG, or a demand for a login, which only this protocol makes."""
-        reply = await self._call("PING", may_fail=True)
+        self.replies = ReplyReader(self.stream)
+        reply = await self._first_reply()
         self.speaks_redis = isinstance(reply, RedisError) or reply == "PONG"
         if isinstance(reply, RedisError):
-            fault = reply.fault()
+            fault = fault_of(reply)
             if fault.reason not in (Reason.AUTH_REQUIRED, Reason.PERMISSION_DENIED):
                 raise fault
             self.asked_for_login = True
             return Seen(detail="asks for a login", evidence={"words": reply.words})
         if reply != "PONG":
-            raise await self._wrong(f"PING was answered with {reply!r}")
+            raise await wrong_protocol(self.stream, f"PING was answered with {str(reply)[:80]!r}")
         return Seen(detail="PONG")
+
+    async def _first_reply(self) -> Reply:
+        try:
+            return await self._call("PING", may_fail=True)
+        except Fault as fault:
+            # Redis' own TLS port resets a client that speaks in clear (measured on 7.0.15).
+            if fault.reason in (Reason.RESET, Reason.CLOSED_EARLY) and not self.stream.received:
+                fault.detail += _NO_WORD if self.stream.encrypted else _NO_WORD_IN_CLEAR
+            raise
 
     async def auth(self, login: Login | None) -> Seen | None:
         """AUTH once."""
@@ -110,101 +152,214 @@ class Redis(WireCheck):
                 raise Fault(Reason.AUTH_REQUIRED, "the server asks for a password")
             return None
         user = login.get("username")
-        words = [user] if user else []
-        reply = await self._call("AUTH", *words, login.get("password"), may_fail=True)
-        detail = f"user {user or 'default'}"
+        reply = await self._call(
+            "AUTH", *([user] if user else []), login.get("password"), may_fail=True
+        )
         if isinstance(reply, RedisError):
             if not any(words in reply.words for words in _NO_PASSWORD):
-                raise reply.fault()
-            detail = "the server has no password: anyone may come in"
+                raise fault_of(reply)
+            text = "the server has no password: anyone may come in, and a client's AUTH may fail"
+            return Seen(detail=text, warning=Reason.UNEXPECTED, evidence={"words": reply.words})
         clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
-            detail=detail,
+            detail=f"user {user or 'default'}",
             warning=Reason.PASSWORD_IN_CLEAR if clear else None,
         )
 
     async def verify(self) -> Seen:
-        """INFO and the expectations; a user without the right to INFO proves less, and says so."""
-        await self._call("CLIENT", "SETNAME", "k8sext", may_fail=True)
-        reply = await self._call("INFO", may_fail=True)
-        if isinstance(reply, RedisError):
-            fault = reply.fault()
-            if fault.reason is not Reason.PERMISSION_DENIED or self.target.expect:
-                raise fault
-            return Seen(detail="the user may not ask for INFO; the server takes commands")
-        fields = info_fields(str(reply))
-        evidence = self._evidence(fields)
-        self._expected(fields, str(evidence["role"]), str(evidence["version"]))
-        return Seen(detail=f"{evidence['role']}", evidence=evidence)
+        """Who it is and how it is; a user without the right to INFO proves less, and says so."""
+        hello = await self._hello()
+        if self.asked_for_login:
+            await self._call("PING", may_fail_with=Reason.PERMISSION_DENIED)  # MISCONF, BUSY, …
+        fields = await self._info(hello)
+        product, version = product_of(fields)
+        mode, role = fields.get("redis_mode", "standalone"), role_of(fields)
+        evidence: dict[str, Json] = {
+            "product": product,
+            "version": version,
+            "identity": fields.get("master_replid") or fields.get("run_id", ""),
+            "role": role,
+            "mode": mode,
+        }
+        if mode == "sentinel":
+            return await self._sentinel(evidence)
+        evidence |= {key: fields[key] for key in _KEPT if key in fields}
+        self._expected(fields, evidence)
+        await self._database()
+        notes = state(fields)
+        announced = await self._cluster(evidence, notes) if mode == "cluster" else None
+        if not self._identified(evidence):
+            text = "this is another server than the expected one"
+            raise Fault(Reason.UNEXPECTED, text, **evidence)
+        return self._seen(described(fields, mode), notes, evidence, announced)
 
     async def goodbye(self) -> None:
         """QUIT, and wait for its OK."""
         if self.speaks_redis:
             await self._call("QUIT", may_fail=True)
 
-    def _evidence(self, fields: dict[str, str]) -> dict[str, Json]:
-        valkey = fields.get("server_name") == "valkey"
-        role = {"slave": "replica"}.get(fields.get("role", ""), fields.get("role", ""))
-        return {
-            "product": "valkey" if valkey else "redis",
-            "version": fields.get("valkey_version" if valkey else "redis_version", ""),
-            "identity": fields.get("run_id", ""),
-            "role": role,
-            "mode": fields.get("redis_mode", "standalone"),
-        }
+    def _seen(
+        self, detail: str, notes: list[Note], evidence: dict[str, Json], announced: Announced | None
+    ) -> Seen:
+        """The first note gives the reason, all of them the sentence."""
+        return Seen(
+            detail="; ".join([detail, *(text for _, text in notes)]),
+            evidence=evidence,
+            warning=notes[0][0] if notes else None,
+            announced=announced,
+        )
 
-    def _expected(self, fields: dict[str, str], role: str, version: str) -> None:
-        wanted = str(self.target.expect.get("role", ""))
-        mode = fields.get("redis_mode", "standalone")
-        if mode == "sentinel" and wanted != "sentinel":
-            raise Fault(Reason.WRONG_ROLE, "this is a Sentinel, not a Redis server", mode=mode)
+    # -- who is it ------------------------------------------------------------------------------
+
+    async def _hello(self) -> Fields:
+        """Version 3 from here on, where the server knows it (Redis 6), and our name."""
+        reply = await self._call("HELLO", "3", "SETNAME", "k8sext", may_fail=True)
+        if isinstance(reply, RedisError):
+            await self._call("CLIENT", "SETNAME", "k8sext", may_fail=True)
+            return {}
+        said = {key: str(value) for key, value in mapping(reply).items()}
+        names = {"version": "redis_version", "mode": "redis_mode", "role": "role"}
+        fields = {ours: said[theirs] for theirs, ours in names.items() if theirs in said}
+        return {**fields, "server_name": said.get("server", "")}
+
+    async def _info(self, hello: Fields) -> Fields:
+        reply = await self._call("INFO", may_fail_with=Reason.PERMISSION_DENIED)
+        if not isinstance(reply, RedisError):
+            return {**hello, **info_fields(str(reply))}
+        answered = ("role", "version") if hello else ()
+        unanswered = set(self.target.expect) & set(self.info.expects) - {"database", *answered}
+        if unanswered:
+            raise fault_of(reply)
+        return {**hello, "denied": "INFO"}
+
+    def _expected(self, fields: Fields, evidence: Mapping[str, Json]) -> None:
+        expect, role, mode = self.target.expect, evidence["role"], evidence["mode"]
         if fields.get("loading") == "1":
             raise Fault(Reason.LOADING, "the data set is being loaded")
+        wanted = str(expect.get("role", ""))
         if wanted and wanted not in (role, mode):
+            is_a = f"a replica of {master_of(fields)}" if role == "replica" else f"a {role}"
+            if mode != "standalone":
+                is_a += f" of a {mode}"
             reason = Reason.READ_ONLY if wanted == "master" else Reason.WRONG_ROLE
-            raise Fault(reason, f"the role is {role}, expected is {wanted}", role=role)
+            raise Fault(reason, f"this is {is_a}, expected is {wanted}", **evidence)
+        self._version(str(evidence["version"]))
+        policy = str(expect.get("maxmemory_policy", ""))
+        if policy and policy != fields.get("maxmemory_policy"):
+            text = f"maxmemory_policy is {fields.get('maxmemory_policy')}, expected is {policy}"
+            raise Fault(Reason.UNEXPECTED, text, **evidence)
+        lag, quiet = expect.get("max_lag"), number(fields, "master_last_io_seconds_ago")
+        if isinstance(lag, int | float) and role == "replica":
+            if fields.get("master_link_status") != "up" or quiet > lag:
+                text = f"the replica has not heard of its master {master_of(fields)} for {quiet} s"
+                raise Fault(Reason.UNHEALTHY, text, **evidence)
+
+    def _version(self, version: str) -> None:
         spec = str(self.target.expect.get("version", ""))
         if spec and not version_in(version, spec):
             raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
 
-    async def _call(self, *words: str, may_fail: bool = False) -> Reply:
-        """One command and its reply; an error reply is returned or raised."""
-        parts = [w.encode() for w in words]
-        request = b"*%d\r\n" % len(parts)
-        request += b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
-        await self.stream.write(request)
-        reply = await self._reply(0)
-        if isinstance(reply, RedisError) and not may_fail:
-            raise reply.fault()
+    async def _database(self) -> None:
+        """The database that is expected, else the one that the login names."""
+        named = self.login.get("database") if self.login else ""
+        wanted = str(self.target.expect.get("database", named))
+        if wanted:
+            await self._call("SELECT", wanted)
+
+    def _identified(self, evidence: Mapping[str, Json]) -> bool:
+        wanted = self.target.expect.get("identity")
+        allowed = wanted if isinstance(wanted, list) else [wanted]
+        keys = ("identity", "run_id", "master_replid", "master_replid2", "node_id")
+        return not wanted or any(evidence.get(key) in allowed for key in keys)
+
+    # -- clusters and Sentinels -----------------------------------------------------------------
+
+    async def _cluster(self, evidence: dict[str, Json], notes: list[Note]) -> Announced | None:
+        """State of the cluster as this node sees it, and where it sends its clients."""
+        reply = await self._call("CLUSTER", "INFO", may_fail_with=Reason.PERMISSION_DENIED)
+        if isinstance(reply, RedisError):
+            return None
+        fields = info_fields(str(reply))
+        served = number(fields, "cluster_slots_ok")
+        evidence["cluster_state"], evidence["slots_ok"] = fields.get("cluster_state", ""), served
+        if fields.get("cluster_state") != "ok":
+            text = f"the cluster is down (CLUSTERDOWN): {served} of {SLOTS} slots are served"
+            raise Fault(Reason.UNHEALTHY, text, **evidence)
+        if served < SLOTS:
+            notes.append((Reason.DEGRADED, f"only {served} of {SLOTS} slots are served"))
+        nodes = await self._call("CLUSTER", "NODES", may_fail_with=Reason.PERMISSION_DENIED)
+        if isinstance(nodes, str):
+            self._members(nodes, evidence, notes)
+        slots = await self._call("CLUSTER", "SLOTS", may_fail_with=Reason.PERMISSION_DENIED)
+        return Announced(addresses=told_by_slots(slots), whom="cluster clients")
+
+    def _members(self, text: str, evidence: dict[str, Json], notes: list[Note]) -> None:
+        """CLUSTER NODES: id, address, flags, …; the ids together are the cluster's identity."""
+        lines = [line.split(" ") for line in text.splitlines() if line.count(" ") >= 2]
+        known = [p for p in lines if "handshake" not in p[2] and "noaddr" not in p[2]]
+        ids = " ".join(sorted(p[0] for p in known))
+        evidence["identity"] = "cluster-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
+        evidence["nodes"] = len(known)
+        evidence["node_id"] = next((p[0] for p in known if "myself" in p[2]), "")
+        lost = [p[1].partition("@")[0] for p in known if {"fail", "fail?"} & {*p[2].split(",")}]
+        if lost:
+            notes.append((Reason.DEGRADED, f"nodes that are down: {', '.join(lost[:8])}"))
+
+    async def _sentinel(self, evidence: dict[str, Json]) -> Seen:
+        """A Sentinel where a server is expected is the wrong door; else: what it watches."""
+        reply = await self._call("SENTINEL", "MASTERS", may_fail=True)
+        masters = [mapping(m) for m in items(reply)[:32]]
+        addresses = [join_address(str(m.get("ip")), number(m, "port")) for m in masters]
+        names = [str(m.get("name")) for m in masters]
+        where = ", ".join(f"{n} at {a}" for n, a in zip(names, addresses, strict=True))
+        evidence["masters"], evidence["role"] = [*addresses], "sentinel"
+        evidence["identity"] = f"sentinel of {where}"
+        if self.target.expect.get("role") != "sentinel":
+            text = (
+                "this is a Sentinel, not a Redis server: point the Service at the master "
+                f"({where or 'it watches none'}), or expect role sentinel if clients ask it for one"
+            )
+            raise Fault(Reason.WRONG_ROLE, text, **evidence)
+        if isinstance(reply, RedisError):
+            raise fault_of(reply)
+        self._version(str(evidence["version"]))
+        wanted = str(self.target.expect.get("sentinel_master", ""))
+        if not masters or (wanted and wanted not in names):
+            text = f"it watches {where or 'no master'}, expected is {wanted or 'one'}"
+            raise Fault(Reason.OBJECT_MISSING, text, **evidence)
+        notes = [n for m in masters if (n := _watched(m))]
+        told = Announced(addresses=tuple(addresses), whom="Sentinel's clients")
+        return self._seen(f"sentinel of {where}", notes, evidence, told)
+
+    # -- commands -------------------------------------------------------------------------------
+
+    async def _call(
+        self, *words: str, may_fail: bool = False, may_fail_with: Reason | None = None
+    ) -> Reply:
+        """One command and its reply; an error reply that may not be is raised."""
+        await self.stream.write(command(*words))
+        reply = await self.replies.read()
+        if isinstance(reply, RedisError):
+            reply.command = words[0]
+            fault = fault_of(reply)
+            if not may_fail and fault.reason is not may_fail_with:
+                raise fault
         return reply
 
-    async def _reply(self, depth: int) -> Reply:
-        """One RESP value. Depth and counts are bounded: a reply is never believed."""
-        kind = await self.stream.read_exactly(1)
-        if kind not in b"+-:$*":
-            raise await self._wrong("the first byte is none of Redis'")
-        line = (await self.stream.read_until())[:-2].decode("utf-8", "replace")
-        if kind == b"+":
-            return line
-        if kind == b"-":
-            return RedisError(line)
-        try:
-            number = int(line)
-        except ValueError as error:
-            raise await self._wrong("a length that is no number") from error
-        if kind == b":":
-            return number
-        if number < 0:
-            return None
-        return await (self._bulk(number) if kind == b"$" else self._array(number, depth))
 
-    async def _bulk(self, length: int) -> str:
-        return (await self.stream.read_exactly(length + 2))[:-2].decode("utf-8", "replace")
+_KEPT = (
+    "run_id", "master_replid", "master_replid2", "used_memory", "maxmemory", "maxmemory_policy",
+    "connected_clients", "maxclients", "connected_slaves", "master_link_status", "denied",
+)  # fmt: skip
 
-    async def _array(self, count: int, depth: int) -> Reply:
-        if depth >= MAX_DEPTH or count > MAX_ITEMS:
-            raise Fault(Reason.TOO_MUCH, f"an array of {count} items")
-        return [await self._reply(depth + 1) for _ in range(count)]
 
-    async def _wrong(self, why: str) -> Fault:
-        return await wrong_protocol(self.stream, why)
+def _watched(master: Mapping[str, Reply]) -> Note | None:
+    """What a Sentinel says of a master, where that is not good."""
+    name, flags = master.get("name"), str(master.get("flags")).split(",")
+    if "o_down" in flags:
+        raise Fault(Reason.UNHEALTHY, f"the Sentinels agree that master {name} is down")
+    if "s_down" in flags:
+        return Reason.DEGRADED, f"this Sentinel does not reach master {name}"
+    known, quorum = number(master, "num-other-sentinels") + 1, number(master, "quorum")
+    text = f"{known} Sentinels know master {name}, a fail-over needs {quorum}"
+    return (Reason.DEGRADED, text) if known < quorum else None

@@ -3,10 +3,8 @@ import random
 
 import pytest
 
-from k8sext.agent.check import Fault
-from k8sext.model.plan import Target
-from k8sext.model.words import Reason, Route, Stage, Status
-from tests.support.converse import against, check_class, fed
+from k8sext.model.words import Reason, Stage, Status
+from tests.support.converse import against, left_to_itself, on
 
 INFO = b"redis_version:7.2.1\r\nredis_mode:standalone\r\nrole:master\r\nrun_id:abc\r\n"
 
@@ -49,7 +47,15 @@ def test_a_healthy_server_without_a_login() -> None:
         (b"-DENIED Redis is running in protected mode\r\n", Reason.PROTECTED_MODE),
         (b"-ERR max number of clients reached\r\n", Reason.TOO_MANY_CONNECTIONS),
         (b"-LOADING Redis is loading the dataset in memory\r\n", Reason.LOADING),
+        (b"-MASTERDOWN Link with MASTER is down\r\n", Reason.UNHEALTHY),
+        (b"-MISCONF Redis is configured to save RDB snapshots\r\n", Reason.UNHEALTHY),
+        (b"-BUSY Redis is busy running a script\r\n", Reason.UNHEALTHY),
+        (b"-CLUSTERDOWN The cluster is down\r\n", Reason.UNHEALTHY),
+        (b"-no upstream host\r\n", Reason.UNHEALTHY),
+        (b"-READONLY You can't write against a read only replica.\r\n", Reason.READ_ONLY),
+        (b"-OOM command not allowed when used memory > 'maxmemory'.\r\n", Reason.ALARM),
         (b"-SOMETHING new\r\n", Reason.SERVER_ERROR),
+        (b"\x15\x03\x01\x00\x02\x02\x46", Reason.TLS_REQUIRED),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", Reason.WRONG_PROTOCOL),
         (b"+HELLO\r\n", Reason.WRONG_PROTOCOL),
     ],
@@ -96,28 +102,6 @@ def test_a_giant_is_not_believed() -> None:
     assert see({b"PING": b"$536870912\r\n"})[1] is Reason.TOO_MUCH
 
 
-def test_the_parser_survives_anything() -> None:
-    dice = random.Random(7)
-    target = Target(
-        id="o", service="s", port_key="p", protocol="redis", route=Route.NAME, host="h", port=1
-    )
-    cls = check_class("redis_server", "redis")
-
-    async def parse(data: bytes) -> None:
-        check = cls(target, fed(data))
-        try:
-            await check._reply(0)  # type: ignore[attr-defined]
-        except Fault:
-            return
-
-    async def all_of_them() -> None:
-        alphabet = b"+-:$*\r\n0123456789 abc\xff\x00"
-        for _ in range(2000):
-            await parse(bytes(dice.choice(alphabet) for _ in range(dice.randrange(40))))
-
-    asyncio.run(all_of_them())
-
-
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -154,3 +138,116 @@ def test_another_server_is_named_and_sent_nothing_more(answer: bytes, word: str)
     assert word in ended.detail
     assert ended.evidence["first_bytes"] == answer.hex()
     assert b"".join(sent) == b"*1\r\n$4\r\nPING\r\n"
+
+
+HELLO3 = (
+    b"%4\r\n+server\r\n+redis\r\n+version\r\n+7.2.1\r\n+mode\r\n+standalone\r\n+role\r\n+master\r\n"
+)
+
+
+@pytest.mark.parametrize("hello", [HELLO3, b"-ERR unknown command 'HELLO'\r\n", b"-NOPROTO no\r\n"])
+@pytest.mark.parametrize("info", [bulk(INFO), b"=%d\r\ntxt:%s\r\n" % (len(INFO) + 4, INFO)])
+def test_both_versions_of_the_protocol(hello: bytes, info: bytes) -> None:
+    assert see({**HEALTHY, b"HELLO": hello, b"INFO": info}) == (Stage.VERIFY, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "product", "version"),
+    [
+        (b"", "redis", "7.2.1"),
+        (b"server_name:valkey\r\nvalkey_version:8.0.1\r\n", "valkey", "8.0.1"),
+        (b"thread_0_clients:1\r\nexecutable:/data/keydb-server\r\n", "keydb", "7.2.1"),
+        (b"dragonfly_version:df-v1.40.1\r\n", "dragonfly", "1.40.1"),
+    ],
+)
+def test_relatives_of_redis_are_named(more: bytes, product: str, version: str) -> None:
+    replies = {**HEALTHY, b"INFO": bulk(INFO + more)}
+    seen = against(scripted(replies), "redis_server", "redis")  # type: ignore[arg-type]
+    assert (seen.fact("product"), seen.fact("version")) == (product, version)
+
+
+def test_no_control_character_of_the_server_survives() -> None:
+    nasty = "\x1b]0;x\x07\u202e\x00".encode()
+    replies = {
+        b"PING": b"+PONG\r\n",
+        b"INFO": bulk(INFO.replace(b"abc", nasty) + b"maxmemory_policy:" + nasty + b"\r\n"),
+    }
+    seen = against(scripted(replies), "redis_server", "redis")  # type: ignore[arg-type]
+    texts = [str(seen.fact("run_id")), str(seen.fact("maxmemory_policy"))]
+    assert all("u202e" in text and text.isprintable() for text in texts)
+    refused = against(scripted({b"PING": b"-ERR " + nasty + b"\r\n"}), "redis_server", "redis")  # type: ignore[arg-type]
+    assert refused.ended_by is not None
+    assert refused.ended_by.detail.isprintable()
+    assert str(refused.ended_by.evidence["words"]).isprintable()
+
+
+CLUSTER = {
+    **HEALTHY,
+    b"INFO": bulk(INFO.replace(b"standalone", b"cluster")),
+    b"CLUSTER": b"-NOPERM this user has no permissions to run the 'cluster' command\r\n",
+}
+
+
+def test_a_cluster_whose_state_may_not_be_asked_for() -> None:
+    assert see(CLUSTER) == (Stage.VERIFY, None)
+
+
+REPLICA = (
+    b"redis_version:7.2.1\r\nrole:slave\r\nmaster_host:198.51.100.9\r\nmaster_port:6379\r\n"
+    b"master_link_status:up\r\nmaster_last_io_seconds_ago:%d\r\n"
+)
+
+
+@pytest.mark.parametrize(("quiet", "limit", "reason"), [
+    (5, None, None), (90, None, Reason.DEGRADED), (5, 4, Reason.UNHEALTHY), (5, 6, None),
+])  # fmt: skip
+def test_a_replica_that_lags(quiet: int, limit: int | None, reason: Reason | None) -> None:
+    expect = {} if limit is None else {"max_lag": limit}
+    replies = {**HEALTHY, b"INFO": bulk(REPLICA % quiet)}
+    seen = against(scripted(replies), "redis_server", "redis", expect=expect)  # type: ignore[arg-type]
+    stage = seen.ended_by or seen.stage(Stage.VERIFY)
+    assert stage is not None
+    assert stage.reason is reason
+
+
+@pytest.mark.parametrize("number", [b"9" * 5000, b"\xd9\xa3", b"-", b"1e9", b"", b"9" * 30, b"-1"])
+def test_numbers_that_are_none_are_no_defect_of_ours(number: bytes) -> None:
+    info = INFO + b"maxmemory_policy:noeviction\r\n" + b"".join(
+        key + b":" + number + b"\r\n"
+        for key in (b"maxmemory", b"used_memory", b"maxclients", b"connected_clients")
+    )  # fmt: skip
+    assert see({**HEALTHY, b"INFO": bulk(info)}) == (Stage.VERIFY, None)
+
+
+WORDS = [
+    *(b"PONG", b"OK", b"sentinel", b"cluster", b"slave", b"ok", b"127.0.0.1", b"", b"-1", INFO),
+    *(b"name", b"ip", b"port", b"id 1.2.3.4:1@2 master,fail - 0 0 1 c\nid2 x@y myself"),
+    b"redis_mode:cluster\r\ncluster_state:ok\r\ncluster_slots_ok:9\r\n",
+    b"redis_mode:sentinel\r\nslave0:ip,port\r\nslave1:=\r\nmaxmemory:9\r\nused_memory:8",
+]
+
+
+def anything(dice: random.Random, depth: int = 0) -> bytes:
+    """A well-formed reply of any type, with the words that the check looks for."""
+    kind = dice.choice(b"+:$$$$*%~_#,(-") if depth < 4 else 36
+    if kind in b"*%~":
+        count = dice.randrange(4)
+        many = count * 2 if kind == 37 else count
+        inside = b"".join(anything(dice, depth + 1) for _ in range(many))
+        return b"%c%d\r\n" % (kind, count) + inside
+    fixed = {43: b"+OK\r\n", 58: b":26379\r\n", 95: b"_\r\n", 35: b"#t\r\n", 44: b",inf\r\n",
+             40: b"(99\r\n", 45: b"-NOPERM no\r\n"}  # fmt: skip
+    return fixed.get(kind) or bulk(dice.choice(WORDS))
+
+
+def test_well_formed_nonsense_is_no_defect_of_ours() -> None:
+    dice = random.Random(4711)
+
+    async def all_of_them() -> None:
+        for _ in range(10_000):
+            data = b"+PONG\r\n" + b"".join(anything(dice) for _ in range(9))
+            expect = {"role": dice.choice(["", "sentinel", "cluster"]), "max_lag": 1, "database": 0}
+            check = on("redis_server", "redis", data, expect=expect)
+            await left_to_itself(check, Stage.HANDSHAKE, Stage.AUTH, Stage.VERIFY)
+
+    asyncio.run(all_of_them())
