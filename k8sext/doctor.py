@@ -43,6 +43,7 @@ class Request:
     gate: Gate = field(default_factory=Gate)
     vouched: tuple[str, ...] = ()  # --credentials-from
     trust_annotations: bool = False
+    client: bool = False  # driver probes too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ def _look_from_here(
     from k8sext.vantage import local
 
     assert logins is not None
-    records = local.observe(planned, logins)
+    records = local.observe(planned, logins, client=request.client)
     context = judge.Context(namespace=planned.namespace, vantage="local")
     return _judged(
         records, bridges, context, VantageReport(namespace=planned.namespace, vantage="local")

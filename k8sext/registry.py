@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from k8sext.agent.check import CheckInfo, WireCheck
+from k8sext.agent.client import ClientInfo, ClientProbe
 from k8sext.errors import K8sextError
 
 PROTOCOLS = "k8sext.checks.protocols"
@@ -54,10 +55,44 @@ def _own_checks(module: Any) -> Iterator[type[WireCheck]]:
                 yield value
 
 
+@dataclass(frozen=True, slots=True)
+class ClientEntry:
+    """A client probe: the driver it runs, its class, and the module that holds it."""
+
+    info: ClientInfo
+    cls: type[ClientProbe]
+    module: str
+
+
 @functools.cache
-def clients() -> Mapping[str, Any]:
-    """Client-probe modules by file name."""
-    return _by_stem(CLIENTS)
+def clients() -> Mapping[str, ClientEntry]:
+    """Every client probe by driver; importing them imports no driver."""
+    found: dict[str, ClientEntry] = {}
+    for module in _modules(CLIENTS):
+        for cls in _own_clients(module):
+            _once(found, cls.info.driver, module.__name__)
+            found[cls.info.driver] = ClientEntry(cls.info, cls, module.__name__)
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+@functools.cache
+def clients_by_protocol() -> Mapping[str, type[ClientProbe]]:
+    """The client probe of each protocol that has one; two of one protocol are an error."""
+    found: dict[str, type[ClientProbe]] = {}
+    for entry in clients().values():
+        for protocol in entry.info.protocols:
+            _once(found, protocol, entry.module)
+            found[protocol] = entry.cls
+    return MappingProxyType(found)
+
+
+def _own_clients(module: Any) -> Iterator[type[ClientProbe]]:
+    """As `_own_checks`."""
+    for name, value in vars(module).items():
+        public = isinstance(value, type) and not name.startswith("_")
+        if public and issubclass(value, ClientProbe) and value.__module__ == module.__name__:
+            if "info" in vars(value):
+                yield value
 
 
 @functools.cache

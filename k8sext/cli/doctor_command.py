@@ -49,6 +49,9 @@ def doctor_command(
     ] = None,
     pod_start_timeout: Annotated[float, typer.Option(help="Seconds to wait for the pod.")] = 120.0,
     mesh: Annotated[bool, typer.Option(help="Let a mesh inject its sidecar.")] = False,
+    client: Annotated[
+        bool, typer.Option("--client", help="With --from local: the official drivers too.")
+    ] = False,
     credentials_from: Annotated[
         list[str] | None, typer.Option(help="Secret that you vouch for; repeatable.")
     ] = None,
@@ -80,6 +83,7 @@ def doctor_command(
         gate=gate,
         vouched=tuple(credentials_from or ()),
         trust_annotations=trust_annotations,
+        client=steps.client(client, vantage),
     )
     source = steps.Source(
         kubeconfig=kubeconfig,

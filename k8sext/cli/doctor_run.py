@@ -72,6 +72,17 @@ def budget(timeout: float, stage_timeout: float) -> Budget:
     )
 
 
+def client(wanted: bool, vantage: str) -> bool:
+    """Whether drivers are tried; only where they are installed."""
+    if wanted and vantage != "local":
+        raise K8sextError(
+            f"the image of the vantage {vantage} has no drivers to try",
+            where="--client",
+            fix="--from local tries those of this machine",
+        )
+    return wanted
+
+
 def pod_options(
     image: str | None,
     pull_secrets: Sequence[str] | None,

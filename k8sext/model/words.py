@@ -126,6 +126,7 @@ class Reason(StrEnum):
     NOT_REACHED = "not_reached"
     NOT_APPLICABLE = "not_applicable"
     NO_CREDENTIALS = "no_credentials"
+    DRIVER_MISSING = "driver_missing"  # a client probe without its library
     SECRET_MISSING = "secret_missing"  # noqa: S105 - a word, not a password
     SECRET_KEY_MISSING = "secret_key_missing"  # noqa: S105 - a word, not a password
     NO_CONSENT = "no_consent"

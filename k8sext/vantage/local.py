@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from k8sext import registry
 from k8sext.agent.credentials import GivenValues, LoginSource, NoLogins
 from k8sext.agent.main import load_checks
 from k8sext.agent.runner import Runner
@@ -18,19 +20,32 @@ from k8sext.model.plan import Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 
+from . import clients
+
 PREFIX = "K8SEXT_CREDENTIALS_"
 WORDS = ("USERNAME", "PASSWORD", "DATABASE", "VHOST", "API_KEY", "TOKEN", "URI")
 
 
-def observe(plan: Plan, logins: LoginSource) -> list[Mapping[str, Any]]:
-    """Carry out the plan here; the same records as the pod's agent writes."""
-    records: list[Mapping[str, Any]] = []
+def observe(plan: Plan, logins: LoginSource, *, client: bool = False) -> list[Mapping[str, Any]]:
+    """Carry out the plan here; the same records as the pod's agent writes.
 
-    def seen(observation: Observation) -> None:
-        records.append({"type": "observation", "observation": to_json(observation)})
-
-    asyncio.run(Runner(plan, load_checks(plan.modules), logins, seen).run())
-    return records
+    With `client` the drivers go in after the wire probes, within the same time for the run.
+    """
+    until = time.monotonic() + plan.budget.run_s
+    checks = load_checks(plan.modules)
+    seen: list[Observation] = []
+    asyncio.run(Runner(plan, checks, logins, seen.append).run())
+    if client:
+        scene = clients.Scene(
+            plan=plan,
+            wire={o.id: o for o in seen},
+            clients=registry.clients_by_protocol(),
+            checks=checks,
+            logins=logins,
+            until=until,
+        )
+        seen += clients.observe(scene)
+    return [{"type": "observation", "observation": to_json(o)} for o in seen]
 
 
 def logins(source: str | None) -> LoginSource:

@@ -94,6 +94,7 @@ def test_every_reason_that_can_end_a_stage_has_a_row() -> None:
         Reason.NOT_REACHED,
         Reason.NOT_APPLICABLE,
         Reason.NO_CREDENTIALS,
+        Reason.DRIVER_MISSING,
         Reason.LOGIN_REJECTED_BEFORE,
         Reason.VANTAGE_UNPROVEN,
     }

@@ -1,0 +1,102 @@
+"""Elasticsearch by the official client.
+
+From 7.14 on it refuses servers that do not name themselves in X-Elastic-Product: older ones and
+OpenSearch, however healthy (elasticsearch-py, `UnsupportedProductError`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any, ClassVar
+
+from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
+from k8sext.model.words import Reason, Stage
+
+_LOGGERS = ("elasticsearch", "elastic_transport", "urllib3")
+_STATUS = {403: Reason.PERMISSION_DENIED, 406: Reason.UNSUPPORTED_VERSION}
+
+
+class ElasticsearchClient(ClientProbe):
+    """info() and cluster.health()."""
+
+    info: ClassVar[ClientInfo] = ClientInfo(
+        driver="elasticsearch", package="elasticsearch", protocols=("elasticsearch",)
+    )
+    has_login = False
+
+    def look(self, dial: Dial, notes: Notes) -> None:
+        """Two requests over one connection; no sniffing, no retries."""
+        import elasticsearch
+
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # they log what is raised
+        context = dial.context()
+        self.has_login = dial.login is not None
+        where = {"scheme": "https" if context else "http", "host": dial.host, "port": dial.port}
+        options: dict[str, Any] = {"ssl_context": context} if context else {}
+        client = elasticsearch.Elasticsearch(
+            [where],
+            request_timeout=dial.seconds,
+            max_retries=0,
+            retry_on_timeout=False,
+            retry_on_status=(),
+            sniff_on_start=False,
+            connections_per_node=1,
+            **options,
+            **_login(dial),
+        )
+        with contextlib.closing(client):
+            found: Any = client.info()
+            if context is None:
+                notes.skipped(Stage.TLS, Reason.NOT_APPLICABLE)
+            encrypted = [Stage.TLS] if context else []
+            number = str(found.get("version", {}).get("number", ""))
+            notes.passed(Stage.CONNECT, *encrypted, Stage.HANDSHAKE, version=number)
+            if dial.login is None:
+                notes.skipped(Stage.AUTH, Reason.NOT_APPLICABLE)
+            else:
+                notes.passed(Stage.AUTH)
+            colour = client.cluster.health().get("status")
+            if colour == "red":
+                raise Fault(Reason.UNHEALTHY, "the cluster is red")
+            notes.passed(Stage.VERIFY, detail=f"cluster is {colour}")
+
+    def told(self, error: Exception) -> Fault | None:
+        """By class and status; a transport's error by what lies below it."""
+        import elastic_transport
+        import elasticsearch
+
+        words = str(error)
+        if isinstance(error, elasticsearch.UnsupportedProductError):
+            return Fault(Reason.UNSUPPORTED_VERSION, words, words=words)
+        if isinstance(error, elasticsearch.ApiError):
+            return self._status(error.meta.status, words)
+        if isinstance(error, elastic_transport.ConnectionTimeout):
+            return Fault(Reason.TIMED_OUT, words, words=words)
+        if isinstance(error, elastic_transport.SerializationError):
+            return Fault(Reason.WRONG_PRODUCT, words, words=words)
+        below = network_fault(error)
+        if below or not isinstance(error, elastic_transport.TransportError):
+            return below
+        closed = "closed connection without response" in words or "aborted" in words
+        reason = Reason.CLOSED_EARLY if closed else Reason.WRONG_PROTOCOL
+        return Fault(reason, words, words=words)
+
+    def _status(self, status: int, words: str) -> Fault:
+        if status == 401:
+            reason = Reason.AUTH_REJECTED if self.has_login else Reason.AUTH_REQUIRED
+        elif status == 400 and "media_type" in words:
+            reason = Reason.UNSUPPORTED_VERSION
+        else:
+            reason = _STATUS.get(status, Reason.SERVER_ERROR)
+        return Fault(reason, words, words=words, code=str(status))
+
+
+def _login(dial: Dial) -> dict[str, Any]:
+    if dial.login is None:
+        return {}
+    key = dial.get("api_key")
+    if key:
+        return {"api_key": key}
+    return {"basic_auth": (dial.get("username", "elastic"), dial.get("password"))}

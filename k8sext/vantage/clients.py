@@ -1,0 +1,274 @@
+"""Client probes, after the wire probes: one for each bridge port, each under a watchdog.
+
+A driver keeps no deadline, so it runs in a daemon thread that is left behind when its time is up.
+Its login is the wire probe's, and only one that nobody has rejected (ARCHITECTURE: Manners).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import metadata
+
+from k8sext.agent.check import Login, WireCheck
+from k8sext.agent.client import ClientProbe, Dial, Notes, resolve
+from k8sext.agent.credentials import LoginSource
+from k8sext.agent.stream import Fault
+from k8sext.agent.tls import TargetTls
+from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.result import Observation, StageResult
+from k8sext.model.tls import TlsMode
+from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+
+Clients = Mapping[str, type[ClientProbe]]  # by protocol
+Checks = Mapping[str, type[WireCheck]]
+AT_ONCE = 8
+ORDER = (Route.NAME, Route.ORIGIN, Route.ENDPOINT)
+
+# What a wire probe met that keeps the driver, and the login that it would send, at home.
+REJECTED = (
+    Reason.AUTH_REJECTED, Reason.PASSWORD_EXPIRED, Reason.LOCKED_OUT, Reason.LOOPBACK_ONLY_USER,
+    Reason.LOGIN_REJECTED_BEFORE,
+)  # fmt: skip
+NOT_USABLE = (
+    Reason.NO_CONSENT, Reason.SECRET_MISSING, Reason.SECRET_KEY_MISSING, Reason.NO_CREDENTIALS,
+)  # fmt: skip
+UNSAFE = {
+    Reason.TLS_NOT_OFFERED: "TLS is asked for and not offered: no driver may go on in clear",
+    Reason.TOO_MUCH: "drivers would take in whatever this server sends",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What is dialled for a target: itself, or what stands for it (the near end of a relay)."""
+
+    host: str
+    port: int
+
+
+def itself(target: Target) -> Door:
+    """The target's own host and port."""
+    return Door(target.host, target.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What all client probes of a run share; `until` is on the monotonic clock."""
+
+    plan: Plan
+    wire: Mapping[str, Observation]  # by target
+    clients: Clients
+    checks: Checks
+    logins: LoginSource
+    until: float
+    door: Callable[[Target], Door] = itself
+
+    @property
+    def budget(self) -> Budget:
+        """The plan's."""
+        return self.plan.budget
+
+
+def observe(scene: Scene) -> list[Observation]:
+    """One observation for each bridge port whose protocol has a driver, in the plan's order."""
+    chosen = list(_chosen(scene))
+    by_server: dict[str, list[Target]] = defaultdict(list)
+    for target in chosen:
+        by_server[_login_key(target)].append(target)
+    found: dict[str, Observation] = {}
+
+    def one_after_another(targets: Sequence[Target]) -> None:
+        rejected = _rejected(scene, targets[0])
+        for target in targets:
+            seen = _probe(scene, target, rejected)
+            found[target.id] = seen
+            rejected = rejected or bool(seen.ended_by and seen.ended_by.reason in REJECTED)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one_after_another, by_server.values()))
+    return [found[t.id] for t in chosen]
+
+
+def _chosen(scene: Scene) -> Iterator[Target]:
+    """By name where the vantage has names; else one address that works, or the first."""
+    ports: dict[tuple[str, str], list[Target]] = defaultdict(list)
+    for target in scene.plan.targets:
+        if target.protocol in scene.clients and target.route in ORDER:
+            ports[target.service, target.port_key].append(target)
+    for targets in ports.values():
+        yield min(targets, key=lambda t: (ORDER.index(t.route), _ended(scene, t) is not None))
+
+
+def _ended(scene: Scene, target: Target) -> StageResult | None:
+    seen = scene.wire.get(target.id)
+    return seen.ended_by if seen else None
+
+
+def _login_key(target: Target) -> str:
+    secret = target.credentials.secret if target.credentials else target.service
+    return f"{target.server}\0{secret}"
+
+
+def _rejected(scene: Scene, like: Target) -> bool:
+    """Whether the wire probes' login was rejected anywhere on this server."""
+    same = (t for t in scene.plan.targets if _login_key(t) == _login_key(like))
+    return any(_auth_reason(scene, t) in REJECTED for t in same)
+
+
+def _auth_reason(scene: Scene, target: Target) -> Reason | None:
+    seen = scene.wire.get(target.id)
+    reasons = [s.reason for s in seen.stages if s.reason] if seen else []
+    return next((r for r in reasons if r in REJECTED), None)
+
+
+# -- one probe -----------------------------------------------------------------------------------
+
+
+def _probe(scene: Scene, target: Target, rejected: bool) -> Observation:
+    probe = scene.clients[target.protocol]()
+    version = _version(probe)
+    client = f"{probe.info.driver} {version}".strip()
+    why = _why_not(scene, target, rejected)
+    if why is None and not version:
+        text = f"{probe.info.package} is not installed here"
+        why = (Reason.DRIVER_MISSING, text)
+    if why is not None:
+        return _observation(scene, target, client, _skipped(*why))
+    left = scene.until - time.monotonic()
+    if left <= 0:
+        notes = Notes()
+        notes.failed(Fault(Reason.OUT_OF_TIME, "the run's time was up"))
+        return _observation(scene, target, client, notes.results())
+    dial = _dial(scene, target)
+    stages = watched(probe, dial, min(scene.budget.probe_s, left))
+    return _observation(scene, target, client, stages)
+
+
+def _version(probe: ClientProbe) -> str:
+    """The driver's version; "" where it is not installed. Nothing is imported for it."""
+    try:
+        return metadata.version(probe.info.package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _why_not(scene: Scene, target: Target, rejected: bool) -> tuple[Reason, str] | None:
+    """Why no driver is tried; None where one may."""
+    seen = scene.wire.get(target.id)
+    if seen is None:
+        return Reason.NOT_REACHED, "there is no wire probe to compare with"
+    if rejected:
+        why = "the wire probe's login was rejected; trying again could lock it out"
+        return Reason.LOGIN_REJECTED_BEFORE, why
+    return next((why for s in seen.stages if s.reason and (why := _kept_home(s, s.reason))), None)
+
+
+def _kept_home(stage: StageResult, reason: Reason) -> tuple[Reason, str] | None:
+    if reason in UNSAFE and stage.status is Status.FAIL:
+        return Reason.NOT_REACHED, UNSAFE[reason]
+    if reason is Reason.AUTH_REQUIRED:
+        return Reason.NO_CREDENTIALS, "the server asks for a login and none is configured"
+    if stage.stage is Stage.AUTH and reason in NOT_USABLE:
+        return reason, stage.detail
+    return None
+
+
+def _dial(scene: Scene, target: Target) -> Dial:
+    check, door = scene.checks[target.protocol], scene.door(target)
+    ca = scene.logins.file(target.tls.ca_secret, target.tls.ca_key) if target.tls.ca_key else None
+    return Dial(
+        host=door.host,
+        port=door.port,
+        server_name=TargetTls(target, ca).server_name,
+        protocol=target.protocol,
+        tls=_tls(target, check, scene.wire[target.id]),
+        ca=ca,
+        login=_login(scene, target, check),
+        expect=target.expect,
+        seconds=scene.budget.stage_s,
+    )
+
+
+def _login(scene: Scene, target: Target, check: type[WireCheck]) -> Login | None:
+    if not check.info.credential_keys:
+        return None
+    found = scene.logins.lookup(target, check.info.credential_keys)
+    return found if isinstance(found, Login) else None
+
+
+def _tls(target: Target, check: type[WireCheck], seen: Observation) -> TlsMode:
+    """What the wire probe did, so that no driver needs to try: `prefer` logs in twice."""
+    stage = seen.stage(Stage.TLS)
+    asked = target.tls.mode or check.default_tls
+    used = stage is not None and stage.status is not Status.SKIP
+    if not used and (stage is None or stage.reason is Reason.NOT_APPLICABLE):
+        return TlsMode.DISABLE
+    if used and asked is TlsMode.DISABLE:
+        return TlsMode.REQUIRE  # the protocol's own preference, as with PostgreSQL
+    return asked
+
+
+def watched(probe: ClientProbe, dial: Dial, seconds: float) -> tuple[StageResult, ...]:
+    """Run a driver for at most `seconds`; never raises, and never waits longer."""
+    notes = Notes(dial.login)
+    thread = threading.Thread(target=_look, args=(probe, dial, notes), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        notes.unfinished(seconds)
+    return notes.results()
+
+
+def _look(probe: ClientProbe, dial: Dial, notes: Notes) -> None:
+    try:
+        address = resolve(dial.host, dial.port, notes)
+        probe.look(replace(dial, host=address), notes)
+    except Fault as fault:
+        notes.failed(fault)
+    except Exception as error:
+        notes.failed(_told(probe, error))
+
+
+def _told(probe: ClientProbe, error: Exception) -> Fault:
+    """The driver's error in our words; one that nobody knows is a defect, of whoever raised it."""
+    try:
+        fault = probe.told(error)
+    except Exception as second:  # nothing that reads an error may hide it
+        fault, error = None, second
+    if fault is not None:
+        return fault
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{type(error).__name__} at {last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
+    if f"/{probe.info.driver}/" in last.filename:
+        return Fault(Reason.WRONG_PROTOCOL, f"the driver cannot read the answer: {where}")
+    return Fault(Reason.INTERNAL_ERROR, where)
+
+
+def _skipped(reason: Reason, detail: str) -> tuple[StageResult, ...]:
+    skip = Status.SKIP
+    first = StageResult(stage=STAGES[0], status=skip, reason=reason, detail=detail)
+    rest = (StageResult(stage=s, status=skip, reason=Reason.NOT_REACHED) for s in STAGES[1:])
+    return (first, *rest)
+
+
+def _observation(
+    scene: Scene, target: Target, client: str, stages: tuple[StageResult, ...]
+) -> Observation:
+    return Observation(
+        id=f"{target.id}-client",
+        namespace=scene.plan.namespace,
+        service=target.service,
+        port=target.port_key,
+        protocol=target.protocol,
+        vantage=scene.plan.vantage,
+        route=target.route,
+        target=target.address,
+        stages=stages,
+        client=client,
+    )

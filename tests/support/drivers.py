@@ -1,0 +1,96 @@
+"""One run with client probes over one address, as `doctor --from local --client` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from k8sext import registry
+from k8sext.agent.credentials import GivenValues
+from k8sext.model.codec import from_json
+from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.result import Observation
+from k8sext.model.secret import Secret
+from k8sext.model.tls import TlsSpec
+from k8sext.model.words import Reason, Route, Status
+from k8sext.vantage import local
+
+PATIENT = Budget(stage_s=5, resolve_s=5, probe_s=15, run_s=60)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the wire probe saw and what the driver saw."""
+
+    wire: Observation
+    client: Observation
+
+    @property
+    def reasons(self) -> tuple[Reason | None, Reason | None]:
+        """How each ended; None where it passed."""
+        return _reason(self.wire), _reason(self.client)
+
+    @property
+    def statuses(self) -> tuple[Status, Status]:
+        """How each came out."""
+        return self.wire.status, self.client.status
+
+
+def _reason(seen: Observation) -> Reason | None:
+    return seen.ended_by.reason if seen.ended_by else None
+
+
+def target(protocol: str, port: int, **more: Any) -> Target:
+    """An endpoint on loopback, known as `svc`."""
+    base: dict[str, Any] = {
+        "id": "o1",
+        "service": "svc",
+        "port_key": "p",
+        "protocol": protocol,
+        "route": Route.ENDPOINT,
+        "host": "127.0.0.1",
+        "port": port,
+        "server": f"127.0.0.1:{port}",
+        "tls": TlsSpec(),
+        "tls_names": ("svc",),
+    }
+    return Target(**{**base, **more})
+
+
+def plan_of(*targets: Target, budget: Budget = PATIENT) -> Plan:
+    """A plan of some targets, seen from here."""
+    modules = {registry.wire_checks()[t.protocol].module.rpartition(".")[2] for t in targets}
+    return Plan(
+        run_id="t",
+        namespace="dev",
+        targets=targets,
+        modules=tuple(sorted(modules)),
+        budget=budget,
+        vantage="local",
+    )
+
+
+def logins(login: Mapping[str, str] | None, **files: str) -> GivenValues:
+    """A login for `svc`, and files (a CA) beside it."""
+    values = {k: Secret(v) for k, v in {**(login or {}), **files}.items()}
+    return GivenValues({"svc": values} if values else {})
+
+
+def both(
+    protocol: str,
+    port: int,
+    login: Mapping[str, str] | None = None,
+    budget: Budget = PATIENT,
+    ca: str = "",
+    **more: Any,
+) -> Pair:
+    """The wire probe and then the driver, in one run."""
+    given = logins(login, **({"ca.crt": ca} if ca else {}))
+    records = local.observe(
+        plan_of(target(protocol, port, **more), budget=budget), given, client=True
+    )
+    seen = [from_json(Observation, r["observation"]) for r in records]
+    wire, client = seen
+    assert (wire.client, wire.id, client.id) == ("", "o1", "o1-client")
+    return Pair(wire, client)

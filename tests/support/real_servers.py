@@ -1,0 +1,213 @@
+"""Real servers on 127.0.0.1, each in a folder and on ports of its own, ended by id.
+
+They skip, with the reason, where the program is not installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HOST = "127.0.0.1"
+PASSWORD = "canary-4711"  # must appear in no result
+USER = "shop"
+POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+Popen = subprocess.Popen
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it listens, and where it writes what it has to say."""
+
+    port: int
+    log: Path
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, all different."""
+    servers = [socket.create_server((HOST, 0)) for _ in range(count)]
+    ports = [int(s.getsockname()[1]) for s in servers]
+    for server in servers:
+        server.close()
+    return ports
+
+
+def _program(name: str | Path) -> str:
+    found = shutil.which(str(name))
+    if not found:
+        pytest.skip(f"{Path(name).name} is not installed on this machine")
+    return found
+
+
+@contextlib.contextmanager
+def _folder(user: str | None = None) -> Generator[Path, None, None]:
+    """A folder that the server's own user can reach: pytest's are root's alone."""
+    path = Path(tempfile.mkdtemp(prefix="k8sext-test-"))
+    try:
+        if user and os.geteuid() == 0:
+            shutil.chown(path, user)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _user(name: str) -> str | None:
+    """The user to run as: PostgreSQL refuses root."""
+    return name if os.geteuid() == 0 else None
+
+
+@contextlib.contextmanager
+def _running(
+    argv: Sequence[str],
+    log: Path,
+    ready: Callable[[], bool],
+    user: str | None = None,
+    env: Mapping[str, str] | None = None,
+    seconds: float = 60,
+) -> Generator[None, None, None]:
+    """A server in a process group of its own, until the block is left."""
+    with log.open("wb") as out:
+        server = Popen(
+            argv, stdout=out, stderr=out, start_new_session=True, user=user, env=env, cwd="/"
+        )
+        try:
+            end = time.monotonic() + seconds
+            while not ready():
+                assert server.poll() is None, log.read_text(errors="replace")[-2000:]
+                assert time.monotonic() < end, f"{argv[0]} does not start"
+                time.sleep(0.05)
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(10)
+
+
+def _says(log: Path, words: str) -> Callable[[], bool]:
+    return lambda: words in log.read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def redis_server(*settings: str) -> Generator[Server, None, None]:
+    """Redis with a password, and a user `reader` who may not ask for INFO."""
+    program = _program("redis-server")
+    (port,) = free_ports(1)
+    with _folder() as folder:
+        lines = [
+            f"bind {HOST}", f"port {port}", f"dir {folder}", "save ''", f"requirepass {PASSWORD}",
+            "user reader on >reader-pass +@all -info", *settings,
+        ]  # fmt: skip
+        (folder / "redis.conf").write_text("\n".join(lines) + "\n")
+        log = folder / "log"
+        with _running(
+            [program, str(folder / "redis.conf")], log, _says(log, "Ready to accept connections")
+        ):
+            yield Server(port, log)
+
+
+@contextlib.contextmanager
+def postgresql() -> Generator[Server, None, None]:
+    """PostgreSQL with role and database `shop`, SCRAM for everybody."""
+    initdb, program = _program(POSTGRESQL / "initdb"), _program(POSTGRESQL / "postgres")
+    user = _user("postgres")
+    (port,) = free_ports(1)
+    with _folder(user) as folder:
+        data, log = folder / "data", folder / "log"
+        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        secret = folder / "initial"
+        secret.write_text("initial-4711\n")
+        secret.chmod(0o644)
+        _quiet([initdb, f"--pgdata={data}", f"--pwfile={secret}", *options], user)
+        statements = (
+            f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'\nCREATE DATABASE {USER} OWNER {USER}\n"
+        )
+        _quiet([program, "--single", "-D", str(data), "postgres"], user, statements)
+        settings = [f"listen_addresses={HOST}", f"port={port}", f"unix_socket_directories={folder}",
+                    "fsync=off", "shared_buffers=16MB", "log_connections=on"]  # fmt: skip
+        argv = [program, "-D", str(data), *(w for s in settings for w in ("-c", s))]
+        with _running(argv, log, _says(log, "ready to accept connections"), user):
+            yield Server(port, log)
+
+
+@contextlib.contextmanager
+def mariadb() -> Generator[Server, None, None]:
+    """MariaDB with user and schema `shop`."""
+    install, program = _program("mariadb-install-db"), _program("mariadbd")
+    (port,) = free_ports(1)
+    with _folder() as folder:
+        log = folder / "log"
+        (folder / "my.cnf").write_text(
+            f"[mysqld]\nuser = root\ndatadir = {folder}/data\nsocket = {folder}/sock\n"
+            f"pid-file = {folder}/pid\nbind-address = {HOST}\nport = {port}\n"
+            f"init-file = {folder}/init.sql\nskip-name-resolve\nlog-warnings = 2\n"
+            "innodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\n"
+            "innodb-flush-log-at-trx-commit = 0\ninnodb-flush-method = nosync\n"
+        )
+        (folder / "init.sql").write_text(
+            f"CREATE DATABASE IF NOT EXISTS {USER};\n"
+            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL ON {USER}.* TO {USER}@'%';\n"
+            # Else a missing schema is hidden behind "access denied" (1044).
+            f"GRANT ALL ON absent.* TO {USER}@'%';\n"
+        )
+        options = ["--skip-test-db", "--skip-name-resolve", "--init-file="]
+        _quiet([install, f"--defaults-file={folder}/my.cnf", *options], None)
+        argv = [program, f"--defaults-file={folder}/my.cnf"]
+        with _running(argv, log, _says(log, "ready for connections")):
+            yield Server(port, log)
+
+
+@contextlib.contextmanager
+def rabbitmq() -> Generator[Server, None, None]:
+    """A broker with an epmd of its own, so that nothing of it outlives the test."""
+    program, epmd = _program(RABBITMQ), _program("epmd")
+    port, names, distribution = free_ports(3)
+    with _folder() as folder:
+        (folder / "enabled_plugins").write_text("[].\n")
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = {HOST}:{port}\ndefault_user = {USER}\ndefault_pass = {PASSWORD}\n"
+            "log.console = true\nlog.file = false\n"
+        )
+        env, log = _erlang(folder, names, distribution), folder / "console"
+        mapper = Popen([epmd], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            with _running([program], log, _says(log, "Server startup complete"), env=env):
+                yield Server(port, log)
+        finally:
+            mapper.terminate()
+            mapper.wait(10)
+
+
+def _erlang(folder: Path, epmd: int, distribution: int) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "ERL_EPMD_PORT": str(epmd),
+        "ERL_EPMD_ADDRESS": HOST,
+        "RABBITMQ_NODENAME": "unit@localhost",
+        "RABBITMQ_DIST_PORT": str(distribution),
+        "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
+        "RABBITMQ_LOG_BASE": f"{folder}/log",
+        "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none",
+    }
+
+
+def _quiet(argv: Sequence[str], user: str | None, script: str | None = None) -> None:
+    done = subprocess.run(
+        argv, input=script, text=True, capture_output=True, user=user, cwd="/", check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
