@@ -177,7 +177,7 @@ def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) ->
     bridge = row.bridge.bridge
     seconds = max((o.duration_s for o in row.seen), default=0.0)
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
-    notes = [_depth_words(row.bridge), *([_identity(row)] if wide else [])]
+    notes = [_note(row), *([_identity(row)] if wide else [])]
     return Line(
         mark=mark(gated(report, row.bridge), options),
         name=f"{bridge.namespace}/{bridge.service}" if many else bridge.service,
@@ -220,6 +220,9 @@ def _target(row: Row, options: Options) -> str:
 
 
 def _protocol(row: Row) -> str:
+    client = next((o.client for o in row.seen if o.client), "")
+    if client:
+        return printable(f"by {client}", 48)
     for seen in row.seen:
         version = seen.fact("version")
         if version:
@@ -230,13 +233,22 @@ def _protocol(row: Row) -> str:
     return row.seen[0].protocol if row.seen else (ports[0].protocol if ports else "")
 
 
+def _note(row: Row) -> str:
+    """How deep the bridge was proved; of a driver, why it was not tried."""
+    client = next((o for o in row.seen if o.client), None)
+    if client is None:
+        return _depth_words(row.bridge)
+    return printable(client.stages[0].detail) if client.status is Status.SKIP else ""
+
+
 def _depth_words(bridge: BridgeReport) -> str:
     """Said only where less than everything was proved."""
     if bridge.skipped and not bridge.observations:
         return bridge.skipped
     if bridge.status not in (Status.PASS, Status.WARN) or bridge.depth is None:
         return ""
-    reasons = {s.reason for o in bridge.observations for s in o.stages if s.stage is Stage.AUTH}
+    wire = (o for o in bridge.observations if not o.client)
+    reasons = {s.reason for o in wire for s in o.stages if s.stage is Stage.AUTH}
     why = ", no login configured" if Reason.NO_CREDENTIALS in reasons else ""
     return "" if bridge.depth is Stage.VERIFY and not why else f"to {bridge.depth}{why}"
 

@@ -72,7 +72,8 @@ def _cases(report: Report, bridge: BridgeReport) -> list[Case]:
 
 def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) -> Case:
     node = f"/{seen.node}" if seen.node else ""
-    title = f"{seen.vantage}{node} {seen.route} {seen.target} {seen.protocol}"
+    by = f" by {seen.client}" if seen.client else ""
+    title = f"{seen.vantage}{node} {seen.route} {seen.target} {seen.protocol}{by}"
     kind = _kind(seen, status)
     said = "\n".join(_told(d) for d in bridge.diagnoses)
     stages = "\n".join(

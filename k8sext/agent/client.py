@@ -7,6 +7,7 @@ the thread does not come back. Drivers are imported inside `look`, never with th
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import socket
 import ssl
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, ClassVar
 
 from k8sext.model.result import Facts, Json, StageResult
@@ -97,9 +99,22 @@ _SAID = frozenset({
     Reason.LOOPBACK_ONLY_USER, Reason.PERMISSION_DENIED, Reason.PASSWORD_EXPIRED,
     Reason.DATABASE_MISSING, Reason.VHOST_MISSING,
 })  # fmt: skip
+# What follows from an answer, so that connecting had worked.
+_ANSWERED = frozenset({
+    Reason.WRONG_PROTOCOL, Reason.WRONG_PRODUCT, Reason.UNSUPPORTED_VERSION, Reason.SERVER_ERROR,
+    Reason.UNHEALTHY, Reason.TOO_MANY_CONNECTIONS, Reason.LOADING, Reason.HOST_NOT_ALLOWED,
+    Reason.LOCKED_OUT, Reason.PROTECTED_MODE, Reason.TLS_REQUIRED, Reason.CLOSED_EARLY,
+})  # fmt: skip
 _TLS = frozenset(r for r in Reason if r.value.startswith(("tls_", "certificate_", "client_cert")))
 _NAMES = frozenset(r for r in Reason if r.value.startswith(("name_", "dns_")))
 _CONNECT = frozenset({Reason.REFUSED, Reason.NO_ROUTE, Reason.NOT_PERMITTED})
+_STAGES = (
+    (Stage.RESOLVE, _NAMES),
+    (Stage.CONNECT, _CONNECT),
+    (Stage.TLS, _TLS - _ANSWERED),
+    (Stage.HANDSHAKE, _ANSWERED),
+    (Stage.AUTH, _SAID),
+)
 
 
 class Notes:
@@ -126,7 +141,7 @@ class Notes:
         """How it ended; the stage follows from the reason and from what was passed before."""
         ours = fault.reason in (Reason.INTERNAL_ERROR, Reason.OUT_OF_TIME)
         stage = self._stage_of(fault.reason)
-        if fault.reason in _SAID:
+        if fault.reason in _SAID or fault.reason in _ANSWERED:
             self._passed_unseen(stage)
         status = Status.INCONCLUSIVE if ours else Status.FAIL
         self._add(stage, status, fault.reason, fault.detail, fault.evidence)
@@ -154,19 +169,7 @@ class Notes:
         return tuple(done[stage] for stage in STAGES)
 
     def _stage_of(self, reason: Reason) -> Stage:
-        wanted = next(
-            (
-                stage
-                for stage, reasons in (
-                    (Stage.RESOLVE, _NAMES),
-                    (Stage.CONNECT, _CONNECT),
-                    (Stage.TLS, _TLS),
-                    (Stage.AUTH, _SAID),
-                )
-                if reason in reasons
-            ),
-            None,
-        )
+        wanted = next((stage for stage, reasons in _STAGES if reason in reasons), None)
         if wanted and wanted not in self._done:
             return wanted
         last = max((STAGES.index(s) for s in self._done), default=0)
@@ -211,6 +214,17 @@ class ClientProbe:
     """One run of one driver."""
 
     info: ClassVar[ClientInfo]
+
+    def name(self) -> str:
+        """Driver and version as reports show it; without a version where it is not installed."""
+        try:
+            return f"{self.info.driver} {metadata.version(self.info.package)}"
+        except metadata.PackageNotFoundError:
+            return self.info.driver
+
+    def load(self) -> None:
+        """Import the driver, before any clock runs. Raises ImportError, or whatever it raises."""
+        importlib.import_module(self.info.driver)
 
     def look(self, dial: Dial, notes: Notes) -> None:
         """Connect, log in, ask one harmless thing, leave. `dial.host` is an address by then.

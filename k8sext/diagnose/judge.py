@@ -12,7 +12,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
-from . import policy, rows
+from . import drivers, policy, rows
 from .rows import Row
 
 ENDPOINTS = (Route.ENDPOINT,)
@@ -57,6 +57,7 @@ class Case:
     by_name: Observation | None
     endpoints: tuple[Observation, ...]
     context: Context
+    clients: tuple[Observation, ...] = ()
 
 
 def judge(
@@ -156,7 +157,9 @@ def _case(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Cont
     through = {o.route: o for o in here if o.route in THROUGH}
     by_name = through.get(Route.NAME) or through.get(Route.ORIGIN)
     endpoints = tuple(o for o in here if o.route in ENDPOINTS)
-    return Case(bridge, port, through.get(Route.CLUSTER_IP) or by_name, by_name, endpoints, context)
+    first = through.get(Route.CLUSTER_IP) or by_name
+    clients = tuple(o for o in mine if o.port == port.key and o.client)
+    return Case(bridge, port, first, by_name, endpoints, context, clients)
 
 
 def _judge_case(case: Case) -> list[Diagnosis]:
@@ -165,7 +168,8 @@ def _judge_case(case: Case) -> list[Diagnosis]:
     if must_not_be_reached(case.bridge, case.port):
         return _kept_away(case)
     root = _root_cause(case)
-    return [*([root] if root else []), *_warnings(case, root), *_logins(case)]
+    said = [*([root] if root else []), *_warnings(case, root), *_logins(case)]
+    return [*said, *_clients(case)]
 
 
 def must_not_be_reached(bridge: Bridge, port: Port) -> bool:
@@ -361,6 +365,19 @@ def _logins(case: Case) -> list[Diagnosis]:
         if auth and auth.reason and auth.reason in rows.LOGINS:
             return [_said(case, rows.LOGINS[auth.reason], auth, seen)]
     return []
+
+
+def _clients(case: Case) -> list[Diagnosis]:
+    """Where a driver and the wire probe of the same target differ."""
+    wire = [*([case.by_name] if case.by_name else []), *case.endpoints]
+    out: list[Diagnosis] = []
+    for client in case.clients:
+        told = drivers.compare(client, wire)
+        if told:
+            facts = {"client": client.client, "detail": told.detail}
+            said = _said(case, told.row, told.ended, client, None, **facts)
+            out.append(replace(said, why=told.why, because=told.because))
+    return out
 
 
 # -- saying it -----------------------------------------------------------------------------------

@@ -283,10 +283,43 @@ UNPROVEN = Row(
     Severity.INCONCLUSIVE,
 )  # fmt: skip
 
+# A driver beside the wire probe of the same target (see drivers.py).
+CLIENT_REFUSES = Row(
+    "KX520", Culprit.WRONG_TARGET,
+    "{client} refuses {target} by design, although the server is healthy: {detail}",
+    "use a release of the driver that is made for this server, or upgrade the server", WARN,
+)  # fmt: skip
+CLIENT_FAILS = Row(
+    "KX521", Culprit.SERVER_CONFIG,
+    "{client} does not get through to {target}, where k8sext's own probe does: {detail}",
+    "compare the driver's settings (TLS, login method, protocol version) with what {target} "
+    "offers, then try another release of the driver",
+)  # fmt: skip
+CLIENT_UNFINISHED = Row(
+    "KX522", Culprit.SERVER_CONFIG,
+    "{client} came to no end with {target}, where k8sext's own probe did: {detail}",
+    "run again; if it stays so, set time-outs in the application and look at the server's log",
+    WARN,
+)  # fmt: skip
+CLIENT_DIFFERS = Row(
+    "KX523", Culprit.SERVER_CONFIG,
+    "{client} fails at {target} too, and in another way: {detail}",
+    "repair the first diagnosis, then run again", NOTE,
+)  # fmt: skip
+WIRE_IN_DOUBT = Row(
+    "KX920", Culprit.TOOL_ENVIRONMENT,
+    "{client} gets through to {target}, so k8sext's own verdict on it is in doubt: {detail}",
+    "please report it with the server's product and version", NOTE,
+)  # fmt: skip
+NO_DRIVER = Row(
+    "KX921", Culprit.TOOL_ENVIRONMENT, "{client} was not tried on {target}: {detail}",
+    "pip install it beside k8sext, or run without --client", NOTE,
+)  # fmt: skip
+
 
 def all_rows() -> tuple[Row, ...]:
-    """Every row there is."""
-    tables = (NAMES, PATHS, ANSWERS, LOGINS, OURS)
-    single = (NO_BACKEND, PORT_NAME, NO_ENDPOINTS, NAME_TIMES_OUT, PARTIAL, ONLY_BY_NAME)
-    more = (SERVICE_UNKNOWN, NOT_READY, MESH, POLICY, LOST, UNPROVEN, REACHED, NOT_REACHED)
-    return (*(r for t in tables for r in t.values()), *single, *more)
+    """Every row there is: of this file's tables, then those that stand alone."""
+    mine = globals().values()
+    tables = (t.values() for t in mine if isinstance(t, dict) and t)
+    found = [r for rows in tables for r in rows if isinstance(r, Row)]
+    return tuple(dict.fromkeys((*found, *(r for r in mine if isinstance(r, Row)))))

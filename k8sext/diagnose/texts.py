@@ -7,11 +7,11 @@ a line of its own, then one line (which may go on, indented) for each of the hea
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-
-from . import texts_answer, texts_callback, texts_login, texts_reach, texts_run, texts_state
 
 HEADS = {
     "means": "What it means",
@@ -20,10 +20,6 @@ HEADS = {
     "repair": "Repair",
     "wrong": "When this is wrong",
 }
-_PARTS = (
-    texts_reach.TEXT, texts_answer.TEXT, texts_login.TEXT, texts_state.TEXT, texts_callback.TEXT,
-    texts_run.TEXT,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +49,20 @@ def texts() -> Mapping[str, Text]:
     Raises ValueError for a code that occurs twice, TypeError for a head that lacks or is unknown.
     """
     found: dict[str, Text] = {}
-    for block in (b for part in _PARTS for b in part.strip().split("\n\n")):
+    for block in _blocks():
         code, *lines = block.splitlines()
         if code in found:
             raise ValueError(f"{code} has two texts")
         found[code] = Text(**_heads(lines))
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def _blocks() -> Iterator[str]:
+    """The blocks of the files `texts_*.py` beside this one."""
+    folder = __name__.rpartition(".")[0]
+    for file in pkgutil.iter_modules(importlib.import_module(folder).__path__):
+        if file.name.startswith("texts_"):
+            yield from importlib.import_module(f"{folder}.{file.name}").TEXT.strip().split("\n\n")
 
 
 def _heads(lines: list[str]) -> dict[str, str]:

@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import metadata
 
 from k8sext.agent.check import Login, WireCheck
 from k8sext.agent.client import ClientProbe, Dial, Notes, resolve
@@ -22,6 +21,7 @@ from k8sext.agent.stream import Fault
 from k8sext.agent.tls import TargetTls
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation, StageResult
+from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
@@ -132,12 +132,8 @@ def _auth_reason(scene: Scene, target: Target) -> Reason | None:
 
 def _probe(scene: Scene, target: Target, rejected: bool) -> Observation:
     probe = scene.clients[target.protocol]()
-    version = _version(probe)
-    client = f"{probe.info.driver} {version}".strip()
-    why = _why_not(scene, target, rejected)
-    if why is None and not version:
-        text = f"{probe.info.package} is not installed here"
-        why = (Reason.DRIVER_MISSING, text)
+    client = probe.name()
+    why = _why_not(scene, target, rejected) or _missing(probe)
     if why is not None:
         return _observation(scene, target, client, _skipped(*why))
     left = scene.until - time.monotonic()
@@ -150,12 +146,13 @@ def _probe(scene: Scene, target: Target, rejected: bool) -> Observation:
     return _observation(scene, target, client, stages)
 
 
-def _version(probe: ClientProbe) -> str:
-    """The driver's version; "" where it is not installed. Nothing is imported for it."""
+def _missing(probe: ClientProbe) -> tuple[Reason, str] | None:
     try:
-        return metadata.version(probe.info.package)
-    except metadata.PackageNotFoundError:
-        return ""
+        probe.load()
+    except Exception as error:  # half a driver raises anything
+        text = f"{probe.info.package} cannot be imported here: {type(error).__name__}: {error}"
+        return Reason.DRIVER_MISSING, printable(text)
+    return None
 
 
 def _why_not(scene: Scene, target: Target, rejected: bool) -> tuple[Reason, str] | None:
@@ -166,7 +163,8 @@ def _why_not(scene: Scene, target: Target, rejected: bool) -> tuple[Reason, str]
     if rejected:
         why = "the wire probe's login was rejected; trying again could lock it out"
         return Reason.LOGIN_REJECTED_BEFORE, why
-    return next((why for s in seen.stages if s.reason and (why := _kept_home(s, s.reason))), None)
+    kept = (_kept_home(s, s.reason) for s in seen.stages if s.reason)
+    return next((k for k in kept if k), None)
 
 
 def _kept_home(stage: StageResult, reason: Reason) -> tuple[Reason, str] | None:
