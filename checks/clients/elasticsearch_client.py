@@ -35,6 +35,8 @@ class ElasticsearchClient(ClientProbe):
         self.has_login = dial.login is not None
         where = {"scheme": "https" if context else "http", "host": dial.host, "port": dial.port}
         options: dict[str, Any] = {"ssl_context": context} if context else {}
+        if context and not dial.verified:
+            options |= {"verify_certs": False, "ssl_show_warn": False}
         client = elasticsearch.Elasticsearch(
             [where],
             request_timeout=dial.seconds,
@@ -79,7 +81,8 @@ class ElasticsearchClient(ClientProbe):
         below = network_fault(error)
         if below or not isinstance(error, elastic_transport.TransportError):
             return below
-        closed = "closed connection without response" in words or "aborted" in words
+        words = str(error.message)  # its own text is "Connection error" only
+        closed = "closed connection without response" in words
         reason = Reason.CLOSED_EARLY if closed else Reason.WRONG_PROTOCOL
         return Fault(reason, words, words=words)
 

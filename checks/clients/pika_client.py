@@ -61,7 +61,8 @@ class PikaClient(ClientProbe):
         """The broker's own close, wherever pika keeps it, else what lies below."""
         import pika.exceptions as errors
 
-        if not isinstance(error, errors.AMQPError | errors.ChannelError):
+        # Those of its connection workflow have no class in common with the rest.
+        if not type(error).__module__.startswith("pika."):
             return network_fault(error)
         words = _words(error)
         closed = _CLOSE.search(words)

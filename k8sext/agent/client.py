@@ -78,6 +78,7 @@ class Dial:
             context.load_verify_locations(cadata=self.ca)
         else:
             context.load_default_certs()
+        context.sealed = True
         return context
 
 
@@ -86,6 +87,12 @@ class NamedContext(ssl.SSLContext):
 
     server_name = ""
     used = False
+    sealed = False
+
+    def load_verify_locations(self, *args: Any, **options: Any) -> None:
+        """As SSLContext does, until it is sealed: urllib3 adds certifi's roots to any context."""
+        if not self.sealed:
+            super().load_verify_locations(*args, **options)
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
         """As SSLContext does, for `server_name`."""
