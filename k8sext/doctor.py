@@ -56,6 +56,7 @@ class Cluster:
     control: Control = field(default_factory=Control)
     platform_assigns_user: Callable[[str], bool] = lambda _namespace: False
     policies: Callable[[str], Sequence[Mapping[str, Any]] | None] = lambda _namespace: None
+    labels_like: Callable[[str, str], Mapping[str, str]] = lambda _namespace, _workload: {}
     notes: tuple[str, ...] = ()
 
 
@@ -161,6 +162,9 @@ def make_job(planned: Plan, cluster: Cluster, request: Request) -> job.Manifest:
     options = request.pod
     if cluster.platform_assigns_user(planned.namespace):
         options = replace(options, run_as_user=None)
+    if options.like:
+        labels = cluster.labels_like(planned.namespace, options.like)
+        options = replace(options, like_labels=labels)
     return job.manifest(planned, pack.COMMAND, pack.environment(planned), options)
 
 

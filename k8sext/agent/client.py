@@ -24,7 +24,7 @@ from k8sext.model.tls import TlsMode
 from k8sext.model.words import STAGES, Reason, Stage, Status
 
 from .check import Login
-from .stream import Fault, fault_of
+from .fault import Fault, fault_of
 
 __all__ = ["ClientInfo", "ClientProbe", "Dial", "Fault", "NamedContext", "Notes", "network_fault"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from k8sext.model.result import Json
 from k8sext.model.secret import printable
 from k8sext.model.words import Reason
@@ -15,3 +17,23 @@ class Fault(Exception):
         self.reason = reason
         self.detail = printable(detail)
         self.evidence: dict[str, Json] = dict(evidence)
+
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: Reason.REFUSED,
+    errno.ETIMEDOUT: Reason.TIMED_OUT,
+    errno.EHOSTUNREACH: Reason.NO_ROUTE,
+    errno.ENETUNREACH: Reason.NO_ROUTE,
+    errno.EADDRNOTAVAIL: Reason.NO_ROUTE,
+    errno.EPERM: Reason.NOT_PERMITTED,
+    errno.EACCES: Reason.NOT_PERMITTED,
+    errno.ECONNRESET: Reason.RESET,
+    errno.ECONNABORTED: Reason.RESET,
+    errno.EPIPE: Reason.RESET,
+}
+
+
+def fault_of(error: OSError) -> Fault:
+    """An operating-system error as a Fault: by errno, never by words."""
+    name = errno.errorcode.get(error.errno or 0, "")
+    return Fault(_BY_ERRNO.get(error.errno or 0, Reason.NO_ROUTE), name, errno=name)

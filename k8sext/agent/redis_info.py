@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from k8sext.model.plan import join_address
 from k8sext.model.words import Reason
 
-from .stream import Fault
+from .fault import Fault
 
 Fields = Mapping[str, str]
 Note = tuple[Reason, str]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from k8sext.model.words import Reason
 
+from .fault import Fault
 from .guess import wrong_protocol
-from .stream import Fault, Stream
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 MAX_DEPTH = 8
 MAX_ITEMS = 1 << 16  # of one reply, at every depth together; bytes are the stream's budget

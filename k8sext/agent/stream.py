@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import ssl
 from collections.abc import Awaitable
@@ -12,7 +11,7 @@ from typing import Protocol
 from k8sext.model.result import Facts, Json
 from k8sext.model.words import Reason
 
-from .fault import Fault
+from .fault import Fault, fault_of
 
 FIRST_BYTES = 64  # of what the server said, kept for the diagnosis
 BYTE_BUDGET = 4 << 20  # far above any honest answer to what we ask
@@ -24,26 +23,6 @@ class Tls(Protocol):
     async def start(self, stream: Stream) -> Facts:
         """Encrypt the connection of `stream`; returns the evidence or raises Fault."""
         ...
-
-
-_BY_ERRNO = {
-    errno.ECONNREFUSED: Reason.REFUSED,
-    errno.ETIMEDOUT: Reason.TIMED_OUT,
-    errno.EHOSTUNREACH: Reason.NO_ROUTE,
-    errno.ENETUNREACH: Reason.NO_ROUTE,
-    errno.EADDRNOTAVAIL: Reason.NO_ROUTE,
-    errno.EPERM: Reason.NOT_PERMITTED,
-    errno.EACCES: Reason.NOT_PERMITTED,
-    errno.ECONNRESET: Reason.RESET,
-    errno.ECONNABORTED: Reason.RESET,
-    errno.EPIPE: Reason.RESET,
-}
-
-
-def fault_of(error: OSError) -> Fault:
-    """An operating-system error as a Fault: by errno, never by words."""
-    name = errno.errorcode.get(error.errno or 0, "")
-    return Fault(_BY_ERRNO.get(error.errno or 0, Reason.NO_ROUTE), name, errno=name)
 
 
 class Stream:

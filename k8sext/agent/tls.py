@@ -14,8 +14,8 @@ from k8sext.model.result import Facts, Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-from .fault import Fault
-from .stream import Stream, fault_of
+from .fault import Fault, fault_of
+from .stream import Stream
 
 _VERIFY = {
     9: Reason.CERTIFICATE_NOT_YET_VALID,

@@ -48,6 +48,28 @@ def doctor_command(
         Path | None, typer.Option(help="YAML merged into the pod template.")
     ] = None,
     pod_start_timeout: Annotated[float, typer.Option(help="Seconds to wait for the pod.")] = 120.0,
+    pod_ttl: Annotated[
+        float, typer.Option(help="Seconds that an ended Job stays if nobody deletes it.")
+    ] = 60.0,
+    node_selector: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Node label; repeatable.")
+    ] = None,
+    toleration: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY[=VALUE][:EFFECT]", help="Taint to tolerate; repeatable."),
+    ] = None,
+    pod_label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Label of the pod; repeatable.")
+    ] = None,
+    pod_annotation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Annotation of the pod; repeatable."),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="WORKLOAD", help="Take on the pod labels of [KIND/]NAME."),
+    ] = None,
+    shards: Annotated[int, typer.Option(help="Spread the bridges over so many pods.")] = 1,
     mesh: Annotated[bool, typer.Option(help="Let a mesh inject its sidecar.")] = False,
     client: Annotated[
         bool, typer.Option("--client", help="With --from local: the official drivers too.")
@@ -71,6 +93,7 @@ def doctor_command(
     from k8sext import doctor
 
     from . import doctor_run as steps
+    from .pod_options import pod_options
 
     gate = steps.gate(fail_on, require, allow_empty)
     sinks = steps.sinks(output, output_file or [], junit)
@@ -79,7 +102,20 @@ def doctor_command(
         names=tuple(services or ()),
         include_internal=include == "internal",
         budget=steps.budget(timeout, stage_timeout),
-        pod=steps.pod_options(image, image_pull_secret, pod_patch, pod_start_timeout, mesh),
+        pod=pod_options(
+            image=image,
+            pull_secrets=image_pull_secret,
+            patch=pod_patch,
+            start_timeout=pod_start_timeout,
+            ttl=pod_ttl,
+            mesh=mesh,
+            node_selector=node_selector,
+            tolerations=toleration,
+            labels=pod_label,
+            annotations=pod_annotation,
+            like=like,
+            shards=shards,
+        ),
         gate=gate,
         vouched=tuple(credentials_from or ()),
         trust_annotations=trust_annotations,

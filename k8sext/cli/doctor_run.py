@@ -13,14 +13,13 @@ from typing import Any
 
 from k8sext import discover, doctor, registry
 from k8sext.errors import K8sextError
-from k8sext.kube import access
+from k8sext.kube import access, workload
 from k8sext.kube.session import ApiError, Session
 from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control
 from k8sext.model.report import Gate, Report, VantageReport
 from k8sext.model.words import Stage
-from k8sext.vantage.job import DEFAULT_IMAGE, PodOptions
 
 from . import console, talk
 
@@ -81,36 +80,6 @@ def client(wanted: bool, vantage: str) -> bool:
             fix="--from local tries those of this machine",
         )
     return wanted
-
-
-def pod_options(
-    image: str | None,
-    pull_secrets: Sequence[str] | None,
-    patch: Path | None,
-    start_timeout: float,
-    mesh: bool,
-) -> PodOptions:
-    """The probe pod as asked for."""
-    return PodOptions(
-        image=image or DEFAULT_IMAGE,
-        image_pull_secrets=tuple(pull_secrets or ()),
-        start_timeout_s=start_timeout,
-        mesh=mesh,
-        patch=_patch(patch) if patch else {},
-    )
-
-
-def _patch(path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        why = str(error).splitlines()[0]
-        raise K8sextError("the pod patch cannot be read", where=str(path), why=why) from error
-    if not isinstance(data, dict):
-        raise K8sextError("the pod patch is not a mapping (metadata, spec)", where=str(path))
-    return data  # pyright: ignore[reportUnknownVariableType]
 
 
 def sinks(output: str, output_files: Sequence[str], junit: Path | None) -> dict[str, str]:
@@ -273,6 +242,7 @@ def _cluster(
         control=_control(snapshot),
         platform_assigns_user=platform_assigns_user,
         policies=policies,
+        labels_like=functools.partial(workload.labels_like, session),
         notes=(*snapshot.skips, *notes),
     )
 

@@ -9,9 +9,15 @@ import typer
 
 Kubeconfig = Annotated[
     Path | None,
-    typer.Option("--kubeconfig", help="Kubeconfig file; default $KUBECONFIG, ~/.kube/config."),
+    typer.Option(
+        "--kubeconfig",
+        is_eager=True,  # the file of defaults has a part for each context
+        help="Kubeconfig file; default $KUBECONFIG, ~/.kube/config.",
+    ),
 ]
-Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")]
+Context = Annotated[
+    str | None, typer.Option("--context", is_eager=True, help="Context of the kubeconfig.")
+]
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Namespace; default the context's.")
 ]

@@ -141,7 +141,7 @@ def _checked(data: Any, path: str, known: set[str], inner: str = "") -> dict[str
                 where=path,
                 fix=f"did you mean `{near[0]}`?" if near else "k8sext COMMAND -h lists them",
             )
-        if isinstance(value, dict) or value is None:
+        if value is None:
             raise K8sextError(f"{name} has no value that an option can have", where=path)
         found[name] = value
     return found
@@ -177,11 +177,20 @@ def _apply(ctx: Any) -> None:
 
 
 def _fitting(param: Any, value: Any, name: str, path: str) -> Any:
-    """A list for an option that may be repeated, and only for such a one."""
+    """A list for an option that may be repeated, and only for such a one; a mapping is a list of
+    `KEY=VALUE`.
+    """
     repeated = bool(getattr(param, "multiple", False))
-    if isinstance(value, list) and not repeated:
-        raise K8sextError(f"{name} takes one value, not a list", where=path)
+    if isinstance(value, list | dict) and not repeated:
+        raise K8sextError(f"{name} takes one value, not a {_kind(value)}", where=path)
+    if isinstance(value, dict):
+        pairs: dict[Any, Any] = value
+        return [f"{k}={v}" for k, v in pairs.items()]
     return [value] if repeated and not isinstance(value, list) else value
+
+
+def _kind(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping"
 
 
 def _context(ctx: Any, values: Mapping[str, Any]) -> str:
@@ -193,6 +202,6 @@ def _context(ctx: Any, values: Mapping[str, Any]) -> str:
 
     file = ctx.meta.get(f"{_CONFIG}.kubeconfig") or os.environ.get("K8SEXT_KUBECONFIG")
     try:
-        return kubeconfig.load(Path(file) if file else None, None).context
+        return kubeconfig.current_context(Path(file) if file else None)
     except K8sextError:
         return ""  # the command itself will tell, if it needs one

@@ -47,6 +47,9 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
             *_rights("", "events", "list watch"),
             *_rights("networking.k8s.io", "networkpolicies", "list"),
             *_rights("", "namespaces", "get"),
+            *_rights("apps", "deployments", "list"),
+            *_rights("apps", "statefulsets", "list"),
+            *_rights("apps", "daemonsets", "list"),
         ),
         "wide": _rights("", "nodes", "list", cluster=True),
         "provision": (

@@ -59,6 +59,11 @@ def load(kubeconfig: Path | None, context: str | None) -> Access:
     return from_config(merged(files), context, tuple(map(str, files)))
 
 
+def current_context(kubeconfig: Path | None) -> str:
+    """The context that is used where none is named; "" where there is no kubeconfig."""
+    return str(merged(_files(kubeconfig))["current-context"])
+
+
 def _files(kubeconfig: Path | None) -> list[Path]:
     if kubeconfig is not None:
         # Not `is_file`: a pipe (`--kubeconfig <(…)`) is as good.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from k8sext.agent.check import Login, WireCheck
 from k8sext.agent.client import ClientProbe, Dial, Notes, resolve
 from k8sext.agent.credentials import LoginSource
-from k8sext.agent.stream import Fault
+from k8sext.agent.fault import Fault
 from k8sext.agent.tls import TargetTls
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation, StageResult

@@ -18,6 +18,8 @@ LABELS = {"app.kubernetes.io/managed-by": "k8sext", "app.kubernetes.io/name": "k
 # A sidecar's proxy accepts every connection before it dials: evidence would be worthless.
 MESH_OPT_OUT_LABELS = {"sidecar.istio.io/inject": "false"}
 MESH_OPT_OUT_ANNOTATIONS = {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}
+# Nobody sets this condition, so the pod never becomes ready and no Service sends it traffic.
+READINESS_GATE = "k8sext.io/takes-traffic"
 TTL_S = 60
 GRACE_S = 2
 MARGIN_S = 10
@@ -32,6 +34,7 @@ class PodOptions:
     image: str = DEFAULT_IMAGE
     image_pull_secrets: tuple[str, ...] = ()
     start_timeout_s: float = 120.0
+    ttl_s: int = TTL_S  # how long the ended Job stays if nobody deletes it
     run_as_user: int | None = 65532  # None where the platform assigns it
     mesh: bool = False  # True: let a mesh inject its sidecar
     node_selector: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -39,6 +42,9 @@ class PodOptions:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     patch: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    like: str = ""  # the workload whose pods' labels are taken on
+    like_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    shards: int = 1
 
 
 def name_of(plan: Plan) -> str:
@@ -69,8 +75,8 @@ def manifest(
             "parallelism": 1,
             "backoffLimit": 0,
             "activeDeadlineSeconds": int(deadline),
-            "ttlSecondsAfterFinished": TTL_S,
-            "template": _patched(_template(plan, command, env, options, labels), options.patch),
+            "ttlSecondsAfterFinished": options.ttl_s,
+            "template": _patched(_template(plan, command, env, options), options.patch),
         },
     }
 
@@ -80,9 +86,7 @@ def _template(
     command: Sequence[str],
     env: Mapping[str, str],
     options: PodOptions,
-    labels: Mapping[str, str],
 ) -> Manifest:
-    mesh_labels = {} if options.mesh else MESH_OPT_OUT_LABELS
     mesh_annotations = {} if options.mesh else MESH_OPT_OUT_ANNOTATIONS
     secrets = secrets_of(plan)
     user = {} if options.run_as_user is None else {"runAsUser": options.run_as_user}
@@ -91,6 +95,7 @@ def _template(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_S,
+        "readinessGates": [{"conditionType": READINESS_GATE}],
         "nodeSelector": {"kubernetes.io/os": "linux", **options.node_selector},
         "securityContext": {
             "runAsNonRoot": True,
@@ -106,11 +111,17 @@ def _template(
         spec["tolerations"] = [dict(t) for t in options.tolerations]
     return {
         "metadata": {
-            "labels": {**mesh_labels, **options.labels, **labels},
+            "labels": {**_pod_labels(options), RUN_LABEL: plan.run_id},
             "annotations": {**mesh_annotations, **options.annotations},
         },
         "spec": spec,
     }
+
+
+def _pod_labels(options: PodOptions) -> dict[str, str]:
+    """Ours, then the workload's to be taken for (it may have another `name`), then the user's."""
+    mesh = {} if options.mesh else MESH_OPT_OUT_LABELS
+    return {**LABELS, **options.like_labels, **mesh, **options.labels}
 
 
 def _container(

@@ -199,7 +199,7 @@ def test_a_context_by_the_file_itself(cluster: ApiServer, elsewhere: Path) -> No
         ("imag: x\n", "k8sext.yaml: imag is no option of k8sext; did you mean `image`?"),
         ("trust_annotations: true\n", "did you mean `trust-annotations`?"),
         ("contexts: {prod: {imag: x}}\n", "contexts.prod.imag is no option of k8sext"),
-        ("context: {prod: {image: x}}\n", "context has no value that an option can have"),
+        ("context: {prod: {image: x}}\n", "context takes one value, not a mapping"),
         ("contexts: [prod]\n", "contexts is not a mapping of contexts"),
         ("contexts: {prod: [x]}\n", "contexts.prod is not a mapping of options"),
         ("zzzzzz: 1\n", "zzzzzz is no option of k8sext; k8sext COMMAND -h lists them"),

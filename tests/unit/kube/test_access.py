@@ -25,6 +25,7 @@ PROBE: set[Rule] = {
     ("", "events", ("list", "watch")),
     ("networking.k8s.io", "networkpolicies", ("list",)),
     ("", "namespaces", ("get",)),
+    *(("apps", kind, ("list",)) for kind in ("deployments", "statefulsets", "daemonsets")),
 }
 NODES: set[Rule] = {("", "nodes", ("list",))}
 PROVISION: set[Rule] = {

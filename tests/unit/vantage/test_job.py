@@ -95,3 +95,40 @@ def test_a_patch_cannot_change_what_runs(change: dict[str, Any]) -> None:
 
 def test_merge_removes_with_null_and_replaces_plain_lists() -> None:
     assert job.merge({"a": 1, "b": [1, 2]}, {"a": None, "b": [3]}) == {"b": [3]}
+
+
+def labels_of(manifest: dict[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = manifest["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
+def test_where_the_pod_goes_and_what_it_carries() -> None:
+    toleration = {"key": "gpu", "operator": "Exists"}
+    manifest = made(
+        node_selector={"disk": "ssd"},
+        tolerations=(toleration,),
+        labels={"team": "db"},
+        annotations={"note": "a b"},
+        image_pull_secrets=("one", "two"),
+        ttl_s=5,
+    )
+    spec = pod_spec(manifest)
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux", "disk": "ssd"}
+    assert spec["tolerations"] == [toleration]
+    assert spec["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+    assert labels_of(manifest)["team"] == "db"
+    assert manifest["spec"]["template"]["metadata"]["annotations"]["note"] == "a b"
+    assert manifest["spec"]["ttlSecondsAfterFinished"] == 5
+
+
+def test_the_pod_never_becomes_ready() -> None:
+    assert pod_spec(made())["readinessGates"] == [{"conditionType": job.READINESS_GATE}]
+
+
+def test_a_probe_like_a_workload_carries_its_labels_and_stays_findable() -> None:
+    theirs = {"app.kubernetes.io/name": "shop", "sidecar.istio.io/inject": "true", "app": "shop"}
+    labels = labels_of(made(like_labels=theirs, labels={"app": "mine"}))
+    assert labels["app.kubernetes.io/name"] == "shop"
+    assert labels["sidecar.istio.io/inject"] == "false"
+    assert (labels["app"], labels[job.RUN_LABEL]) == ("mine", "abcd1234")
+    assert labels_of(made(like_labels=theirs, mesh=True))["sidecar.istio.io/inject"] == "true"
