@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from k8sext import __version__, plan, registry
+from k8sext import __version__, plan, registry, seen_pod, shards
 from k8sext.agent import pack
 from k8sext.agent.credentials import LoginSource
 from k8sext.diagnose import judge, start
@@ -24,6 +24,7 @@ from k8sext.model.report import BridgeReport, Gate, Report, VantageReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
 from k8sext.vantage import job, pod
+from k8sext.vantage.follow import PodRun
 from k8sext.vantage.job import PodOptions
 
 NAMESPACES_AT_ONCE = 8
@@ -57,6 +58,8 @@ class Cluster:
     platform_assigns_user: Callable[[str], bool] = lambda _namespace: False
     policies: Callable[[str], Sequence[Mapping[str, Any]] | None] = lambda _namespace: None
     labels_like: Callable[[str, str], Mapping[str, str]] = lambda _namespace, _workload: {}
+    # Notes; raises where a right is missing.
+    preflight: Callable[[str], tuple[str, ...]] = lambda _namespace: ()
     notes: tuple[str, ...] = ()
 
 
@@ -105,14 +108,14 @@ def run(
 
     stop = threading.Event()
 
-    def one(item: tuple[str, list[Bridge]]) -> Looked:
+    def one(item: tuple[str, list[Bridge]]) -> list[Looked]:
         namespace, here = item
         tell = functools.partial(say, namespace)
         return _look(namespace, here, cluster, request, logins, run_id, tell, stop)
 
     with ThreadPoolExecutor(NAMESPACES_AT_ONCE) as pool:
         try:
-            looked = list(pool.map(one, by_namespace.items()))
+            looked = [x for found in pool.map(one, by_namespace.items()) for x in found]
         except KeyboardInterrupt:
             stop.set()  # each run deletes its Job; leaving the block waits for that
             raise
@@ -122,11 +125,20 @@ def run(
         duration_s=round(time.monotonic() - began, 3),
         tool_version=__version__,
         vantages=tuple(x.vantage for x in looked),
-        bridges=tuple(b for x in looked for b in x.bridges),
+        bridges=_in_order(bridges, looked),
         context=cluster.context,
         server_version=cluster.server_version,
         gate=request.gate,
     )
+
+
+def _in_order(bridges: Sequence[Bridge], looked: Iterable[Looked]) -> tuple[BridgeReport, ...]:
+    """By namespace, and as they were found, whichever pod looked at them."""
+    place = {b.ref: number for number, b in enumerate(bridges)}
+    found = [b for x in looked for b in x.bridges]
+    namespaces = list(dict.fromkeys(b.namespace for b in bridges))
+    found.sort(key=lambda r: (namespaces.index(r.bridge.namespace), place[r.bridge.ref]))
+    return tuple(found)
 
 
 def _trusted(bridge: Bridge, request: Request) -> Bridge:
@@ -146,7 +158,7 @@ def make_plan(
 ) -> Plan:
     """The plan of one namespace."""
     entries = registry.wire_checks()
-    return plan.make(
+    made = plan.make(
         bridges,
         run_id=run_id,
         namespace=namespace,
@@ -155,6 +167,7 @@ def make_plan(
         budget=request.budget,
         control=cluster.control,
     )
+    return shards.sharded(made, bridges, request.pod.shards if made.vantage == "pod" else 1)
 
 
 def make_job(planned: Plan, cluster: Cluster, request: Request) -> job.Manifest:
@@ -177,11 +190,11 @@ def _look(
     run_id: str,
     say: Say,
     stop: threading.Event,
-) -> Looked:
+) -> list[Looked]:
     planned = make_plan(namespace, bridges, cluster, request, run_id)
     say(f"{len(bridges)} bridges found, {len(planned.targets)} targets")
     if request.vantage == "local":
-        return _look_from_here(planned, bridges, request, logins)
+        return [_look_from_here(planned, bridges, request, logins)]
     return _look_from_pod(planned, bridges, cluster, request, say, stop)
 
 
@@ -205,57 +218,67 @@ def _look_from_pod(
     request: Request,
     say: Say,
     stop: threading.Event,
-) -> Looked:
+) -> list[Looked]:
+    """One Looked for each shard: a missing one leaves its own bridges untested, no others."""
     vantage = VantageReport(namespace=planned.namespace, vantage="pod", notes=cluster.notes)
     try:
+        notes = cluster.preflight(planned.namespace)
+        vantage = replace(vantage, notes=(*vantage.notes, *notes))
         manifest = make_job(planned, cluster, request)
-        ran = pod.run(cluster.api, planned, manifest, request.pod.start_timeout_s, say, stop)
+        runs = pod.run(cluster.api, planned, manifest, request.pod.start_timeout_s, say, stop)
     except K8sextError as error:
+        if error.exit_code == 2:
+            raise  # the caller's words, not the cluster's
         said = start.from_error(planned.namespace, error)
-        return Looked(vantage=replace(vantage, diagnoses=(said,)), bridges=_untested(bridges))
-    vantage = _described(vantage, ran)
-    if not ran.records:
-        assert ran.trouble is not None
-        said = start.start_failure(
-            ran.trouble.code, planned.namespace, ran.trouble.what, ran.trouble.why
+        return [Looked(vantage=replace(vantage, diagnoses=(said,)), bridges=_untested(bridges))]
+    labels = manifest["spec"]["template"]["metadata"]["labels"]
+    policies = _policies(cluster, planned.namespace, runs)
+    first = replace(vantage, notes=())  # notes of the cluster once, not for each shard
+    return [
+        _look_from_one(
+            ran, planned, bridges, vantage if ran.shard == 0 else first, labels, policies
         )
-        return Looked(vantage=replace(vantage, diagnoses=(said,)), bridges=_untested(bridges))
-    records = ran.records
-    policies = cluster.policies(planned.namespace) if _some_failed(records) else None
+        for ran in runs
+    ]
+
+
+def _policies(
+    cluster: Cluster, namespace: str, runs: Sequence[PodRun]
+) -> Sequence[Mapping[str, Any]] | None:
+    """The NetworkPolicies, where some probe failed."""
+    failed = any(_some_failed(ran.records) for ran in runs)
+    return cluster.policies(namespace) if failed else None
+
+
+def _look_from_one(
+    ran: PodRun,
+    planned: Plan,
+    bridges: Sequence[Bridge],
+    vantage: VantageReport,
+    labels: Mapping[str, str],
+    policies: Sequence[Mapping[str, Any]] | None,
+) -> Looked:
+    """What one pod saw of its bridges."""
+    mine = seen_pod.bridges_of(planned, bridges, ran.shard)
+    said = seen_pod.told(ran, planned)
+    vantage = seen_pod.described(vantage, ran, planned)
+    if said:
+        told = start.start_failure(said.code, planned.namespace, said.what, said.why)
+        vantage = replace(vantage, diagnoses=(told,))
+    if not ran.records:
+        return Looked(vantage=vantage, bridges=_untested(mine))
     context = judge.Context(
         namespace=planned.namespace,
         vantage="pod",
         node=vantage.node,
         address=vantage.address,
         policies=policies,
-        mesh=mesh_of(ran.pod),
+        mesh=seen_pod.mesh_of(ran.pod),
+        labels=ran.pod.get("metadata", {}).get("labels") or labels,
+        cut=not ran.ended,
+        lost=seen_pod.lost(ran, planned),
     )
-    return _judged(records, bridges, context, vantage)
-
-
-def _described(vantage: VantageReport, ran: pod.PodRun) -> VantageReport:
-    spec, status = ran.pod.get("spec", {}), ran.pod.get("status", {})
-    mesh = mesh_of(ran.pod)
-    notes = (*vantage.notes, *((f"the pod carries a {mesh} sidecar",) if mesh else ()))
-    return replace(
-        vantage,
-        node=str(spec.get("nodeName", "")),
-        address=str(status.get("podIP", "")),
-        pod=str(ran.pod.get("metadata", {}).get("name", "")),
-        pod_start_s=round(ran.started_s, 3),
-        notes=notes,
-    )
-
-
-def mesh_of(created: Mapping[str, Any]) -> str:
-    """The mesh whose sidecar was injected into the created pod, read off its containers."""
-    spec = created.get("spec", {})
-    names = {c.get("name") for c in [*spec.get("containers", []), *spec.get("initContainers", [])]}
-    for container, mesh in (("istio-proxy", "Istio"), ("linkerd-proxy", "Linkerd")):
-        if container in names:
-            return mesh
-    ambient = created.get("metadata", {}).get("annotations", {}).get("ambient.istio.io/redirection")
-    return "Istio ambient" if ambient == "enabled" else ""
+    return _judged(ran.records, mine, context, vantage)
 
 
 def _untested(bridges: Sequence[Bridge]) -> tuple[BridgeReport, ...]:

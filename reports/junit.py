@@ -43,9 +43,9 @@ def render(report: Report, options: Options) -> str:
     suites = [
         *((f"k8sext.{b.bridge.namespace}.{b.bridge.service}", _cases(report, b))
           for b in report.bridges),
-        *((f"k8sext.{v.namespace or 'run'}.vantage",
-           _unique([_vantage_case(report, v.namespace, d) for d in v.diagnoses]))
-          for v in report.vantages if v.diagnoses),
+        *((f"k8sext.{name or 'run'}.vantage",
+           _unique([_vantage_case(report, name, d) for d in said]))
+          for name, said in _of_vantages(report).items()),
     ]  # fmt: skip
     if report.findings:
         lint = _unique([_finding_case(report, f) for f in report.findings])
@@ -54,6 +54,15 @@ def render(report: Report, options: Options) -> str:
         suites = [("k8sext.run", [Case("k8sext.run", "nothing to check")])]
     body = "".join(_suite(name, cases, report.started) for name, cases in suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n{body}</testsuites>\n'
+
+
+def _of_vantages(report: Report) -> dict[str, list[Diagnosis]]:
+    """By namespace: one that several pods looked at is still one suite."""
+    found: dict[str, list[Diagnosis]] = {}
+    for vantage in report.vantages:
+        if vantage.diagnoses:
+            found.setdefault(vantage.namespace, []).extend(vantage.diagnoses)
+    return found
 
 
 def _cases(report: Report, bridge: BridgeReport) -> list[Case]:

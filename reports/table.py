@@ -70,7 +70,7 @@ def _head(report: Report) -> str:
         parts.append(f"Kubernetes {report.server_version.lstrip('v')}")
     parts += [_place(v) for v in report.vantages[:3]]
     if len(report.vantages) > 3:
-        parts.append(f"and {len(report.vantages) - 3} more namespaces")
+        parts.append(f"and from {len(report.vantages) - 3} more pods")
     return " · ".join(parts)
 
 

@@ -15,15 +15,14 @@ from pathlib import Path
 from k8sext.model.codec import from_json, to_json
 from k8sext.model.plan import Plan
 from k8sext.model.result import Observation
-from k8sext.model.words import Status
 
+from . import summary
 from .check import WireCheck
 from .credentials import MountedSecrets
 from .runner import Checks, Runner
 
 HEARTBEAT_S = 5.0  # load balancers cut log streams that are silent for longer than they like
 MAX_OUTPUT = 8 << 20  # kubelets rotate a container's log at 10 MiB
-TERMINATION_LIMIT = 4096  # bytes the kubelet keeps of a termination message
 
 
 class Output:
@@ -32,7 +31,7 @@ class Output:
     def __init__(self) -> None:
         self.count = 0
         self.written = 0
-        self.verdicts: list[str] = []
+        self.seen: list[Observation] = []
 
     def record(self, kind: str, **fields: object) -> None:
         """Write one record; observations past the bound are counted and left out."""
@@ -45,21 +44,9 @@ class Output:
         sys.stdout.flush()
 
     def observation(self, seen: Observation) -> None:
-        """Write one observation and keep its verdict for the termination message."""
+        """Write one observation and keep it for the termination message."""
         self.record("observation", observation=to_json(seen))
-        ended = seen.ended_by
-        where = f" {ended.stage} {ended.reason}" if ended else ""
-        self.verdicts.append(f"{seen.id} {seen.service} {seen.target} {seen.status}{where}")
-
-    def summary(self) -> str:
-        """The verdicts in at most 4096 bytes, worst first, as a JSON list of records."""
-        bad = (Status.FAIL.value, Status.INCONCLUSIVE.value)
-        ordered = sorted(self.verdicts, key=lambda v: not any(f" {b}" in v for b in bad))
-        for count in range(len(ordered), -1, -1):
-            text = json.dumps([{"seq": self.count, "type": "summary", "verdicts": ordered[:count]}])
-            if len(text.encode()) <= TERMINATION_LIMIT:
-                return text
-        return "[]"
+        self.seen.append(seen)
 
 
 def load_checks(modules: tuple[str, ...]) -> Checks:
@@ -95,16 +82,17 @@ async def probe(plan: Plan, output: Output) -> None:
     heart = asyncio.create_task(_heartbeat(output))
     work = asyncio.create_task(runner.run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-    interrupted = False
+    interrupted, control = False, None
     try:
         await work
         if runner.failed:
-            output.record("control", **await runner.control())
+            control = await runner.control()
+            output.record("control", **control)
     except asyncio.CancelledError:
         interrupted = True
     finally:
         heart.cancel()
-    _leave_word(output.summary())
+    _leave_word(summary.encode(output.seen, control, interrupted=interrupted))
     output.record("end", records=output.count + 1, interrupted=interrupted)
 
 
@@ -124,4 +112,5 @@ def _leave_word(text: str) -> None:
 
 def main() -> None:
     """Entry point in the pod."""
-    asyncio.run(probe(read_plan(), Output()))
+    part = read_plan().part(int(os.environ.get("JOB_COMPLETION_INDEX", "0")))
+    asyncio.run(probe(part, Output()))

@@ -190,9 +190,17 @@ def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...
 def _missing_rights(
     session: Session, namespace: str | None, request: doctor.Request
 ) -> tuple[str, ...]:
-    """Rights to run a probe that are missing: an error with the Role that would give them."""
+    """Rights to run a probe that are missing: an error with the Role that would give them.
+
+    Of all namespaces each is asked for when its turn comes: one that is forbidden does not stop
+    the others.
+    """
     if request.vantage != "pod" or namespace is None:
         return ()
+    return _preflight(session, namespace)
+
+
+def _preflight(session: Session, namespace: str) -> tuple[str, ...]:
     try:
         lacking = access.missing(session, namespace, "probe")
     except ApiError as error:
@@ -242,9 +250,17 @@ def _cluster(
         control=_control(snapshot),
         platform_assigns_user=platform_assigns_user,
         policies=policies,
+        preflight=functools.partial(_preflight, session)
+        if snapshot.namespace is None
+        else _no_preflight,
         labels_like=functools.partial(workload.labels_like, session),
         notes=(*snapshot.skips, *notes),
     )
+
+
+def _no_preflight(_namespace: str) -> tuple[str, ...]:
+    """It was made before anything was read."""
+    return ()
 
 
 def _control(snapshot: Snapshot) -> Control:

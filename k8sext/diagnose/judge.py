@@ -37,6 +37,8 @@ class Context:
     policies: Sequence[Mapping[str, Any]] | None = None  # None: could not be read
     mesh: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: dict(PROBE_LABELS))  # the pod's
+    cut: bool = False  # the run ended before the probe was done
+    lost: frozenset[tuple[str, str]] = frozenset()  # (service, port) with a probe that is missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def judge(
     """Judge every bridge; one root cause each, and one for the vantage where it is not proven."""
     reports = tuple(_judge_bridge(b, observations, context) for b in bridges)
     proof = controls[-1] if controls else {}
-    unproven = _unproven(observations, proof)
+    unproven = _unproven(observations, proof, cut=context.cut)
     if unproven:
         return Judgement(
             bridges=tuple(_inconclusive(r) for r in reports), overall=(_said_unproven(unproven),)
@@ -77,13 +79,19 @@ def judge(
     return _one_dead_dns(reports, proof, context)
 
 
-def _unproven(observations: Sequence[Observation], proof: Mapping[str, Any]) -> str:
+def _unproven(
+    observations: Sequence[Observation], proof: Mapping[str, Any], *, cut: bool = False
+) -> str:
     """Why this place cannot blame anybody; "" when it is proven.
 
     Any connection that was accepted proves it: a default-deny namespace that allows the database
     alone is healthy.
     """
-    if not proof or any(_connected(o) for o in observations):
+    if any(_connected(o) for o in observations):
+        return ""
+    if cut and not proof and _failed(observations):
+        return "the run was cut before the control probes, and nothing had been connected to"
+    if not proof:
         return ""
     if proof.get("dns") is False and not proof.get("connected"):
         return f"cluster DNS does not answer either ({proof.get('words', '')})"
@@ -203,7 +211,12 @@ def _answered(seen: Observation) -> bool:
 
 
 def _lost(case: Case) -> bool:
-    """The pod tries the name of every TCP port: no word of it means that a record is missing."""
+    """A probe of it was planned and its result is missing: the others do not decide alone.
+
+    The pod tries the name of every TCP port.
+    """
+    if (case.bridge.service, case.port.key) in case.context.lost:
+        return True
     return case.context.vantage == "pod" and case.port.transport == "TCP" and case.by_name is None
 
 
@@ -215,7 +228,7 @@ def _said_lost(case: Case) -> Diagnosis:
         severity=row.severity,
         culprit=row.culprit,
         summary=row.summary.format(name=name),
-        why="the plan has a probe of this name and the log of the pod has no result for it",
+        why="the plan has probes of it whose results did not arrive from the pod",
         because=(f"Service/{case.bridge.ref}",),
         fix=row.fix,
         see=f"k8sext explain {row.code}",

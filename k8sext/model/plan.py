@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .bridge import CredentialRef
 from .result import Facts, Json
@@ -47,6 +47,7 @@ class Target:
     expect: Facts = field(default_factory=dict[str, Json])
     expand: bool = False
     fallback: bool = False
+    shard: int = 0  # which of several pods makes it
 
     @property
     def address(self) -> str:
@@ -76,6 +77,15 @@ class Plan:
     vantage: str = "pod"
     active: bool = False
     cluster_domain: str = ""
+
+    @property
+    def shards(self) -> int:
+        """How many pods carry it out."""
+        return max((t.shard for t in self.targets), default=0) + 1
+
+    def part(self, shard: int) -> Plan:
+        """What one of the pods has to do."""
+        return replace(self, targets=tuple(t for t in self.targets if t.shard == shard))
 
 
 def join_address(host: str, port: int) -> str:

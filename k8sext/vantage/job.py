@@ -71,8 +71,8 @@ def manifest(
         "metadata": {"name": name_of(plan), "namespace": plan.namespace, "labels": labels},
         "spec": {
             "completionMode": "Indexed",
-            "completions": 1,
-            "parallelism": 1,
+            "completions": plan.shards,
+            "parallelism": plan.shards,
             "backoffLimit": 0,
             "activeDeadlineSeconds": int(deadline),
             "ttlSecondsAfterFinished": options.ttl_s,

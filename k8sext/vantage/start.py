@@ -1,4 +1,4 @@
-"""Why a probe pod does not start: pure functions from the pod and its events to one sentence."""
+"""Why a probe pod does not start, or ends too soon: pure, from pod and events to one sentence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8sext.model.secret import printable
+
+from .job import CONTAINER
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,51 @@ def trouble_of_pod(pod: Mapping[str, Any]) -> Trouble | None:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return Trouble("KX905", "the pod is not scheduled", printable(condition["message"]))
     return None
+
+
+def has_run(pod: Mapping[str, Any], container: str) -> bool:
+    """Whether a container runs or has run."""
+    return any(
+        status.get("name") == container and {"running", "terminated"} & status["state"].keys()
+        for status in pod.get("status", {}).get("containerStatuses") or []
+    )
+
+
+def ended_state(pod: Mapping[str, Any], container: str) -> dict[str, Any] | None:
+    """The `terminated` state of a container; None while it has not ended."""
+    for status in pod.get("status", {}).get("containerStatuses") or []:
+        if status.get("name") == container:
+            ended: dict[str, Any] | None = status.get("state", {}).get("terminated")
+            return ended
+    return None
+
+
+def trouble_of_end(pod: Mapping[str, Any]) -> Trouble | None:
+    """Why the pod ended, or will end, before the agent was done; None where nothing says so.
+
+    Kubernetes documentation, "Pod disruption conditions", and the kubelet's reasons of a pod.
+    """
+    status = pod.get("status", {})
+    if status.get("phase") == "Failed" and status.get("reason"):
+        return _ended(f"the probe's pod was ended: {status['reason']}", status.get("message"))
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            what = f"the probe's pod was ended: {condition.get('reason', 'disrupted')}"
+            return _ended(what, condition.get("message"))
+    ended = ended_state(pod, CONTAINER) or {}
+    if ended.get("reason") == "OOMKilled":
+        limit = "raise its limit with --pod-patch, or spread the bridges with --shards"
+        return _ended("the probe's container ran out of memory and was killed", limit)
+    if ended.get("exitCode"):
+        what = f"the probe's container ended with exit code {ended['exitCode']}"
+        return _ended(what, ended.get("message") or ended.get("reason"))
+    if pod.get("metadata", {}).get("deletionTimestamp"):
+        return _ended("the probe's pod was deleted", "")
+    return None
+
+
+def _ended(what: str, why: object) -> Trouble:
+    return Trouble("KX911", printable(what), printable(str(why or ""), 600))
 
 
 def trouble_of_event(event: Mapping[str, Any]) -> Trouble | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +58,53 @@ def k8sext(lab: Lab, *args: str, env: Mapping[str, str] | None = None) -> Run:
     return Run(done.returncode, done.stdout, done.stderr)
 
 
+def started(lab: Lab, *args: str) -> subprocess.Popen[str]:
+    """The tool, started on the laptop with the lab's probe image; `ended` waits for it."""
+    return lab.popen([K8SEXT, *args, "--image", lab.probe_image])
+
+
+def ended(process: subprocess.Popen[str], timeout: float = 90) -> Run:
+    """What a started tool said until its end."""
+    out, err = process.communicate(timeout=timeout)
+    return Run(process.returncode, out, err)
+
+
+_HANGS_UP = """
+import socket, sys
+server = socket.create_server(("", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    server.accept()[0].close()
+"""
+
+
+@contextmanager
+def hangs_up(lab: Lab, host: str, port: int) -> Generator[None]:
+    """A listener on an outside host that accepts every connection and closes it at once."""
+    process = lab.popen([sys.executable, "-c", _HANGS_UP, str(port)], host=host)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
 def doctor(lab: Lab, namespace: str, *args: str) -> Run:
     """`doctor -o json` with the lab's probe image."""
     image = [] if "--image" in args else ["--image", lab.probe_image]
     return k8sext(lab, "doctor", "-n", namespace, "-o", "json", *image, *args)
+
+
+def secret_of(name: str, **values: str) -> dict[str, Any]:
+    """A Secret with these keys."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "stringData": values,
+    }
 
 
 def service(bridge: Bridge, **spec: Any) -> dict[str, Any]:

@@ -328,3 +328,37 @@ def test_the_gate_asks_no_depth_of_what_must_not_be_reachable() -> None:
         gate=Gate(require=VERIFY),
     )  # fmt: skip
     assert whole.exit_code == 0
+
+
+# -- runs that were cut --------------------------------------------------------------------------
+
+
+def test_a_probe_whose_result_is_missing_leaves_the_bridge_untested() -> None:
+    """The name works; that the second address was not heard of may hide a dead one."""
+    what = bridge("redis-svc", ADDRESS, OTHER)
+    context = replace(HERE, cut=True, lost=frozenset({("redis-svc", "redis")}))
+    report = judged(what, [by_name(), at()], context)
+    assert codes(report) == [("KX907", "tool-environment")]
+    assert report.status is Status.INCONCLUSIVE
+    assert len(report.observations) == 2
+
+
+def test_a_bridge_that_was_seen_whole_is_judged_though_the_run_was_cut() -> None:
+    context = replace(HERE, cut=True, lost=frozenset({("other-svc", "redis")}))
+    assert judged(bridge(), [by_name(), at()], context).status is Status.PASS
+
+
+def test_a_run_that_was_cut_before_its_control_probes_blames_nobody() -> None:
+    both = [by_name(CONNECT, Reason.TIMED_OUT), at(ADDRESS, CONNECT, Reason.TIMED_OUT)]
+    judgement = judge([bridge()], both, [], replace(HERE, cut=True))
+    assert [d.code for d in judgement.overall] == ["KX909"]
+    assert judgement.bridges[0].status is Status.INCONCLUSIVE
+
+
+def test_the_labels_that_the_pod_has_decide_which_policy_speaks_of_it() -> None:
+    spec = {"podSelector": {"matchLabels": {"app": "shop"}}, "policyTypes": ["Egress"]}
+    deny = {"metadata": {"name": "shop-egress"}, "spec": spec}
+    both = [by_name(CONNECT, Reason.TIMED_OUT), at(ADDRESS, CONNECT, Reason.TIMED_OUT)]
+    like = replace(HERE, policies=(deny,), labels={"app": "shop"})
+    assert codes(judged(bridge(), both, like)) == [("KX309", "cluster-network")]
+    assert codes(judged(bridge(), both, replace(HERE, policies=(deny,)))) == [("KX302", "path")]

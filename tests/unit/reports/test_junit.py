@@ -146,3 +146,10 @@ def test_junitparser_reads_it() -> None:
     read = junitparser.JUnitXml.fromstring(render(sample()))
     assert sum(suite.failures or 0 for suite in read) == 4
     assert sum(suite.errors or 0 for suite in read) == 2
+
+
+def test_two_pods_of_one_namespace_are_one_suite() -> None:
+    lost = not_started().vantages[0]
+    root = check(render(sample(vantages=(lost, lost))))
+    names = [s.get("name") for s in root]
+    assert names.count("k8sext.dev.vantage") == 1

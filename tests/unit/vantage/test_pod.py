@@ -9,15 +9,44 @@ from typing import Any
 import pytest
 
 from k8sext.errors import K8sextError
-from k8sext.model.plan import Budget, Plan
+from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.words import Route
 from k8sext.vantage import pod
+from k8sext.vantage.follow import PodRun
 
-PLAN = Plan(run_id="r1", namespace="dev", targets=(), modules=(), budget=Budget(run_s=5))
-RUNNING = {
-    "metadata": {"name": "k8sext-r1-0-x"},
-    "spec": {"nodeName": "node2"},
-    "status": {"podIP": "198.18.1.7"},
-}
+INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+def target(shard: int) -> Target:
+    return Target(
+        id=f"o{shard + 1}",
+        service=f"redis-{shard}",
+        port_key="redis",
+        protocol="redis",
+        route=Route.NAME,
+        host=f"redis-{shard}",
+        port=6379,
+        shard=shard,
+    )
+
+
+def running(shard: int = 0) -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"k8sext-r1-{shard}-x", "annotations": {INDEX: str(shard)}},
+        "spec": {"nodeName": "node2"},
+        "status": {"podIP": "198.18.1.7"},
+    }
+
+
+PLAN = Plan(run_id="r1", namespace="dev", targets=(target(0),), modules=(), budget=Budget(run_s=5))
+TWO = Plan(
+    run_id="r1",
+    namespace="dev",
+    targets=(target(0), target(1)),
+    modules=(),
+    budget=Budget(run_s=5),
+)
+RUNNING = running()
 HELLO = {"seq": 0, "type": "hello"}
 END = {"seq": 2, "type": "end"}
 
@@ -27,6 +56,8 @@ class StandIn:
 
     def __init__(self, pods: list[Any], events: list[Any], logs: list[list[Any]]) -> None:
         self.pods, self.events, self.logs = pods, events, logs
+        self.log_of: dict[str, list[list[Any]]] = {}  # by a part of the pod's name
+        self.broken = 0  # how many watches are cut before they answer
         self.deleted: list[str] = []
         self.done = threading.Event()
 
@@ -44,10 +75,14 @@ class StandIn:
     @contextmanager
     def open(self, path: str, /, **params: object) -> Generator[Iterator[bytes]]:
         if path.endswith("/log"):
-            if not self.logs:
+            logs = next((v for k, v in self.log_of.items() if k in path), self.logs)
+            if not logs:
                 raise K8sextError("container is waiting to start", exit_code=3)
-            yield iter([json.dumps(r).encode() for r in self.logs.pop(0)])
+            yield iter([json.dumps(r).encode() for r in logs.pop(0)])
             return
+        if path.endswith("/pods") and self.broken:
+            self.broken -= 1
+            raise K8sextError("connection reset", exit_code=3)
         what = self.pods if path.endswith("/pods") else self.events
         yield self._stream(what)
 
@@ -62,10 +97,12 @@ def follow(
     events: list[Any] | None = None,
     logs: list[list[Any]] | None = None,
     start_timeout_s: float = 2.0,
-) -> tuple[pod.PodRun, StandIn, list[str]]:
+    broken: int = 0,
+) -> tuple[PodRun, StandIn, list[str]]:
     api = StandIn(pods or [], events or [], logs or [])
+    api.broken = broken
     said: list[str] = []
-    ran = pod.run(api, PLAN, {}, start_timeout_s, said.append)
+    (ran,) = pod.run(api, PLAN, {}, start_timeout_s, said.append)
     return ran, api, said
 
 
@@ -116,14 +153,79 @@ def test_events_about_other_objects_are_not_ours() -> None:
     assert ran.trouble.code == "KX906"
 
 
+def ended(shard: int = 0, **state: Any) -> dict[str, Any]:
+    status = {"containerStatuses": [{"name": "probe", "state": {"terminated": state}}]}
+    return {**running(shard), "status": status}
+
+
 def test_verdicts_survive_a_blocked_log_in_the_termination_message() -> None:
-    summary = json.dumps([{"seq": 0, "type": "summary"}])
-    state = {"terminated": {"exitCode": 0, "message": summary}}
-    ended = {**RUNNING, "status": {"containerStatuses": [{"name": "probe", "state": state}]}}
-    ran, _, _ = follow([added(ended)], start_timeout_s=10)
-    assert [r["type"] for r in ran.records] == ["summary"]
+    seen = "o1 p p s p p f:auth_rejected"
+    message = json.dumps([{"type": "summary", "total": 1, "seen": [seen]}])
+    ran, _, _ = follow([added(ended(exitCode=0, message=message))], start_timeout_s=10)
+    assert [r["type"] for r in ran.records] == ["summary", "observation"]
+    assert ran.records[1]["observation"]["service"] == "redis-0"
+    assert ran.from_summary
     assert ran.trouble is not None
     assert ran.trouble.code == "KX907"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"reason": "OOMKilled", "exitCode": 137}, "out of memory"),
+        ({"reason": "Error", "exitCode": 1, "message": "no such file"}, "exit code 1"),
+    ],
+)
+def test_a_container_that_was_killed_keeps_what_was_seen(
+    change: dict[str, Any], words: str
+) -> None:
+    ran, _, _ = follow([added(RUNNING), added(ended(**change))], logs=[[HELLO]])
+    assert [r["type"] for r in ran.records] == ["hello"]
+    assert ran.trouble is not None
+    assert (ran.trouble.code, words in ran.trouble.what) == ("KX911", True)
+
+
+def test_an_evicted_pod_ends_the_wait_with_the_kubelets_words() -> None:
+    status = {"phase": "Failed", "reason": "Evicted", "message": "the node was low on memory"}
+    evicted = {**RUNNING, "status": status}
+    ran, _, _ = follow([added(RUNNING), added(evicted)], logs=[[HELLO]])
+    assert ran.trouble is not None
+    assert ran.trouble.code == "KX911"
+    assert "Evicted" in ran.trouble.what
+    assert "low on memory" in ran.trouble.why
+
+
+def test_an_interrupted_agent_is_told_as_such() -> None:
+    ran, _, _ = follow([added(RUNNING)], logs=[[HELLO, {**END, "interrupted": True}]])
+    assert ran.trouble is not None
+    assert ran.trouble.code == "KX911"
+
+
+def test_a_watch_that_is_cut_is_begun_again() -> None:
+    ran, _, _ = follow([added(RUNNING)], logs=[[HELLO, END]], broken=2, start_timeout_s=10)
+    assert ran.ended
+
+
+def test_each_shard_has_its_own_end() -> None:
+    """The first shard's pod ends well, the second is never admitted."""
+    event = {
+        "reason": "FailedCreate",
+        "message": 'Error creating: pods "k8sext-r1-1-abcde" is forbidden: exceeded quota: one',
+        "involvedObject": {"name": "k8sext-r1"},
+    }
+    api = StandIn([added(running(0))], [added(event)], [])
+    api.log_of = {"r1-0-": [[HELLO], [HELLO, END]]}
+    first, second = pod.run(api, TWO, {}, 10, list[str]().append)
+    assert (first.ended, first.trouble) == (True, None)
+    assert second.trouble is not None
+    assert (second.trouble.code, second.records) == ("KX903", [])
+
+
+def test_records_of_two_shards_are_kept_apart() -> None:
+    api = StandIn([added(running(0)), added(running(1))], [], [])
+    api.log_of = {"r1-0-": [[HELLO, END]], "r1-1-": [[HELLO, {"seq": 1, "type": "x"}, END]]}
+    runs = pod.run(api, TWO, {}, 10, list[str]().append)
+    assert [[r["seq"] for r in ran.records] for ran in runs] == [[0, 2], [0, 1, 2]]
 
 
 def test_the_job_is_deleted_when_the_caller_is_interrupted() -> None:

@@ -1,0 +1,170 @@
+"""Follows the pods of one Job to their ends.
+
+The listeners' threads put what they hear into one queue; one loop reads it and decides. A pod's
+run ends on the agent's own end record: the phase `Succeeded` comes a second after the log's end
+(kubelet's relist), and a sidecar may outlive the agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from k8sext.agent import summary
+from k8sext.model.codec import to_json
+from k8sext.model.plan import Plan
+
+from .job import CONTAINER
+from .listen import Api, Listener
+from .start import Trouble, ended_state, trouble_of_end, trouble_of_pod
+
+SILENCE_S = 20.0  # the agent's heart beats every 5 s, and a cut stream is opened again before that
+LAST_WORDS_S = 2.0  # for the log, after the container has ended
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class PodRun:
+    """What one probe pod said. `trouble` is why there is less than everything."""
+
+    shard: int = 0
+    records: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    pod: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    started_s: float = 0.0  # from the Job's creation to the agent's first line
+    trouble: Trouble | None = None
+    ended: bool = False  # its end record was read
+    from_summary: bool = False  # some verdicts came by the termination message
+    over: bool = False
+
+    @property
+    def last_seq(self) -> int:
+        """The sequence number of the last record, -1 before the first."""
+        return max((int(r.get("seq", -1)) for r in self.records), default=-1)
+
+
+class Follower:
+    """Follows one Job."""
+
+    def __init__(
+        self,
+        api: Api,
+        plan: Plan,
+        start_timeout_s: float,
+        say: Say,
+        stop: threading.Event,
+    ) -> None:
+        self.plan, self.say, self.stop = plan, say, stop
+        self.began = time.monotonic()
+        self.start_timeout_s = start_timeout_s
+        self.queue: queue.Queue[tuple[str, int | None, Any]] = queue.Queue()
+        self.listener = Listener(api, plan, lambda *item: self.queue.put(item))
+        self.runs = [PodRun(shard) for shard in range(plan.shards)]
+        self.last_word = dict.fromkeys(range(plan.shards), self.began)
+        self.over_since: dict[int, float] = {}
+        self.said: set[str] = set()
+
+    def follow(self) -> list[PodRun]:
+        """One run for each shard, in order."""
+        self.listener.start()
+        hard_end = self.began + self.start_timeout_s + self.plan.budget.run_s + 5
+        while self._open() and time.monotonic() < hard_end and not self.stop.is_set():
+            with contextlib.suppress(queue.Empty):
+                who, shard, what = self.queue.get(timeout=0.25)
+                for run in self._open():
+                    if shard is None or run.shard == shard:
+                        self._take(run, who, what)
+            for run in self._open():
+                self._give_up(run)
+        for run in self._open():
+            run.trouble = run.trouble or Trouble("KX908", "the run took too long", "")
+        return self.runs
+
+    def _open(self) -> list[PodRun]:
+        return [run for run in self.runs if not run.over]
+
+    # -- what is heard --------------------------------------------------------------------------
+
+    def _take(self, run: PodRun, who: str, what: Any) -> None:
+        if who == "log":
+            self._record(run, what)
+        elif who == "trouble":
+            self._trouble(run, what)
+        else:
+            self._pod(run, what)
+
+    def _record(self, run: PodRun, record: Mapping[str, Any]) -> None:
+        self.last_word[run.shard] = time.monotonic()
+        if not run.records:
+            run.started_s = time.monotonic() - self.began
+            run.trouble = None
+        if int(record["seq"]) > run.last_seq:
+            run.records.append(record)
+        if record.get("type") == "end":
+            run.ended = run.over = True
+            if record.get("interrupted"):
+                run.trouble = trouble_of_end(run.pod) or Trouble(
+                    "KX911", "the probe was stopped before it was done", ""
+                )
+
+    def _trouble(self, run: PodRun, trouble: Trouble) -> None:
+        if run.records:
+            return
+        run.trouble = trouble
+        if trouble.code not in self.said:
+            self.said.add(trouble.code)
+            self.say(f"{trouble.what} · {trouble.why}" if trouble.why else trouble.what)
+        run.over = trouble.final
+
+    def _pod(self, run: PodRun, pod: Mapping[str, Any]) -> None:
+        reading = bool(run.pod.get("spec", {}).get("nodeName"))
+        run.pod = pod
+        node = pod.get("spec", {}).get("nodeName")
+        if node and not reading:
+            self.say(f"pod {pod['metadata']['name']} scheduled on {node}")
+            self.listener.read_log(run.shard, pod["metadata"]["name"])
+        trouble = trouble_of_pod(pod)
+        if trouble:
+            self._trouble(run, trouble)
+
+    # -- when to stop waiting -------------------------------------------------------------------
+
+    def _give_up(self, run: PodRun) -> None:
+        now = time.monotonic()
+        if self._over_without_log(run, now):
+            self._last_words(run)
+        elif run.records:
+            if now - self.last_word[run.shard] > SILENCE_S:
+                self._last_words(run)
+        elif now - self.began > self.start_timeout_s:
+            why = f"nothing was heard of it for {self.start_timeout_s:.0f} s"
+            run.trouble = run.trouble or Trouble(
+                "KX906", "the probe pod did not start in time", why
+            )
+            run.over = True
+
+    def _over_without_log(self, run: PodRun, now: float) -> bool:
+        """The pod has ended and its log still has not: the log gets two more seconds."""
+        if ended_state(run.pod, CONTAINER) is None and trouble_of_end(run.pod) is None:
+            return False
+        return now - self.over_since.setdefault(run.shard, now) > LAST_WORDS_S
+
+    def _last_words(self, run: PodRun) -> None:
+        """Verdicts from the termination message, when the log path is blocked or was cut."""
+        run.over = True
+        message = str((ended_state(run.pod, CONTAINER) or {}).get("message", ""))
+        node = str(run.pod.get("spec", {}).get("nodeName", ""))
+        records, observations = summary.decode(message, self.plan, node)
+        known = {r["observation"]["id"] for r in run.records if "observation" in r}
+        new = [{"type": "observation", "observation": to_json(o)} for o in observations
+               if o.id not in known]  # fmt: skip
+        run.records += [*records, *new]
+        run.from_summary = bool(records)
+        why = "the pod ended and its log could not be read to the end"
+        unread = Trouble("KX907", "the probe's log is incomplete", why)
+        run.trouble = trouble_of_end(run.pod) or unread
