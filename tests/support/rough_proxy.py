@@ -1,4 +1,5 @@
-"""A proxy before the API server that mistreats logs, as load balancers and gateways do.
+"""A proxy before the API server that mistreats logs, as load balancers and gateways do, or
+writes down all that passes.
 
 Plain HTTP in front of `kubectl proxy`; only the first request of a connection is looked at, for
 k8sext opens one of its own for each log.
@@ -18,16 +19,21 @@ from typing import Literal
 
 from tests.lab.lab import Lab
 
-Mode = Literal["cut", "refuse"]
+Mode = Literal["cut", "refuse", "record"]
+RECORD = "passed-the-proxy"
 CUT_AFTER = 900  # bytes of an answer: in the middle of a record
 CUTS = 4
 
 
 class Proxy:
-    """`cut`: the first logs end in the middle of a line. `refuse`: no log is given at all."""
+    """`cut`: the first logs end in the middle of a line. `refuse`: no log is given at all.
 
-    def __init__(self, mode: str, port: int) -> None:
+    `record`: all bytes of both directions, uncompressed, go to a file.
+    """
+
+    def __init__(self, mode: str, port: int, folder: Path) -> None:
         self.mode, self.port = mode, port
+        self.file = (folder / RECORD).open("ab") if mode == "record" else None
         self.cuts = 0
 
     async def serve(self) -> None:
@@ -45,9 +51,9 @@ class Proxy:
                 return
             limit = self._limit() if is_log else -1
             back, there = await asyncio.open_connection("127.0.0.1", self.port)
-            there.write(head)
-            up = asyncio.create_task(_pipe(reader, there, -1))
-            await _pipe(back, writer, limit)
+            there.write(self._noted(head))
+            up = asyncio.create_task(self._pipe(reader, there, -1))
+            await self._pipe(back, writer, limit)
             up.cancel()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -65,15 +71,25 @@ class Proxy:
         print("cut", file=sys.stderr, flush=True)
         return CUT_AFTER * self.cuts
 
+    async def _pipe(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int
+    ) -> None:
+        passed = 0
+        while data := await reader.read(256 if limit >= 0 else 65536):
+            passed += len(data)
+            if 0 <= limit < passed:
+                return
+            writer.write(self._noted(data))
+            await writer.drain()
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int) -> None:
-    passed = 0
-    while data := await reader.read(256 if limit >= 0 else 65536):
-        passed += len(data)
-        if 0 <= limit < passed:
-            return
-        writer.write(data)
-        await writer.drain()
+    def _noted(self, data: bytes) -> bytes:
+        """Written down; nobody is let ask for compression, for it would hide words."""
+        if self.file is None:
+            return data
+        data = data.replace(b"Accept-Encoding: gzip", b"Accept-Encoding: x   ")
+        self.file.write(data)
+        self.file.flush()
+        return data
 
 
 @contextmanager
@@ -84,7 +100,7 @@ def rough_proxy(lab: Lab, mode: Mode, folder: Path) -> Generator[tuple[str, list
     try:
         assert kubectl.stdout
         port = kubectl.stdout.readline().strip().rpartition(":")[2]
-        argv = [sys.executable, "-m", "tests.support.rough_proxy", mode, port]
+        argv = [sys.executable, "-m", "tests.support.rough_proxy", mode, port, str(folder)]
         proxy = lab.popen(argv)
         try:
             assert proxy.stdout
@@ -113,4 +129,4 @@ def _kubeconfig(port: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    asyncio.run(Proxy(sys.argv[1], int(sys.argv[2])).serve())
+    asyncio.run(Proxy(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])).serve())
