@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.standins import Pair
+
 HOST = "127.0.0.1"
 PASSWORD = "canary-4711"  # must appear in no result
 USER = "shop"
@@ -99,15 +101,19 @@ def _says(log: Path, words: str) -> Callable[[], bool]:
 
 
 @contextlib.contextmanager
-def redis_server(*settings: str) -> Generator[Server, None, None]:
-    """Redis with a password, and a user `reader` who may not ask for INFO."""
+def redis_server(tls: Pair | None = None) -> Generator[Server, None, None]:
+    """Redis with a password, and a user `reader` who may not ask for INFO; over TLS if asked."""
     program = _program("redis-server")
     (port,) = free_ports(1)
     with _folder() as folder:
         lines = [
-            f"bind {HOST}", f"port {port}", f"dir {folder}", "save ''", f"requirepass {PASSWORD}",
-            "user reader on >reader-pass +@all -info", *settings,
+            f"bind {HOST}", f"port {0 if tls else port}", f"dir {folder}", "save ''",
+            f"requirepass {PASSWORD}", "user reader on >reader-pass +@all -info",
         ]  # fmt: skip
+        if tls:
+            lines += [f"tls-port {port}", f"tls-cert-file {tls.certificate}",
+                      f"tls-key-file {tls.key}", "tls-auth-clients no",
+                      f"tls-ca-cert-file {tls.certificate}"]  # fmt: skip
         (folder / "redis.conf").write_text("\n".join(lines) + "\n")
         log = folder / "log"
         with _running(
@@ -117,8 +123,8 @@ def redis_server(*settings: str) -> Generator[Server, None, None]:
 
 
 @contextlib.contextmanager
-def postgresql() -> Generator[Server, None, None]:
-    """PostgreSQL with role and database `shop`, SCRAM for everybody."""
+def postgresql(tls: Pair | None = None) -> Generator[Server, None, None]:
+    """PostgreSQL with role and database `shop`, SCRAM for everybody; offers TLS if asked."""
     initdb, program = _program(POSTGRESQL / "initdb"), _program(POSTGRESQL / "postgres")
     user = _user("postgres")
     (port,) = free_ports(1)
@@ -135,14 +141,20 @@ def postgresql() -> Generator[Server, None, None]:
         _quiet([program, "--single", "-D", str(data), "postgres"], user, statements)
         settings = [f"listen_addresses={HOST}", f"port={port}", f"unix_socket_directories={folder}",
                     "fsync=off", "shared_buffers=16MB", "log_connections=on"]  # fmt: skip
+        if tls:
+            key = shutil.copy(tls.key, folder / "server.key")
+            Path(key).chmod(0o600)
+            shutil.chown(key, user) if user else None
+            certificate = shutil.copy(tls.certificate, folder / "server.crt")
+            settings += ["ssl=on", f"ssl_key_file={key}", f"ssl_cert_file={certificate}"]
         argv = [program, "-D", str(data), *(w for s in settings for w in ("-c", s))]
         with _running(argv, log, _says(log, "ready to accept connections"), user):
             yield Server(port, log)
 
 
 @contextlib.contextmanager
-def mariadb() -> Generator[Server, None, None]:
-    """MariaDB with user and schema `shop`."""
+def mariadb(tls: Pair | None = None) -> Generator[Server, None, None]:
+    """MariaDB with user and schema `shop`; offers TLS if asked."""
     install, program = _program("mariadb-install-db"), _program("mariadbd")
     (port,) = free_ports(1)
     with _folder() as folder:
@@ -153,6 +165,7 @@ def mariadb() -> Generator[Server, None, None]:
             f"init-file = {folder}/init.sql\nskip-name-resolve\nlog-warnings = 2\n"
             "innodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\n"
             "innodb-flush-log-at-trx-commit = 0\ninnodb-flush-method = nosync\n"
+            + (f"ssl-cert = {tls.certificate}\nssl-key = {tls.key}\n" if tls else "")
         )
         (folder / "init.sql").write_text(
             f"CREATE DATABASE IF NOT EXISTS {USER};\n"

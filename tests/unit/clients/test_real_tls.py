@@ -1,0 +1,69 @@
+"""TLS of real servers: drivers and wire checks trust, and refuse, the same certificates."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from k8sext.model.tls import TlsMode, TlsSpec
+from k8sext.model.words import Reason, Stage, Status
+from tests.support import drivers, real_servers
+from tests.support.real_servers import PASSWORD, Server
+from tests.support.standins import Pair, certificate
+
+LOGIN = {"username": "shop", "password": PASSWORD}
+DRIVEN = ("mysql", "postgresql", "redis")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return certificate(tmp_path_factory.mktemp("tls"), "svc")
+
+
+def started(protocol: str, pair: Pair) -> AbstractContextManager[Server]:
+    if protocol == "redis":
+        return real_servers.redis_server(pair)
+    return real_servers.mariadb(pair) if protocol == "mysql" else real_servers.postgresql(pair)
+
+
+@pytest.fixture(scope="module", params=DRIVEN)
+def served(request: pytest.FixtureRequest, pair: Pair) -> Iterator[tuple[str, Server]]:
+    with started(request.param, pair) as server:
+        yield request.param, server
+
+
+def both(
+    served: tuple[str, Server], mode: TlsMode | None, ca: str = "", name: str = ""
+) -> drivers.Pair:
+    protocol, server = served
+    login = {"password": PASSWORD} if protocol == "redis" else LOGIN
+    key = "ca.crt" if ca else ""
+    spec = TlsSpec(mode=mode, ca_secret="svc", ca_key=key, server_name=name)
+    return drivers.both(protocol, server.port, login, ca=ca, tls=spec)
+
+
+def test_verified_by_the_bridges_name(served: tuple[str, Server], pair: Pair) -> None:
+    good = both(served, TlsMode.VERIFY_FULL, pair.text)
+    assert (good.reasons, good.client.depth) == ((None, None), Stage.VERIFY)
+    tls = good.client.stage(Stage.TLS)
+    assert tls is not None
+    assert tls.status is Status.PASS
+    assert PASSWORD not in repr(good)
+
+
+def test_another_name(served: tuple[str, Server], pair: Pair) -> None:
+    mismatch = Reason.CERTIFICATE_NAME_MISMATCH
+    other = both(served, TlsMode.VERIFY_FULL, pair.text, name="other.example")
+    assert other.reasons == (mismatch, mismatch)
+
+
+def test_another_authority(served: tuple[str, Server], tmp_path: Path) -> None:
+    stranger = certificate(tmp_path, "svc").text
+    untrusted = Reason.CERTIFICATE_UNTRUSTED
+    assert both(served, TlsMode.VERIFY_FULL, stranger).reasons == (untrusted, untrusted)
+
+
+def test_encrypted_and_not_verified(served: tuple[str, Server]) -> None:
+    pair = both(served, TlsMode.REQUIRE)
+    assert (pair.reasons, pair.client.depth) == ((None, None), Stage.VERIFY)
