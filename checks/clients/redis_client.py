@@ -26,6 +26,7 @@ _TEXTS = (
     ("max number of clients", Reason.TOO_MANY_CONNECTIONS),
     ("MASTERDOWN", Reason.UNHEALTHY),
     ("MISCONF", Reason.UNHEALTHY),
+    ("DB index", Reason.DATABASE_MISSING),
     ("loading the dataset", Reason.LOADING),
     ("Timeout", Reason.TIMED_OUT),
     ("closed by server", Reason.CLOSED_EARLY),
@@ -49,6 +50,7 @@ class RedisClient(ClientProbe):
             max_connections=1,
             host=dial.server_name,
             port=dial.port,
+            db=_database(dial),
             username=dial.get("username") or None,
             password=dial.get("password") or None,
             socket_timeout=dial.seconds,
@@ -84,6 +86,12 @@ class RedisClient(ClientProbe):
             if below:
                 return below
         return Fault(reason or Reason.SERVER_ERROR, words, words=words)
+
+
+def _database(dial: Dial) -> int:
+    """The one that is expected, else the login's; a word that is no number is the wire probe's."""
+    word = str(dial.expect.get("database") or dial.get("database"))
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 6 else 0
 
 
 def _connection(dial: Dial, notes: Notes) -> Any:

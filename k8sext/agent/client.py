@@ -8,7 +8,6 @@ the thread does not come back. Drivers are imported inside `look`, never with th
 from __future__ import annotations
 
 import importlib
-import ipaddress
 import socket
 import ssl
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, ClassVar
 
+from k8sext.model.plan import is_address
 from k8sext.model.result import Facts, Json, StageResult
 from k8sext.model.secret import mask, printable
 from k8sext.model.tls import TlsMode
@@ -313,11 +313,7 @@ def resolve(host: str, port: int, notes: Notes) -> str:
 
     Asked here and once, so that no driver goes through several addresses with its login.
     """
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
+    if is_address(host):
         notes.skipped(Stage.RESOLVE, Reason.NOT_APPLICABLE)
         return host
     try:

@@ -158,6 +158,8 @@ def _missing(probe: ClientProbe) -> tuple[Reason, str] | None:
 def _why_not(scene: Scene, target: Target, rejected: bool) -> tuple[Reason, str] | None:
     """Why no driver is tried; None where one may."""
     seen = scene.wire.get(target.id)
+    if target.expect.get("unreachable"):
+        return Reason.NOT_APPLICABLE, "the bridge is one that must not be reachable"
     if seen is None:
         return Reason.NOT_REACHED, "there is no wire probe to compare with"
     if rejected:

@@ -107,6 +107,12 @@ def test_missing_database_or_vhost(protocol: str, request: pytest.FixtureRequest
     assert ended(stages) == (Stage.AUTH, MISSING[protocol])
 
 
+@pytest.mark.parametrize(("number", "reason"), [("3", None), ("99", Reason.DATABASE_MISSING)])
+def test_a_database_of_redis(redis: Server, number: str, reason: Reason | None) -> None:
+    pair = both("redis", redis.port, {"password": PASSWORD, "database": number})
+    assert pair.reasons == (reason, reason)
+
+
 def count(log: Path, words: str) -> int:
     return log.read_text(errors="replace").count(words)
 

@@ -285,6 +285,13 @@ def test_when_no_driver_is_sent(end: tuple[Stage, Status, Reason | None], reason
     assert [s.stage for s in seen.stages] == list(STAGES)
 
 
+def test_no_driver_is_sent_where_nothing_may_be_reached() -> None:
+    (seen,), dials = sent(target("redis", 1, expect={"unreachable": True}))
+    assert (seen.status, seen.stages[0].reason, dials) == (
+        Status.SKIP, Reason.NOT_APPLICABLE, [],
+    )  # fmt: skip
+
+
 def test_a_login_rejected_at_one_address_is_rejected_at_all_of_the_server() -> None:
     bad = target("redis", 1, id="o1", server="s", host="127.0.0.2")
     good = target("redis", 2, id="o2", server="s", port_key="other")
