@@ -11,7 +11,10 @@ from k8sext.model.report import BridgeReport, Report, VantageReport, gated
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
 
+from ._json_schema import SCHEMA
 from ._options import Options
+
+__all__ = ["MEDIA_TYPE", "NAME", "SCHEMA", "render"]
 
 NAME = "json"
 MEDIA_TYPE = "application/json"

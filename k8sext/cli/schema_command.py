@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,12 +13,16 @@ def schema_command(
     """Print the JSON Schema of bridges.yaml or of the JSON report."""
     import json
 
-    from k8sext.provision import schema
-
     from . import console
     from .doctor_run import one_of
 
     one_of("schema", which, ("bridges", "report"))
-    chosen = schema.BRIDGES if which == "bridges" else schema.REPORT
-    console.data(json.dumps(chosen, indent=1) + "\n")
+    console.data(json.dumps(_schema(which), indent=1) + "\n")
     return 0
+
+
+def _schema(which: str) -> Any:
+    from k8sext import registry
+    from k8sext.provision import schema
+
+    return schema.BRIDGES if which == "bridges" else registry.report("json").SCHEMA

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12): bridges.yaml, which the loader obeys, and the JSON report."""
+"""The JSON Schema (draft 2020-12) of bridges.yaml, which the loader obeys."""
 
 from __future__ import annotations
 
@@ -70,25 +70,4 @@ BRIDGES: Schema = {
         },
         ("apiVersion", "kind", "bridges"),
     ),
-}
-
-REPORT: Schema = {
-    "$schema": DRAFT,
-    "title": "k8sext.report/v1",
-    "type": "object",
-    "required": ["schema", "tool", "run", "cluster", "summary", "bridges", "findings"],
-    "properties": {
-        "schema": {"type": "string", "enum": ["k8sext.report/v1"]},
-        "run": {
-            "type": "object",
-            "required": ["id", "started", "duration_s", "vantages", "exit_code"],
-        },
-        "bridges": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["namespace", "service", "kind", "status", "ports", "observations"],
-            },
-        },
-    },
 }

@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from k8sext.errors import K8sextError
 from k8sext.provision import document
-from k8sext.provision.schema import BRIDGES, REPORT
+from k8sext.provision.schema import BRIDGES
 
 ALL_KEYS = Path("tests/testdata/bridges/all-keys.yaml")
 HEAD = "apiVersion: k8sext.io/v1\nkind: Bridges\nbridges:\n"
@@ -163,6 +164,45 @@ def test_the_reader_agrees_with_the_schema(path: tuple[str | int, ...], value: A
     assert read == valid
 
 
-@pytest.mark.parametrize("schema", [BRIDGES, REPORT])
-def test_the_schemas_are_schemas(schema: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema)
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(BRIDGES)
+
+
+EVERY, SECOND = yaml.safe_load_all(ALL_KEYS.read_text(encoding="utf-8"))
+
+
+def mappings(schema: Any, data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths to the mappings of `data` that the schema closes."""
+    if isinstance(data, dict) and "properties" in schema:
+        yield path
+        for key, value in data.items():
+            yield from mappings(schema["properties"][key], value, (*path, key))
+    if isinstance(data, list):
+        for n, value in enumerate(data):
+            yield from mappings(schema["items"], value, (*path, n))
+
+
+CLOSED = list(mappings(BRIDGES, EVERY))
+
+
+def test_all_keys_are_valid_and_all() -> None:
+    for data in (EVERY, SECOND):
+        jsonschema.Draft202012Validator(BRIDGES).validate(data)
+    written = {(*p[:1], *(x for x in p[1:] if isinstance(x, str))) for p in CLOSED}
+    assert written == {
+        (), ("defaults",), ("bridges",), ("bridges", "ports"), ("bridges", "credentials"),
+        ("bridges", "tls"),
+    }  # fmt: skip
+    used = {key for data in (EVERY, SECOND) for bridge in data["bridges"] for key in bridge}
+    assert used == set(BRIDGES["properties"]["bridges"]["items"]["properties"])
+
+
+@pytest.mark.parametrize("path", CLOSED, ids=lambda p: "/".join(map(str, p)) or "top")
+def test_an_unknown_key_is_refused_by_schema_and_reader(path: tuple[str | int, ...]) -> None:
+    data = json.loads(json.dumps(EVERY))
+    at = data
+    for step in path:
+        at = at[step]
+    at["mistyped"] = "x"
+    assert not jsonschema.Draft202012Validator(BRIDGES).is_valid(data)
+    assert "mistyped is not known" in refusal(yaml.safe_dump(data))
