@@ -137,12 +137,13 @@ def doctor_command(
     return steps.run(source, request, sinks)
 
 
-def verify(namespace: str, names: Sequence[str], **source: Any) -> int:
+def verify(namespace: str, names: Sequence[str], image: str | None, **source: Any) -> int:
     """Check what was just provisioned (`provision --verify`); returns the exit code."""
     from k8sext import doctor
 
     from . import doctor_run as steps
 
-    request = doctor.Request(names=tuple(names))
+    pod = steps.pod_options(image, None, None, 120.0, False)
+    request = doctor.Request(names=tuple(names), pod=pod)
     where = steps.Source(namespace=namespace, **source)
     return steps.run(where, request, steps.sinks("table", [], None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ def provision_command(
     adopt: Annotated[bool, typer.Option(help="Take over what others manage.")] = False,
     force_conflicts: Annotated[bool, typer.Option(help="Take over conflicting fields.")] = False,
     verify: Annotated[bool, typer.Option(help="Run doctor on what was applied.")] = False,
+    image: Annotated[str | None, typer.Option(help="Image of the probe pod of --verify.")] = None,
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:
@@ -40,9 +42,14 @@ def provision_command(
 
     one_of("--output", output, ("text", "yaml", "json"))
     one_of("--dry-run", dry_run or "client", ("client", "server"))
-    offline = dry_run == "client"
-    session = None if offline else Session.load(kubeconfig, context, as_user, tuple(as_group or ()))
-    default = namespace or (session.namespace if session else "default")
+    _refuse_together(dry_run, diff, verify, output)
+    groups = tuple(as_group or ())
+    session = None
+    if dry_run != "client":
+        session = Session.load(kubeconfig, context, as_user, groups)
+    default = namespace or (
+        session.namespace if session else _context_namespace(kubeconfig, context)
+    )
     specs = _specs(name, to or (), filename or (), default, port, protocol, credentials)
     if session is None:
         _print_objects([o for s in specs for o in desired.objects(s)], output)
@@ -58,7 +65,43 @@ def provision_command(
     _report(planned, stale, specs, output, writes=writes)
     if diff:
         return 1 if stale or any(p.change.mark != apply.SAME for p in planned) else 0
-    return _verified(specs, kubeconfig, context) if verify and writes else 0
+    if not verify:
+        return 0
+    return _verified(
+        specs,
+        image,
+        kubeconfig=kubeconfig,
+        context=context,
+        as_user=as_user,
+        as_groups=groups,
+    )
+
+
+def _refuse_together(dry_run: str | None, diff: bool, verify: bool, output: str) -> None:
+    """Options of which one would silently do nothing."""
+    from k8sext.errors import K8sextError
+
+    if diff and dry_run == "client":
+        raise K8sextError("--diff compares with the cluster, --dry-run=client does not ask it",
+                          fix="use --dry-run=server or leave it out")  # fmt: skip
+    if verify and (dry_run or diff):
+        option = "--diff" if diff else f"--dry-run={dry_run}"
+        raise K8sextError(f"--verify checks what was written, {option} writes nothing")
+    if verify and output != "text":
+        raise K8sextError(f"--verify prints a table, which is no {output}", where="--output")
+
+
+def _context_namespace(kubeconfig: Path | None, context: str | None) -> str:
+    """The namespace of the context, as kubectl takes it; offline there need be none."""
+    from k8sext.errors import K8sextError
+    from k8sext.kube import kubeconfig as config
+
+    try:
+        return config.load(kubeconfig, context).namespace
+    except K8sextError:
+        if kubeconfig or context:
+            raise
+        return "default"
 
 
 def _specs(
@@ -169,11 +212,12 @@ def _report(
     console.data(" · ".join(counts) + (tail if writes else " (nothing was written)") + "\n")
 
 
-def _verified(specs: Sequence[Any], kubeconfig: Any, context: str | None) -> int:
+def _verified(specs: Sequence[Any], image: str | None, **source: Any) -> int:
+    """Run doctor, once for each namespace; 1 wins over 3, 3 over 0."""
     from .doctor_command import verify
 
-    codes = []
+    codes: list[int] = []
     for namespace in dict.fromkeys(s.namespace for s in specs):
         names = [s.name for s in specs if s.namespace == namespace]
-        codes.append(verify(namespace, names, kubeconfig=kubeconfig, context=context))
-    return max(codes)
+        codes.append(verify(namespace, names, image, **source))
+    return 1 if 1 in codes else max(codes)

@@ -65,6 +65,10 @@ def plan(api: Api, specs: Sequence[BridgeSpec], *, adopt: bool, force: bool) -> 
     live = {path_of(item): _live(api, path_of(item)) for item in wanted}
     for item in wanted:
         _refuse_foreign(item, live[path_of(item)], adopt=adopt)
+    for spec in specs:
+        service, *slices = objects(spec)
+        if slices and not _is_ours(live[path_of(service)]):
+            _refuse_beside(api, spec, slices)
     return [_dry_run(api, item, live[path_of(item)], force or adopt) for item in wanted]
 
 
@@ -73,29 +77,89 @@ def stale(api: Api, specs: Sequence[BridgeSpec]) -> list[str]:
     found: list[str] = []
     for spec in specs:
         kept = {path_of(item) for item in objects(spec)}
-        path = f"/apis/discovery.k8s.io/v1/namespaces/{spec.namespace}/endpointslices"
-        selector = (
-            f"kubernetes.io/service-name={spec.name},"
-            f"endpointslice.kubernetes.io/managed-by={MANAGER}"
-        )
-        items = api.get(path, labelSelector=selector).get("items") or []
-        names = (f"{path}/{item['metadata']['name']}" for item in items)
+        path = _slices_path(spec)
+        names = (f"{path}/{item['metadata']['name']}" for item in _slices(api, spec, ours=True))
         found += [name for name in names if name not in kept]
     return found
+
+
+def _slices_path(spec: BridgeSpec) -> str:
+    return f"/apis/discovery.k8s.io/v1/namespaces/{spec.namespace}/endpointslices"
+
+
+def _slices(api: Api, spec: BridgeSpec, *, ours: bool) -> list[Mapping[str, Any]]:
+    """The slices of a bridge's Service there are: ours, or everybody else's."""
+    mark = "=" if ours else "!="
+    selector = (
+        f"kubernetes.io/service-name={spec.name},"
+        f"endpointslice.kubernetes.io/managed-by{mark}{MANAGER}"
+    )
+    try:
+        return api.get(_slices_path(spec), labelSelector=selector).get("items") or []
+    except ApiError as error:
+        raise _helped(error, f"{spec.namespace}/endpointslices") from error
+
+
+def _refuse_beside(api: Api, spec: BridgeSpec, wanted: Sequence[Object]) -> None:
+    """Slices of others would go on sending a part of the connections where they did before."""
+    led = {_pair(a, p) for s in wanted for e in s["endpoints"] for a in e["addresses"]
+           for p in s["ports"]}  # fmt: skip
+    for item in _slices(api, spec, ours=False):
+        for endpoint in item.get("endpoints") or []:
+            for port in item.get("ports") or []:
+                there = _pair(endpoint["addresses"][0], port)
+                if there not in led:
+                    raise K8sextError(
+                        f"EndpointSlice/{spec.namespace}/{item['metadata']['name']} is not ours "
+                        f"and leads Service {spec.name} to {there}; it would stay beside the new",
+                        where=spec.source,
+                        fix=_fix_beside(spec, item),
+                    )
+
+
+def _pair(address: str, port: Mapping[str, Any]) -> str:
+    return f"[{address}]:{port.get('port')}" if ":" in address else f"{address}:{port.get('port')}"
+
+
+def _fix_beside(spec: BridgeSpec, item: Mapping[str, Any]) -> str:
+    labels = item["metadata"].get("labels") or {}
+    by = str(labels.get("endpointslice.kubernetes.io/managed-by", ""))
+    # A mirrored slice comes back as long as its Endpoints are there.
+    mirrored = by.startswith("endpointslicemirroring-controller")
+    kind, name = (
+        ("Endpoints", spec.name) if mirrored else ("EndpointSlice", item["metadata"]["name"])
+    )
+    return f"delete {kind}/{name} first, or name that address as well"
 
 
 def apply(api: Api, planned: Sequence[Planned], *, force: bool) -> None:
     """Write what the plan says; slices are owned by their Service, so they go with it."""
     owners: dict[tuple[str, str], str] = {}
+    written: list[str] = []
     for item in planned:
         wanted = item.wanted
         meta = wanted["metadata"]
         service = meta["labels"].get("kubernetes.io/service-name")
         if service:
             wanted = _owned(wanted, service, owners[meta["namespace"], service])
-        made = _apply(api, wanted, force, dry_run=False)
+        try:
+            made = _apply(api, wanted, force, dry_run=False)
+        except K8sextError as error:
+            raise _halfway(error, written) from error
+        written.append(_ref(wanted))
         if wanted["kind"] == "Service":
             owners[meta["namespace"], meta["name"]] = made["metadata"]["uid"]
+
+
+def _halfway(error: K8sextError, written: Sequence[str]) -> K8sextError:
+    """The dry run passed and this did not (the cluster changed in between): say what is there."""
+    if not written:
+        return error
+    done = f"already written: {', '.join(written)}; run it again to finish"
+    fix = f"{error.fix}; {done}" if error.fix else done
+    return K8sextError(
+        error.what, where=error.where, why=error.why, fix=fix, exit_code=error.exit_code
+    )
 
 
 def _owned(item: Object, service: str, uid: str) -> Object:
@@ -123,11 +187,16 @@ def _refuse_foreign(wanted: Object, live: Mapping[str, Any] | None, *, adopt: bo
             fix="choose another name, or remove its selector first",
         )
     by = (live["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by")
-    if by != MANAGER and not adopt:
+    if not _is_ours(live) and not adopt:
         raise K8sextError(
             f"{ref} exists and is managed by {by or _managers(live)}",
             fix="take it over with --adopt, or choose another name",
         )
+
+
+def _is_ours(live: Mapping[str, Any] | None) -> bool:
+    labels = (live or {}).get("metadata", {}).get("labels") or {}
+    return bool(labels.get("app.kubernetes.io/managed-by") == MANAGER)
 
 
 def _managers(live: Mapping[str, Any]) -> str:
