@@ -59,13 +59,18 @@ def build() -> Any:
 UsageError: Any = typer.BadParameter.__base__
 
 
-def _root(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
-) -> None:
-    """Find, check and explain the bridges from Kubernetes to the middleware outside it."""
-    if version:
+def _version(wanted: bool) -> None:
+    if wanted:
         sys.stdout.write(f"k8sext {__version__}\n")
         raise typer.Exit(0)
+
+
+def _root(
+    version: bool = typer.Option(
+        False, "--version", is_eager=True, callback=_version, help="Print the version and leave."
+    ),
+) -> None:
+    """Find, check and explain the bridges from Kubernetes to the middleware outside it."""
 
 
 def _complete(command: Any) -> None:
@@ -86,6 +91,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
 
 
+def _show_usage(error: Any, argv: Sequence[str]) -> None:
+    """One sentence, and where there is more; without any word the help itself."""
+    if not argv:
+        sys.stderr.write(f"{error.format_message()}\n")
+        return
+    place = getattr(error, "ctx", None)
+    command = "k8sext" if place is None else place.command_path
+    sys.stderr.write(f"k8sext: {error.format_message().rstrip('.')}; see {command} -h\n")
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     """SIGTERM and SIGHUP end a run as Ctrl-C does: the Job is deleted first."""
     raise KeyboardInterrupt
@@ -98,9 +113,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         code = build().main(list(argv), prog_name="k8sext", standalone_mode=False)
     except UsageError as error:
-        place = getattr(error, "ctx", None)
-        command = "k8sext" if place is None else place.command_path
-        sys.stderr.write(f"k8sext: {error.format_message().rstrip('.')}; see {command} -h\n")
+        _show_usage(error, argv)
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130

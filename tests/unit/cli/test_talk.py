@@ -127,6 +127,20 @@ def test_usage_is_one_sentence(argv: list[str], capsys: Captured) -> None:
     assert " -h\n" in usage(argv, capsys)
 
 
+def test_no_word_at_all_is_answered_with_the_help(capsys: Captured) -> None:
+    assert app.run([]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Usage: k8sext [OPTIONS] COMMAND")
+    assert err.rstrip().splitlines()[-1].split()[0] == "cleanup"
+
+
+def test_the_version(capsys: Captured) -> None:
+    from k8sext import __version__
+
+    assert app.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"k8sext {__version__}\n"
+
+
 # -- the file of defaults -----------------------------------------------------------------------
 
 
