@@ -7,6 +7,8 @@ import itertools
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import junitparser
 import pytest
@@ -153,3 +155,99 @@ def test_two_pods_of_one_namespace_are_one_suite() -> None:
     root = check(render(sample(vantages=(lost, lost))))
     names = [s.get("name") for s in root]
     assert names.count("k8sext.dev.vantage") == 1
+
+
+# -- through the eyes of a reader: junitparser --------------------------------------------------
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "junit.xml"
+REPORTS = {
+    "sample": sample(),
+    "findings": sample(findings=(FINDING,)),
+    "not started": not_started(),
+    "nothing": sample(bridges=(), vantages=()),
+    "gate": sample(gate=Gate(fail_on="warn", require=Stage.VERIFY)),
+    "never": sample(gate=Gate(fail_on="never")),
+}
+
+
+def suites(text: str) -> list[junitparser.TestSuite]:
+    """Suites as a reader sees them; none lies inside another."""
+    read = junitparser.JUnitXml.fromstring(text)
+    assert isinstance(read, junitparser.JUnitXml)
+    found = list(read)
+    anything: list[Any] = list(found)
+    assert not [inner for suite in anything for inner in suite.testsuites()]
+    return found
+
+
+def told(case: junitparser.TestCase) -> list[tuple[str, str | None, str | None]]:
+    """(kind, type, message) of a case's results."""
+    return [(type(r).__name__, r.type, r.message) for r in case.result]
+
+
+def test_the_golden_file_obeys_jenkins() -> None:
+    root = check(GOLDEN.read_text(encoding="utf-8"))
+    assert not list(root.iter("properties"))
+    assert all(set(s) for s in suites(GOLDEN.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+def test_a_reader_counts_what_the_file_says(name: str) -> None:
+    """junitparser counts the cases itself when it is asked to: the same numbers come out."""
+    report = REPORTS[name]
+    check(render(report))
+    read: list[Any] = list(suites(render(report)))
+    for suite in read:
+        said = (suite.tests, suite.failures, suite.errors, suite.skipped)
+        seconds = suite.time
+        suite.update_statistics()
+        assert said == (suite.tests, suite.failures, suite.errors, suite.skipped)
+        assert seconds == pytest.approx(suite.time, abs=0.001 * (suite.tests + 1))
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+def test_a_case_has_one_result_at_most_and_a_class(name: str) -> None:
+    """Readers take the first of several, GitLab drops a name that was there before."""
+    cases = [c for s in suites(render(REPORTS[name])) for c in s]
+    assert all(isinstance(c, junitparser.TestCase) for c in cases)
+    assert all(len(told(c)) <= 1 for c in cases)
+    assert all(c.classname and c.classname.startswith("k8sext") for c in cases)
+    keys = [(c.classname, c.name) for c in cases]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_reader_finds_every_status() -> None:
+    results = {
+        (kind, code) for s in suites(render(sample())) for c in s for kind, code, _ in told(c)
+    }
+    assert {kind for kind, _ in results} == {"Failure", "Error", "Skipped"}
+    assert {code for kind, code in results if kind == "Failure"} == {"KX302", "KX601"}
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+def test_there_is_always_a_case(name: str) -> None:
+    """Jenkins fails a build whose report has none, unless it is told to allow that."""
+    assert sum(len(list(s)) for s in suites(render(REPORTS[name]))) >= 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-5, 1e-9, 12345.6789])
+def test_times_are_plain_decimals(seconds: float) -> None:
+    """No exponent, no sign: Jenkins' pattern for a suite's time."""
+    for element in check(render(replace(sample(), duration_s=seconds))).iter():
+        if "time" in element.attrib:
+            assert SECONDS.fullmatch(element.attrib["time"])
+
+
+def test_every_character_that_xml_forbids_is_kept_out() -> None:
+    every = "".join(map(chr, range(0x20))) + "\x7f\x85\ud800\udfff\ufffe\uffff]]><&\"'"
+    report = sample()
+    first = report.bridges[0]
+    said = Diagnosis(
+        code="KX601", severity=Severity.FAIL, culprit=Culprit.CREDENTIALS, summary=every, fix=every
+    )
+    bad = replace(first, status=Status.FAIL, diagnoses=(said,))
+    text = render(replace(report, bridges=(bad,)))
+    check(text)
+    forbidden = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+    assert not forbidden.search(text)
+    assert suites(text)
