@@ -1,15 +1,23 @@
 """RabbitMQ, AMQP 0-9-1.
 
-Frames, classes and methods: AMQP 0-9-1 specification; field tables as RabbitMQ writes them
-(rabbit_binary_parser.erl); authentication_failure_close: RabbitMQ documentation "Access Control".
+Frames, classes and methods: AMQP 0-9-1 specification; authentication_failure_close: RabbitMQ
+documentation "Access Control".
+
+What AMQP does not tell without writing, measured on RabbitMQ 3.10.8: an exchange's type (a passive
+declare ignores it), a binding, and an alarm (connection.blocked comes to those that publish). The
+management port tells all three.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import re
 import struct
 from typing import ClassVar
 
 from k8sext import __version__
+from k8sext.agent.amqp import Reader, long, queue_state, short
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
 from k8sext.agent.guess import wrong_protocol
@@ -21,92 +29,11 @@ HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD, HEARTBEAT, END = 1, 8, 0xCE
 START, START_OK, TUNE, TUNE_OK = (10, 10), (10, 11), (10, 30), (10, 31)
 OPEN, OPEN_OK, CLOSE, CLOSE_OK = (10, 40), (10, 41), (10, 50), (10, 51)
-BLOCKED = (10, 60)
+BLOCKED, UNBLOCKED = (10, 60), (10, 61)
 CHANNEL_OPEN, CHANNEL_OPEN_OK, CHANNEL_CLOSE = (20, 10), (20, 11), (20, 40)
-EXCHANGE_DECLARE, QUEUE_DECLARE, QUEUE_DECLARE_OK = (40, 10), (50, 10), (50, 11)
+EXCHANGE_DECLARE, EXCHANGE_DECLARE_OK = (40, 10), (40, 11)
+QUEUE_DECLARE, QUEUE_DECLARE_OK = (50, 10), (50, 11)
 MAX_FRAME = 128 << 10
-MAX_DEPTH = 8
-
-_FIXED = {
-    b"t": "!?", b"b": "!b", b"B": "!B", b"s": "!h", b"u": "!H", b"I": "!i", b"i": "!I",
-    b"l": "!q", b"L": "!Q", b"f": "!f", b"d": "!d", b"T": "!Q",
-}  # fmt: skip
-
-
-class Reader:
-    """Reads values from a method's arguments. Raises Fault where they end early."""
-
-    def __init__(self, data: bytes, depth: int = 0) -> None:
-        self.data, self.at, self.depth = data, 0, depth
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes."""
-        if self.at + count > len(self.data):
-            raise Fault(Reason.WRONG_PROTOCOL, "arguments that end early")
-        self.at += count
-        return self.data[self.at - count : self.at]
-
-    def number(self, form: str) -> int:
-        """One big-endian number."""
-        return int(struct.unpack(form, self.take(struct.calcsize(form)))[0])
-
-    def short(self) -> str:
-        """A short string."""
-        return self.take(self.number("!B")).decode("utf-8", "replace")
-
-    def long(self) -> bytes:
-        """A long string."""
-        return self.take(self.number("!I"))
-
-    def table(self) -> dict[str, Json]:
-        """A field table."""
-        if self.depth >= MAX_DEPTH:
-            raise Fault(Reason.TOO_MUCH, "a table nested too deep")
-        inner = Reader(self.long(), self.depth + 1)
-        out: dict[str, Json] = {}
-        while inner.at < len(inner.data):
-            name = inner.short()
-            out[name] = inner.value()
-        return out
-
-    def value(self) -> Json:
-        """One tagged field value."""
-        kind = self.take(1)
-        if kind in _FIXED:
-            form = _FIXED[kind]
-            value: Json = struct.unpack(form, self.take(struct.calcsize(form)))[0]
-            return value
-        if kind in b"Sx":
-            return self.long().decode("utf-8", "replace")
-        if kind == b"F":
-            return self.table()
-        if kind == b"A":
-            return self._array()
-        if kind == b"D":
-            return self.take(5).hex()
-        if kind == b"V":
-            return None
-        raise Fault(Reason.WRONG_PROTOCOL, f"a field of unknown kind {kind!r}")
-
-    def _array(self) -> Json:
-        if self.depth >= MAX_DEPTH:
-            raise Fault(Reason.TOO_MUCH, "an array nested too deep")
-        inner = Reader(self.long(), self.depth + 1)
-        out: list[Json] = []
-        while inner.at < len(inner.data):
-            out.append(inner.value())
-        return out
-
-
-def short(text: str) -> bytes:
-    """A short string, cut at 255 bytes."""
-    data = text.encode()[:255]
-    return bytes([len(data)]) + data
-
-
-def long(data: bytes) -> bytes:
-    """A long string."""
-    return struct.pack("!I", len(data)) + data
 
 
 def client_properties() -> bytes:
@@ -127,21 +54,60 @@ def sasl(mechanism: str, user: bytes, password: bytes) -> bytes:
     return short("LOGIN") + b"S" + long(user) + short("PASSWORD") + b"S" + long(password)
 
 
+_CODES = {
+    320: Reason.UNHEALTHY,  # CONNECTION_FORCED: the broker shuts down, or an operator closed it
+    402: Reason.VHOST_MISSING,  # INVALID_PATH
+    403: Reason.AUTH_REJECTED,
+    404: Reason.OBJECT_MISSING,
+    530: Reason.PERMISSION_DENIED,  # NOT_ALLOWED: what of, its words say
+}
+# By words that the broker puts behind the code (rabbit_reader.erl, rabbit_channel.erl,
+# rabbit_auth_backend_internal.erl, rabbit_amqqueue.erl); first one that occurs.
+_WORDS = (
+    ("via localhost", Reason.LOOPBACK_ONLY_USER),
+    ("loopback", Reason.LOOPBACK_ONLY_USER),
+    # Of the vhost, the user, the node, or of channels.
+    ("limit (", Reason.TOO_MANY_CONNECTIONS),
+    ("limit of", Reason.TOO_MANY_CONNECTIONS),
+    ("user is limited to", Reason.TOO_MANY_CONNECTIONS),
+    ("reached the maximum", Reason.TOO_MANY_CONNECTIONS),
+    ("' is down", Reason.UNHEALTHY),  # a vhost whose processes failed
+    ("is down or inaccessible", Reason.UNHEALTHY),  # 404 for a queue whose node is gone
+    ("is stopped by supervisor", Reason.UNHEALTHY),
+    ("access to ", Reason.PERMISSION_DENIED),  # "access to queue 'q' in vhost '/' refused for …"
+)
+_NAMES = re.compile(r"'[^']*'")  # of vhosts, users and queues: they may be called anything
+
+
 def close_fault(code: int, words: str) -> Fault:
     """connection.close or channel.close as a Fault."""
-    lower = words.lower()
-    reasons = {403: Reason.AUTH_REJECTED, 404: Reason.OBJECT_MISSING}
-    reason = reasons.get(code, Reason.SERVER_ERROR)
-    if code == 403 and "access to " in lower:  # "access to queue 'q' in vhost '/' refused for …"
-        reason = Reason.PERMISSION_DENIED
-    if "loopback" in lower or "localhost" in lower:
-        reason = Reason.LOOPBACK_ONLY_USER
-    elif code == 530:
-        missing = "not found" in lower
-        limit = "limit" in lower
-        reason = Reason.VHOST_MISSING if missing else Reason.PERMISSION_DENIED
-        reason = Reason.TOO_MANY_CONNECTIONS if limit else reason
+    lower = _NAMES.sub("''", words.lower())
+    by_words = next((r for part, r in _WORDS if part in lower), None)
+    reason = by_words or _CODES.get(code, Reason.SERVER_ERROR)
+    if code == 530 and lower.startswith("not_allowed - vhost") and "not found" in lower:
+        reason = Reason.VHOST_MISSING
     return Fault(reason, words, words=words, code=str(code))
+
+
+# Other protocols of AMQP's name, by the header that a server sends when it does not speak 0-9-1.
+_HEADERS = {
+    b"\x00\x01\x00\x00": "AMQP 1.0 only",
+    b"\x03\x01\x00\x00": "AMQP 1.0 only (login first)",
+    b"\x02\x01\x00\x00": "AMQP 1.0 only, over TLS",
+    b"\x01\x01\x00\x09": "AMQP 0-9 only",
+    b"\x01\x01\x08\x00": "AMQP 0-8 only",
+    b"\x01\x01\x00\x0a": "AMQP 0-10 only",
+}
+# Ports of RabbitMQ that are silent, or close, when AMQP is spoken to them.
+_DOORS = {
+    1883: "MQTT", 4369: "epmd", 5552: "the stream protocol", 15672: "the management API (HTTP)",
+    15674: "STOMP over WebSockets", 25672: "the brokers among themselves", 61613: "STOMP",
+}  # fmt: skip
+LAST_WORD_S = 0.2
+_GUEST = (
+    "; guest may log in from the broker's own host only unless loopback_users says otherwise, and "
+    "the broker has the same words for that and for a wrong password"
+)
 
 
 class Rabbitmq(WireCheck):
@@ -166,8 +132,11 @@ class Rabbitmq(WireCheck):
         },
         expects={
             "queue": "name of a queue that must exist",
+            "min_consumers": "number of readers that the queue must have; 0: none is fine",
+            "max_messages": "number of messages that may wait in the queue",
             "exchange": "name of an exchange that must exist",
             "version": "range, e.g. >=3.8",
+            "identity": "the cluster's name",
         },
     )
     opened = False
@@ -177,10 +146,10 @@ class Rabbitmq(WireCheck):
     async def handshake(self) -> Seen:
         """connection.start, or the broker's own header where it speaks another version."""
         await self.stream.write(HEADER)
-        first = await self.stream.read_exactly(4)
+        first = await self._first_bytes()
         if first == b"AMQP":
-            other = (await self.stream.read_exactly(4)).hex()
-            text = f"the broker wants another AMQP version ({other})"
+            other = await self.stream.read_exactly(4)
+            text = f"the broker speaks {_HEADERS.get(other, 'another AMQP (' + other.hex() + ')')}"
             raise Fault(Reason.UNSUPPORTED_VERSION, text, **self.stream.first_bytes_fact())
         method, body = await self._frame(first)
         if method != START:
@@ -194,31 +163,68 @@ class Rabbitmq(WireCheck):
                 "product": self._property("product").lower(),
                 "version": self._property("version"),
                 "identity": self._property("cluster_name"),
-                "mechanisms": [*self.mechanisms],
+                "cluster_name": self._property("cluster_name"),
+                "platform": self._property("platform"),
+                "mechanisms": [*self.mechanisms[:16]],
             },
         )
 
+    async def _first_bytes(self) -> bytes:
+        """The first four. Whoever stays silent gets an empty line at the very end: HTTP answers."""
+        try:
+            return await self.stream.read_exactly(4)
+        except Fault as fault:
+            if fault.reason is Reason.SILENT:
+                self.stream.deadline = asyncio.get_running_loop().time() + LAST_WORD_S
+                await self.stream.write(b"\r\n\r\n")
+                with contextlib.suppress(Fault):
+                    return await self.stream.read_exactly(4)
+            if self.target.port in _DOORS and not self.stream.received:
+                fault.detail += f"; {self.target.port} is usually {_DOORS[self.target.port]}"
+            raise fault from None
+
     async def auth(self, login: Login | None) -> Seen | None:
-        """PLAIN, once; the broker's own words say why not."""
+        """PLAIN or AMQPLAIN, once, and the virtual host; the broker's own words say why not."""
         if login is None:
             raise Fault(Reason.AUTH_REQUIRED, "the broker always asks for a login")
         mechanism = next((m for m in ("PLAIN", "AMQPLAIN") if m in self.mechanisms), "")
         if not mechanism:
-            offered = ", ".join(self.mechanisms)
-            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, f"the broker offers {offered} only")
-        user = login.get("username", "guest")
+            offered = ", ".join(self.mechanisms[:16])
+            wanted = " (a client certificate)" if "EXTERNAL" in self.mechanisms else ""
+            text = f"the broker offers {offered or 'no way to log in'} only{wanted}"
+            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
+        user, vhost = login.get("username", "guest"), login.get("vhost") or "/"
         response = sasl(mechanism, user.encode(), login.get("password").encode())
         arguments = client_properties() + short(mechanism) + long(response) + short("en_US")
         await self._send(START_OK, arguments)
-        tune = await self._expect(TUNE)
-        channels, frame, heartbeat = (tune.number("!H"), tune.number("!I"), tune.number("!H"))
-        await self._send(TUNE_OK, struct.pack("!HIH", channels, frame, heartbeat))
-        await self._open(login.get("vhost") or "/")
+        tuned = await self._tune(user)
+        await self._open(vhost)
         clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
-            detail=f"user {user}, vhost {login.get('vhost') or '/'}",
+            detail=f"user {user}, vhost {vhost}",
             warning=Reason.PASSWORD_IN_CLEAR if clear else None,
+            evidence={"mechanism": mechanism, **tuned},
         )
+
+    async def _tune(self, user: str) -> dict[str, Json]:
+        """The broker's limits, agreed to: frames no larger than ours, heartbeats as it likes."""
+        try:
+            tune = await self._expect(TUNE)
+        except Fault as fault:
+            if fault.reason in (Reason.CLOSED_EARLY, Reason.RESET):
+                # Without authentication_failure_close a broker just hangs up (RabbitMQ before 3.2).
+                text = "the broker closes at the login, which most likely rejects it"
+                raise Fault(Reason.AUTH_REJECTED, text) from fault
+            if fault.reason is Reason.AUTH_REJECTED and user == "guest" and not self._loopback():
+                fault.detail += _GUEST
+            raise
+        channels, frame, heartbeat = (tune.number("!H"), tune.number("!I"), tune.number("!H"))
+        agreed = min(frame or MAX_FRAME, MAX_FRAME)
+        await self._send(TUNE_OK, struct.pack("!HIH", channels, agreed, heartbeat))
+        return {"channel_max": channels, "frame_max": frame, "heartbeat": heartbeat}
+
+    def _loopback(self) -> bool:
+        return self.stream.peer.startswith(("127.", "[::1]"))
 
     async def _open(self, vhost: str) -> None:
         await self._send(OPEN, short(vhost) + short("") + b"\0")
@@ -227,38 +233,43 @@ class Rabbitmq(WireCheck):
 
     async def verify(self) -> Seen:
         """A channel, and what the bridge expects, declared passively (nothing is created)."""
+        self._expected()
         await self._send(CHANNEL_OPEN, short(""), channel=1)
         await self._expect(CHANNEL_OPEN_OK)
-        evidence: dict[str, Json] = {}
         exchange, queue = (str(self.target.expect.get(k, "")) for k in ("exchange", "queue"))
         if exchange:
             passive = struct.pack("!H", 0) + short(exchange) + short("") + b"\x01" + long(b"")
             await self._send(EXCHANGE_DECLARE, passive, channel=1)
-            await self._expect((40, 11))
-        if queue:
-            passive = struct.pack("!H", 0) + short(queue) + b"\x01" + long(b"")
-            await self._send(QUEUE_DECLARE, passive, channel=1)
-            evidence = await self._queue()
+            await self._expect(EXCHANGE_DECLARE_OK)
+        evidence, said, warning = await self._queue(queue) if queue else ({}, "", None)
+        detail = "channel opened" + (f"; {said}" if said else "")
+        if self.blocked:
+            detail += f"; the broker blocks publishers: {self.blocked}"
+            warning = Reason.ALARM
+        return Seen(detail=detail, evidence=evidence, warning=warning)
+
+    def _expected(self) -> None:
         version, spec = self._property("version"), str(self.target.expect.get("version", ""))
         if spec and not version_in(version, spec):
             raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
-        counts = ", ".join(k if v is True else f"{v} {k}" for k, v in evidence.items())
-        detail = f"channel opened{', ' + counts if counts else ''}"
-        if self.blocked:
-            alarm = f"{detail}; the broker blocks publishers: {self.blocked}"
-            return Seen(detail=alarm, evidence=evidence, warning=Reason.ALARM)
-        return Seen(detail=detail, evidence=evidence)
+        name, wanted = self._property("cluster_name"), self.target.expect.get("identity")
+        if wanted and name not in (wanted if isinstance(wanted, list) else [wanted]):
+            raise Fault(Reason.UNEXPECTED, f"this is the cluster {name}", identity=name)
 
-    async def _queue(self) -> dict[str, Json]:
+    async def _queue(self, queue: str) -> tuple[dict[str, Json], str, Reason | None]:
         """Counts of a queue. One that another connection holds exclusively is there (405)."""
+        passive = struct.pack("!H", 0) + short(queue) + b"\x01" + long(b"")
+        await self._send(QUEUE_DECLARE, passive, channel=1)
         try:
             answer = await self._expect(QUEUE_DECLARE_OK)
         except Fault as fault:
             if fault.evidence.get("code") != "405":
                 raise
-            return {"exclusive": True}
+            return {"exclusive": True}, f"queue {queue} is held by one connection", None
         answer.short()
-        return {"messages": answer.number("!I"), "consumers": answer.number("!I")}
+        counts = (answer.number("!I"), answer.number("!I"))
+        evidence: dict[str, Json] = {"messages": counts[0], "consumers": counts[1]}
+        return evidence, *queue_state(queue, *counts, self.target.expect)
 
     async def goodbye(self) -> None:
         """connection.close and its answer; before the login the socket is simply closed.
@@ -291,8 +302,8 @@ class Rabbitmq(WireCheck):
                 if self.finished:
                     await self._send(CLOSE_OK, b"")
                 raise close_fault(code, words)
-            if method == BLOCKED:
-                self.blocked = body.short()
+            if method in (BLOCKED, UNBLOCKED):
+                self.blocked = body.short() if method == BLOCKED else ""
         raise await self._wrong("the method that should come does not")
 
     async def _frame(self, begun: bytes = b"") -> tuple[tuple[int, int], Reader]:

@@ -240,6 +240,9 @@ ANSWERS: dict[Reason, Row] = {
         "look at the cluster's own health report", WARN),
     Reason.UNHEALTHY: Row("KX709", Culprit.SERVER_STATE, "{target} is not healthy: {detail}",
         "look at the server's log"),
+    Reason.NO_CONSUMER: Row("KX712", Culprit.SERVER_CONFIG, "{detail}",
+        "start the workload that reads from it, and look at its own log and bridge: what is "
+        "published stays in the queue"),
     Reason.ANNOUNCED_UNREACHABLE: Row("KX801", Culprit.CALLBACK,
         "{target} announces addresses that cannot be reached from here: {detail}",
         "let the servers announce addresses that this cluster reaches (Redis: cluster-announce-ip, "

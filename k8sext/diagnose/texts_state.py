@@ -81,4 +81,14 @@ how: Its words and its code are in the evidence.
 see: The server's own log at that time.
 repair: Follow the server's words: the way to it and its protocol are fine.
 wrong: A proxy in front may speak for it.
+
+KX712
+means: Nobody reads from a queue that the bridge expects, or fewer readers than it expects.
+how: The queue was declared passively, which changes nothing; the broker's answer counts consumers.
+  RabbitMQ's management port gives the same count.
+see: On the server: rabbitmqctl list_queues -p VHOST name messages consumers
+repair: Start the workload that reads from the queue; if it runs, its own log says why it does not
+  consume. Where none is meant to read, expect min_consumers 0.
+wrong: A consumer that fetches single messages (basic.get) is never counted, nor is one that is
+  reconnecting at this moment.
 """

@@ -111,6 +111,7 @@ class Reason(StrEnum):
     DATABASE_MISSING = "database_missing"
     VHOST_MISSING = "vhost_missing"
     OBJECT_MISSING = "object_missing"  # queue, exchange, index, schema object
+    NO_CONSUMER = "no_consumer"  # a queue that nobody, or too few, read from
     TOO_MANY_CONNECTIONS = "too_many_connections"
     READ_ONLY = "read_only"
     LOADING = "loading"

@@ -1,8 +1,6 @@
 """The Redis check against a real redis-server on loopback, with redis-py as the oracle."""
 
 import contextlib
-import os
-import subprocess
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import redis
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
+from tests.support.certificates import self_signed
 from tests.support.converse import observe
 from tests.support.redis_servers import HOST, client, free_ports, server, until
 
@@ -321,19 +320,9 @@ def _endless(number: int) -> None:
         other.eval("while true do end", 0)
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    crt, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-days", "90", "-subj", "/CN=redis", "-addext", f"subjectAltName=IP:{HOST}",
-            "-keyout", str(key), "-out", str(crt)]  # fmt: skip
-    subprocess.run(argv, check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
-    return crt, key
-
-
-def test_tls_and_both_wrong_doors(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+def test_tls_and_both_wrong_doors(tmp_path: Path) -> None:
     plain, number = free_ports(2)
+    certificate = self_signed(tmp_path)
     tls = (f"tls-port {number}", f"tls-cert-file {certificate[0]}",
            f"tls-key-file {certificate[1]}", "tls-auth-clients no",
            f"tls-ca-cert-file {certificate[0]}")  # fmt: skip
