@@ -1,0 +1,222 @@
+"""RabbitMQ's management API: what AMQP does not tell without writing.
+
+Paths and answers: https://www.rabbitmq.com/docs/management#http-api, and RabbitMQ 3.10.8. A refusal
+is a 401 whose `reason` says why: the login, the user's tags, or `loopback_users`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from k8sext.agent.amqp import queue_state
+from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.expect import version_in
+from k8sext.agent.guess import wrong_protocol
+from k8sext.agent.http import HttpConnection, Response, basic
+from k8sext.model.result import Json
+from k8sext.model.tls import TlsMode
+from k8sext.model.words import Reason
+
+REALM = "RabbitMQ Management"
+_REASONS = (
+    ("via localhost", Reason.LOOPBACK_ONLY_USER),
+    ("not management user", Reason.PERMISSION_DENIED),
+    ("not monitor user", Reason.PERMISSION_DENIED),
+    ("not administrator", Reason.PERMISSION_DENIED),
+    ("access refused", Reason.PERMISSION_DENIED),  # the vhost is not the user's
+)
+
+
+class RabbitmqManagement(WireCheck):
+    """Who are you, log in, alarms, and what the bridge expects: GET only."""
+
+    info: ClassVar[CheckInfo] = CheckInfo(
+        name="rabbitmq-management",
+        summary="RabbitMQ's management API: alarms, exchange types, bindings, consumers",
+        proves="logged in, no alarm is in effect; expected exchange, queue and binding are there",
+        ports=(15672,),
+        # Whole names only: "management" alone is Spring's word for quite another port.
+        port_names=("rabbitmq-management", "rabbitmq-mgmt", "rabbitmq-http", "amqp-management"),
+        service_names=("rabbitmq-management", "rabbitmq-mgmt"),
+        credential_keys={
+            "username": ("user", "RABBITMQ_DEFAULT_USER", "spring.rabbitmq.username"),
+            "password": ("RABBITMQ_DEFAULT_PASS", "rabbitmq-password", "spring.rabbitmq.password"),
+            "vhost": ("virtual-host", "RABBITMQ_DEFAULT_VHOST", "spring.rabbitmq.virtual-host"),
+        },
+        expects={
+            "exchange": "name of an exchange that must exist",
+            "exchange_type": "direct, fanout, topic, headers, …",
+            "queue": "name of a queue that must exist",
+            "routing_key": "the queue must be bound to the exchange with it",
+            "min_consumers": "number of readers that the queue must have; 0: none is fine",
+            "max_messages": "number of messages that may wait in the queue",
+            "version": "range, e.g. >=3.8",
+            "identity": "the cluster's name",
+        },
+    )
+    authorization = ""
+    vhost = "/"
+
+    async def handshake(self) -> Seen:
+        """Without a login the API says 401 and names itself in the realm."""
+        self.http = HttpConnection(self.stream, self.target.address)
+        answer = await self._get("/api/overview")
+        if answer.status == 401 and REALM in answer.headers.get("www-authenticate", ""):
+            return Seen(detail="asks for a login")
+        if answer.status >= 500:
+            raise Fault(Reason.SERVER_ERROR, said(answer), code=str(answer.status))
+        text = f"HTTP answers ({answer.status}), and not as RabbitMQ's management API does"
+        raise Fault(Reason.WRONG_PRODUCT, text, status=answer.status)
+
+    async def auth(self, login: Login | None) -> Seen | None:
+        """Basic, once."""
+        if login is None:
+            raise Fault(Reason.AUTH_REQUIRED, "the management API always asks for a login")
+        user, self.vhost = login.get("username", "guest"), login.get("vhost") or "/"
+        self.authorization = basic(user, login.get("password"))
+        answer = await self._get("/api/whoami")
+        if answer.status != 200:
+            raise refused(answer, Reason.AUTH_REJECTED)
+        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
+        warning = Reason.PASSWORD_IN_CLEAR if clear else None
+        return Seen(detail=f"user {user}", warning=warning)
+
+    async def verify(self) -> Seen:
+        """Version and alarms, then exchange, queue and binding."""
+        known = _mapping(await self._json("/api/overview"))
+        version, cluster = str(known.get("rabbitmq_version")), str(known.get("cluster_name"))
+        evidence: dict[str, Json] = {
+            "product": "rabbitmq",
+            "version": version,
+            "identity": cluster,
+            "cluster_name": cluster,
+        }
+        self._expected(version, cluster)
+        notes, warning = ["no alarm is in effect"], None
+        alarms = await self._alarms()
+        if alarms:
+            notes, warning = [alarms], Reason.ALARM
+        if alarms is None:
+            notes = ["the user may not ask for alarms"]
+        await self._exchange(evidence)
+        said_of, lonely = await self._queue(evidence)
+        await self._binding()
+        return Seen(
+            detail="; ".join([*notes, *([said_of] if said_of else [])]),
+            evidence=evidence,
+            warning=warning or lonely,
+        )
+
+    def _expected(self, version: str, cluster: str) -> None:
+        spec = str(self.target.expect.get("version", ""))
+        wanted = self.target.expect.get("identity")
+        if spec and not version_in(version, spec):
+            raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
+        if wanted and cluster not in (wanted if isinstance(wanted, list) else [wanted]):
+            raise Fault(Reason.UNEXPECTED, f"this is the cluster {cluster}", identity=cluster)
+
+    async def _alarms(self) -> str | None:
+        """Alarms in words, "" for none, None where the user or the version does not tell."""
+        answer = await self._get("/api/health/checks/alarms")
+        if answer.status == 200:
+            return ""
+        if answer.status != 503:
+            return None
+        found = [_mapping(a) for a in _list(_mapping(answer.json()).get("alarms"))[:8]]
+        which = ", ".join(f"{a.get('resource')} on {a.get('node')}" for a in found)
+        return f"the broker blocks publishers: {which or said(answer)}"
+
+    async def _exchange(self, evidence: dict[str, Json]) -> None:
+        name, wanted = (str(self.target.expect.get(k, "")) for k in ("exchange", "exchange_type"))
+        if wanted and not name:
+            raise Fault(Reason.UNEXPECTED, "expect.exchange_type needs expect.exchange")
+        if not name:
+            return
+        found = _mapping(await self._json(f"/api/exchanges/{self._in_vhost(name)}", name))
+        evidence["exchange_type"] = str(found.get("type"))
+        if wanted and found.get("type") != wanted:
+            text = f"exchange {name} is of type {found.get('type')}, expected is {wanted}"
+            raise Fault(Reason.UNEXPECTED, text, **evidence)
+
+    async def _queue(self, evidence: dict[str, Json]) -> tuple[str, Reason | None]:
+        """Its state and counts; a queue made a moment ago has no counts yet."""
+        name = str(self.target.expect.get("queue", ""))
+        if not name:
+            return "", None
+        found = _mapping(await self._json(f"/api/queues/{self._in_vhost(name)}", name))
+        if found.get("state") in ("down", "crashed", "stopped", "minority"):
+            raise Fault(Reason.UNHEALTHY, f"queue {name} is {found['state']}")
+        messages, consumers = found.get("messages"), found.get("consumers")
+        if not isinstance(messages, int) or not isinstance(consumers, int):
+            return f"queue {name} is there and has no counts yet", None
+        evidence |= {"messages": messages, "consumers": consumers}
+        return queue_state(name, messages, consumers, self.target.expect)
+
+    async def _binding(self) -> None:
+        key = self.target.expect.get("routing_key")
+        if key is None:
+            return
+        exchange, queue = (str(self.target.expect.get(k, "")) for k in ("exchange", "queue"))
+        if not exchange or not queue:
+            raise Fault(Reason.UNEXPECTED, "expect.routing_key needs exchange and queue beside it")
+        path = f"/api/bindings/{self._in_vhost('')}e/{quote(exchange, safe='')}/q/"
+        found = _list(await self._json(path + quote(queue, safe=""), queue))
+        keys = [str(_mapping(b).get("routing_key")) for b in found]
+        if str(key) not in keys:
+            there = ", ".join(keys[:8]) or "none"
+            text = f"queue {queue} is not bound to {exchange} by {key}; its keys are: {there}"
+            raise Fault(Reason.OBJECT_MISSING, text)
+
+    # -- requests -------------------------------------------------------------------------------
+
+    def _in_vhost(self, name: str) -> str:
+        return f"{quote(self.vhost, safe='')}/{quote(name, safe='')}"
+
+    async def _json(self, path: str, name: str = "") -> Any:
+        """What a path gives. Raises Fault for anything but 200 and JSON."""
+        answer = await self._get(path)
+        if answer.status == 404:
+            text = f"there is no {name or path} in vhost {self.vhost}"
+            raise Fault(Reason.OBJECT_MISSING, text, code="404")
+        if answer.status in (401, 403):
+            raise refused(answer, Reason.PERMISSION_DENIED)
+        data = answer.json()
+        if answer.status != 200 or data is None:
+            raise Fault(Reason.SERVER_ERROR, said(answer), code=str(answer.status))
+        return data
+
+    async def _get(self, path: str) -> Response:
+        headers = {"Accept": "application/json"}
+        if self.authorization:
+            headers["Authorization"] = self.authorization
+        try:
+            return await self.http.request("GET", path, headers)
+        except Fault as fault:
+            if fault.reason is not Reason.WRONG_PROTOCOL:
+                raise
+            raise await wrong_protocol(self.stream, fault.detail) from fault
+
+
+def refused(answer: Response, otherwise: Reason) -> Fault:
+    """A refusal by its words."""
+    words = said(answer)
+    lower = words.lower()
+    reason = next((r for part, r in _REASONS if part in lower), otherwise)
+    if answer.status not in (401, 403):
+        reason = Reason.SERVER_ERROR
+    return Fault(reason, words, words=words, code=str(answer.status))
+
+
+def said(answer: Response) -> str:
+    """Status and the API's own reason."""
+    known = _mapping(answer.json())
+    return f"{answer.status}: {known.get('reason') or known.get('error') or answer.reason}"
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
