@@ -26,26 +26,42 @@ def rule(
     port: int | None = None,
     source: str | None = None,
     protocol: Literal["tcp", "udp"] = "tcp",
+    above: int | None = None,
 ) -> Generator[None]:
     """What matches and crosses the router meets `action` inside this block.
 
     DROP: silence. REJECT: an ICMP answer. RESET: a TCP reset, as if nothing listened.
+    `above`: only connections beyond so many at a time, from all sources together.
     """
     match: list[str] = []
     if destination:
         match += ["--destination", destination]
     if source:
         match += ["--source", source]
-    if port or action == "RESET":
+    if port or action == "RESET" or above is not None:
         match += ["--protocol", protocol]
     if port:
         match += ["--dport", str(port)]
+    if above is not None:
+        count = ["--connlimit-above", str(above), "--connlimit-mask", "0"]
+        match += ["--syn", "--match", "connlimit", *count]
     specification = ["FORWARD", *match, "--jump", *_TARGETS[action]]
     _iptables(place, "--insert", specification)
     try:
         yield
     finally:
         _iptables(place, "--delete", specification)
+
+
+@contextlib.contextmanager
+def unreachable(place: Place, address: str) -> Generator[None]:
+    """The router has no way to an address and says so (ICMP host unreachable)."""
+    route = ["unreachable", f"{address}/32"]
+    inside(place, ROUTER.name, ["ip", "route", "add", *route])
+    try:
+        yield
+    finally:
+        inside(place, ROUTER.name, ["ip", "route", "del", *route])
 
 
 def _iptables(place: Place, what: str, specification: list[str]) -> None:

@@ -234,6 +234,7 @@ class Lab:
         port: int | None = None,
         source: str | None = None,
         protocol: Literal["tcp", "udp"] = "tcp",
+        above: int | None = None,
     ) -> AbstractContextManager[None]:
         """A rule between nodes and outside hosts while the block runs."""
         return firewall.rule(
@@ -243,6 +244,7 @@ class Lab:
             port=port,
             source=source,
             protocol=protocol,
+            above=above,
         )
 
     def name_set_to(self, name: str, *addresses: str) -> AbstractContextManager[None]:

@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Literal
 
 from tests.lab import wire
 from tests.lab.building.golang import binary
@@ -61,6 +62,15 @@ _OUTSIDE = """.:53 {{
   file {nothing} .
 }}
 """
+Broken = Literal["servfail", "refused", "silent", "empty"]
+_PLUGINS: dict[Broken, str] = {
+    "servfail": "template ANY ANY {\n    rcode SERVFAIL\n  }",
+    "refused": "template ANY ANY {\n    rcode REFUSED\n  }",
+    "silent": "erratic {\n    drop 1\n  }",
+    "empty": "template ANY ANY {\n    rcode NOERROR\n  }",
+}
+"""`silent`: no answer at all; `empty`: the name exists and has no address."""
+
 _NOTHING = """. 1 IN SOA dns.corp.example. nobody.corp.example. 1 60 60 60 1
 . 1 IN NS dns.corp.example.
 """
@@ -94,6 +104,30 @@ def name_set_to(place: Place, name: str, *addresses: str) -> Generator[None]:
         yield
     finally:
         set_name(place, name, before)
+
+
+@contextlib.contextmanager
+def name_broken(place: Place, name: str, how: Broken) -> Generator[None]:
+    """The outside server answers a name (and what is below it) badly for a while."""
+    file = folder_for(place, "dns") / f"{name}.broken"
+    file.write_text(f"{name}:53 {{\n  bind {DNS.address}\n  {_PLUGINS[how]}\n}}\n")
+    _start_again(place)
+    try:
+        yield
+    finally:
+        file.unlink()
+        _start_again(place)
+
+
+def _broken_zones(folder: Path) -> Iterator[str]:
+    return (file.read_text() for file in sorted(folder.glob("*.broken")))
+
+
+def _start_again(place: Place) -> None:
+    outside = COMPONENTS[0]
+    outside.stop(place)
+    outside.start(place)
+    outside.await_ready(place)
 
 
 def lookup(place: Place, name: str, host: str = DNS.name, server: str = "") -> tuple[str, ...]:
@@ -141,7 +175,7 @@ def _start_outside(place: Place) -> None:
     nothing = folder / "nothing"
     nothing.write_text(_NOTHING)
     text = _OUTSIDE.format(address=DNS.address, names=names_file(place), nothing=nothing)
-    corefile.write_text(text)
+    corefile.write_text(text + "".join(_broken_zones(folder)))
     spawn(place, "dns", DNS.name, [binary("coredns"), "-conf", str(corefile)])
 
 

@@ -1,0 +1,267 @@
+"""Servers in other guises than those of `up`: each started on demand, on a host made for it.
+
+A guise is a role (one file in `guises/`) with options. It has an address and a network of its
+own, so what is done to one of them touches no other. `down` ends them with everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tests.lab import certificates, cgroups, wire
+from tests.lab.component import Component, folder_for, give, password
+from tests.lab.hosts import NEAR_NET, ROUTER, Host, holder, inside, make_host
+from tests.lab.place import LabError, Place
+
+FIRST, LAST = 100, 250
+"""Last numbers of the addresses that guises get, in 198.51.100.0/24."""
+
+STARTING_S = 1.0
+"""What a server is given that will not answer as it should, before it is looked at."""
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Guise:
+    """One server: what it is, where it is, what it leans on."""
+
+    name: str
+    address: str
+    role: Role
+    options: Options = field(default_factory=dict[str, Any], compare=False)
+    peers: Mapping[str, Guise] = field(default_factory=dict[str, Any], compare=False)
+    """Other servers by the option that names them (`standby_of`, `to`); lists count up: `to0`."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.options.get("port", self.role.port))
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it was given a certificate."""
+        return "tls" in self.options
+
+    @property
+    def component_name(self) -> str:
+        """Its cgroup, its log and its folder."""
+        return f"guise-{self.name}"
+
+    def component(self) -> Component:
+        """What starts and stops it."""
+        return Component(
+            self.component_name,
+            self.name,
+            functools.partial(self.role.start, guise=self),
+            functools.partial(self.role.ready, guise=self),
+            grace=self.role.grace,
+        )
+
+    def folder(self, place: Place, user: str | None = None) -> Path:
+        """Where it keeps its data."""
+        return folder_for(place, self.component_name, user)
+
+    def certificate(self, place: Place, user: str) -> certificates.Pair:
+        """Its certificate, as the option `tls` describes it, readable by its user."""
+        asked: Mapping[str, Any] = self.options["tls"]
+        names = [str(n) for n in asked.get("names", [self.address])]
+        folder = self.folder(place) / "tls"
+        pair = certificates.make(place, str(asked.get("certificate", "good")), names, folder)
+        for file in (pair.certificate, pair.key):
+            give(file, user)
+        return pair
+
+    def ask(self, place: Place, say: bytes = b"") -> bytes:
+        """What it answers first, asked from its own host."""
+        return wire.ask(place, self.name, self.address, self.port, say)
+
+    def with_options(self, more: Options) -> Guise:
+        """The same host with other options."""
+        return replace(self, options={**self.options, **more})
+
+
+def _no_talk(place: Place, guise: Guise, text: str) -> str:
+    raise LabError(f"a server of role {guise.role.name} cannot be told anything ({text!r})")
+
+
+def _nobody(place: Place) -> dict[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a file in `guises/` describes."""
+
+    name: str
+    protocol: str
+    port: int
+    start: Callable[..., None]
+    """`start(place, guise=…)`; may be called again with other options."""
+    ready: Callable[..., bool]
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    """Name of each option and the schema of its value (`tests/gym/schema.py`)."""
+    tell: Callable[[Place, Guise, str], str] = _no_talk
+    """Say something to the server as its administrator; what it answered."""
+    login: Callable[[Place], dict[str, str]] = _nobody
+    """Keys and values of the Secret that an application would have."""
+    leans_on: tuple[str, ...] = ()
+    """Options whose value is the name of another server (or a list of names)."""
+    grace: float = 3.0
+
+
+@functools.cache
+def roles() -> Mapping[str, Role]:
+    """Each file in `guises/` has one `ROLE`."""
+    found: dict[str, Role] = {}
+    for file in sorted((Path(__file__).parent / "guises").glob("*.py")):
+        role: Role = importlib.import_module(f"tests.lab.guises.{file.stem}").ROLE
+        found[role.name] = role
+    return found
+
+
+def application_password(place: Place, role: str) -> str:
+    """The password of the user `shop` on every server of a role."""
+    return password(place, f"guise-{role}")
+
+
+def administrator_password(place: Place, role: str) -> str:
+    """The password of the server's administrator, where it needs one."""
+    return password(place, f"guise-{role}-admin")
+
+
+class Wardrobe:
+    """The guises of one lab: asked for by role and options, made once, reused."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._made: dict[str, Guise] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, role: str, options: Options, peers: Mapping[str, Guise], copy: str = "") -> Guise:
+        """A server of that kind, running. `copy` tells two of the same kind apart."""
+        described = json.dumps(
+            [role, options, {k: p.name for k, p in peers.items()}, copy], sort_keys=True
+        )
+        with self._lock:
+            mine = self._locks.setdefault(described, threading.Lock())
+        with mine:
+            if described not in self._made:
+                self._made[described] = self._make(described, roles()[role], options, peers)
+            return self._made[described]
+
+    def _make(
+        self, described: str, role: Role, options: Options, peers: Mapping[str, Guise]
+    ) -> Guise:
+        mark = hashlib.sha256(described.encode()).hexdigest()[:6]
+        with self._lock:
+            host = Host(f"{role.name[:2]}-{mark}", f"{NEAR_NET}.{self._free()}")
+            make_host(self.place, host)
+        connect(self.place, host)
+        guise = Guise(host.name, host.address, role, options, peers)
+        component = guise.component()
+        component.start(self.place)
+        component.await_ready(self.place)
+        return guise
+
+    def _free(self) -> int:
+        """The next address; hosts are never given back while the lab is up."""
+        counter = self.place.state / "guises"
+        number = int(counter.read_text()) + 1 if counter.exists() else FIRST
+        if number > LAST:
+            raise LabError(f"more than {LAST - FIRST + 1} guises: `python -m tests.lab down` first")
+        counter.write_text(str(number))
+        return number
+
+
+def clear(place: Place) -> None:
+    """End what an earlier run left, with its hosts and its data; the addresses are free again."""
+    group = cgroups.tracking() / place.cgroup
+    for found in sorted(group.glob("guise-*")):
+        name = found.name.removeprefix("guise-")
+        for part in (found.name, f"host-{name}"):
+            cgroups.end(group / part)
+            cgroups.remove(f"{place.cgroup}/{part}")
+        shutil.rmtree(place.state / found.name, ignore_errors=True)
+    (place.state / "guises").unlink(missing_ok=True)
+
+
+def connect(place: Place, host: Host) -> None:
+    """A cable from a new host to the router's bridge."""
+    cable = f"w-{host.name}"
+    pid = holder(place, host.name)
+    script = f"""link add {cable} type veth peer name eth0 netns {pid}
+link set {cable} master near
+link set {cable} up
+"""
+    inside(place, ROUTER.name, ["ip", "-batch", "-"], script=script)
+    own = f"""addr add {host.address}/24 dev eth0
+link set eth0 up
+route add default via {host.gateway}
+"""
+    inside(place, host.name, ["ip", "-batch", "-"], script=own)
+
+
+@contextlib.contextmanager
+def stopped(place: Place, guise: Guise) -> Generator[None]:
+    """It does not run inside this block."""
+    component = guise.component()
+    component.stop(place)
+    try:
+        yield
+    finally:
+        component.start(place)
+        component.await_ready(place)
+
+
+@contextlib.contextmanager
+def frozen(place: Place, guise: Guise) -> Generator[None]:
+    """It hangs inside this block: the kernel accepts for it, it says nothing."""
+    group = guise.component().group(place)
+    cgroups.freeze(group, frozen=True)
+    try:
+        yield
+    finally:
+        cgroups.freeze(group, frozen=False)
+
+
+@contextlib.contextmanager
+def started_with(
+    place: Place, guise: Guise, more: Options, *, ready: bool = True
+) -> Generator[None]:
+    """It was started again with other options; afterwards with its own.
+
+    `ready=False`: with these options it is not expected to answer as it should.
+    """
+    _again(place, guise, guise.with_options(more), ready=ready)
+    try:
+        yield
+    finally:
+        _again(place, guise.with_options(more), guise, ready=True)
+
+
+def _again(place: Place, before: Guise, after: Guise, *, ready: bool) -> None:
+    before.component().stop(place)
+    component = after.component()
+    component.start(place)
+    if ready:
+        component.await_ready(place)
+    else:
+        time.sleep(STARTING_S)
+
+
+def lines(settings: Mapping[str, Any], join: str = " ") -> Sequence[str]:
+    """Settings as lines of a configuration file."""
+    return [f"{key}{join}{value}" for key, value in settings.items()]
