@@ -43,3 +43,7 @@ test: lint lab-up  ## Everything, lab included
 
 bench: lab-up  ## Ratios against kubectl and the floor; JSON=FILE writes them
 	@$(PY) -m tests.bench $(if $(JSON),--json $(JSON))
+
+.PHONY: gym
+gym: lab-up  ## Fault gym: is every verdict right? CASES=DIR for yours, JSON=FILE writes the score
+	@$(PY) -m tests.gym $(if $(CASES),--cases $(CASES)) $(if $(JSON),--json $(JSON))

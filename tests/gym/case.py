@@ -1,0 +1,250 @@
+"""A case: what is built, what is broken, what must be said. See README.md for the format."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from k8sext.model.words import Culprit, Status
+from tests.gym import actions
+from tests.gym.reader import CaseError, Document, Schema, parse, read
+from tests.lab.certificates import KINDS
+from tests.lab.guise import roles
+
+_TEXTS: Schema = {"type": "list", "items": {"type": "text"}}
+TLS: Schema = {
+    "type": "mapping",
+    "keys": {
+        "certificate": {"type": "text", "enum": list(KINDS)},
+        "names": _TEXTS,
+        "client": {"type": "text", "enum": ["required"]},
+        "versions": {"type": "text"},
+        "ciphers": {"type": "text"},
+    },
+}
+KINDS_OF_BRIDGE = ("selectorless", "headless", "external-name", "endpoints")
+BRIDGE: Schema = {
+    "type": "mapping",
+    "required": ["name"],
+    "keys": {
+        "name": {"type": "text"},
+        "to": {"type": ["text", "list"], "items": {"type": "text"}},
+        "kind": {"type": "text", "enum": KINDS_OF_BRIDGE},
+        "external_name": {"type": "text"},
+        "protocol": {"type": "text"},
+        "port": {"type": "number"},
+        "service_port": {"type": "number"},
+        "port_name": {"type": "text"},
+        "tls": {"type": "text", "enum": ["disable", "require", "verify-full"]},
+        "ca": {"type": "boolean"},
+        "server_name": {"type": "text"},
+        "expect": {"type": "mapping"},
+        "login": {"type": ["boolean", "mapping"]},
+        "annotations": {"type": "mapping"},
+    },
+}
+EXPECT: Schema = {
+    "type": "mapping",
+    "keys": {
+        "bridge": {"type": "text"},
+        "code": {"type": "text"},
+        "culprit": {"type": "text", "enum": [c.value for c in Culprit]},
+        "status": {"type": "text", "enum": [s.value for s in Status]},
+        "exit": {"type": "number"},
+        "above": {"type": "boolean"},
+        "also": _TEXTS,
+        "others": {"type": "text", "enum": [*(s.value for s in Status), "any"]},
+        "says": _TEXTS,
+        "never": _TEXTS,
+        "depth": {"type": "text"},
+        "healthy": {"type": "text", "enum": ["pass", "warn"]},
+    },
+}
+
+
+_EVERY_SERVER: dict[str, Schema] = {
+    "role": {"type": "text"},
+    "port": {"type": "number"},
+    "tls": TLS,
+    "copy": {"type": ["text", "number"]},
+}
+
+
+def _server() -> Schema:
+    """Every option of every role; `_wrong_servers` sees which role has which."""
+    keys = dict(_EVERY_SERVER)
+    for role in roles().values():
+        for name, rule in role.options.items():
+            types = (*listed(keys.get(name, {}).get("type", [])), *listed(rule["type"]))
+            keys[name] = {**keys.get(name, {}), **rule, "type": list(dict.fromkeys(types))}
+    return {"type": "mapping", "keys": keys}
+
+
+def schema() -> Schema:
+    """The schema of a case."""
+    step = {"type": "mapping", "one_key": True, "keys": actions.schemas()}
+    steps: Schema = {"type": "list", "items": step}
+    return {
+        "required": ["title", "source", "bridges", "expect"],
+        "keys": {
+            "id": {"type": "text"},
+            "title": {"type": "text"},
+            "source": {"type": "text"},
+            "notes": {"type": "text"},
+            "servers": {"type": "mapping", "values": _server()},
+            "bridges": {"type": "list", "items": BRIDGE},
+            "objects": {"type": "list", "items": {"type": "mapping"}},
+            "setup": steps,
+            "fault": steps,
+            "doctor": {"type": "list"},
+            "expect": EXPECT,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file. Without `fault` it is a healthy control."""
+
+    id: str
+    title: str
+    source: str
+    servers: Mapping[str, Mapping[str, Any]]
+    bridges: tuple[Mapping[str, Any], ...]
+    objects: tuple[Mapping[str, Any], ...]
+    setup: tuple[Mapping[str, Any], ...]
+    fault: tuple[Mapping[str, Any], ...]
+    doctor: tuple[str, ...]
+    expect: Mapping[str, Any]
+
+    @property
+    def control(self) -> bool:
+        """Whether nothing is broken in it."""
+        return not self.fault
+
+    @property
+    def bridge(self) -> str:
+        """The bridge that is spoken of."""
+        return str(self.expect.get("bridge", self.bridges[0]["name"] if self.bridges else ""))
+
+    @property
+    def expected(self) -> str:
+        """In one word or two: `KX302 path`, or `pass`."""
+        if "code" in self.expect:
+            return f"{self.expect['code']} {self.expect['culprit']}"
+        return str(self.expect.get("status", "pass"))
+
+
+def load(folder: Path) -> list[Case]:
+    """The cases of a folder (or the one case of a file). Raises CaseError."""
+    if not folder.exists():
+        raise CaseError(f"{folder}: there is no such folder")
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*.y*ml"))
+    cases = [of_file(file) for file in files]
+    seen: dict[str, Path] = {}
+    for case, file in zip(cases, files, strict=True):
+        if case.id in seen:
+            raise CaseError(f"{file}:1:1: id {case.id} is also that of {seen[case.id]}")
+        seen[case.id] = file
+    return cases
+
+
+def of_file(file: Path) -> Case:
+    """One case; its id is the file's name unless it gives another."""
+    return _case(read(file, schema()), file.stem)
+
+
+def of_text(text: str, name: str = "case.yaml") -> Case:
+    """The same of a text."""
+    return _case(parse(text, name, schema()), Path(name).stem)
+
+
+def _case(document: Document, id: str) -> Case:
+    data = document.data
+    case = Case(
+        id=data.get("id", id),
+        title=data["title"],
+        source=data["source"],
+        servers={k: v or {} for k, v in data.get("servers", {}).items()},
+        bridges=tuple(data["bridges"]),
+        objects=tuple(data.get("objects", ())),
+        setup=tuple(data.get("setup", ())),
+        fault=tuple(data.get("fault", ())),
+        doctor=tuple(str(word) for word in data.get("doctor", ())),
+        expect=data["expect"],
+    )
+    for path, what in (*_wrong_servers(case), *_wrong_names(case), *_wrong_expectation(case)):
+        raise document.error(path, what)
+    return case
+
+
+Wrong = Iterator[tuple[str, str]]
+
+
+def _wrong_servers(case: Case) -> Wrong:
+    """Roles and options are those of the files in tests/lab/guises."""
+    for name, spec in case.servers.items():
+        path = f"servers.{name}"
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            yield path, "the name of a server is a to z, 0 to 9 and -"
+        role = roles().get(str(spec.get("role", name)))
+        if role is None:
+            yield f"{path}.role", f"a role is one of {', '.join(roles())}"
+            continue
+        known = {*_EVERY_SERVER, *role.options}
+        for option in (o for o in spec if o not in known):
+            yield f"{path}.{option}", f"{role.name} has no such option; it has {sorted(known)}"
+        for option in role.leans_on:
+            for other in (o for o in listed(spec.get(option, [])) if o not in case.servers):
+                yield f"{path}.{option}", f"there is no server {other} in this case"
+
+
+def _wrong_names(case: Case) -> Wrong:
+    """Servers that bridges and actions speak of must be there."""
+    for number, bridge in enumerate(case.bridges):
+        for name in listed(bridge.get("to", [])):
+            if name not in case.servers and not is_address(name):
+                yield f"bridges[{number}].to", f"{name}: no server of this case and no address"
+        if not {"to", "external_name", "protocol"} & set(bridge):
+            yield f"bridges[{number}]", "`to` is missing (or `protocol`, for one without addresses)"
+    for part, steps in (("setup", case.setup), ("fault", case.fault)):
+        for number, step in enumerate(steps):
+            ((word, value),) = step.items()
+            for name in actions.TABLE[word].servers(value):
+                if name not in case.servers:
+                    yield f"{part}[{number}].{word}", f"there is no server {name} in this case"
+
+
+def _wrong_expectation(case: Case) -> Wrong:
+    expect = case.expect
+    if case.control and expect.get("status", "pass") not in ("pass", "warn"):
+        yield "expect.status", "a case without `fault` is a control: it must pass or warn"
+    if not case.control and not {"code", "culprit"} <= set(expect):
+        yield "expect", "a fault needs `code` and `culprit`"
+    if ("code" in expect) != ("culprit" in expect):
+        yield "expect", "`code` and `culprit` go together"
+    if case.bridge not in _services(case):
+        yield "expect.bridge", f"there is no bridge {case.bridge or 'at all'}"
+
+
+def _services(case: Case) -> set[str]:
+    raw = (o.get("metadata", {}).get("name") for o in case.objects if o.get("kind") == "Service")
+    return {str(b["name"]) for b in case.bridges} | {str(name) for name in raw}
+
+
+def listed(value: Any) -> list[str]:
+    """A name or a list of names, as a list."""
+    return [value] if isinstance(value, str) else [str(v) for v in value]
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

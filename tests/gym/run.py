@@ -1,0 +1,249 @@
+"""Runs cases on the lab: servers first, then each case in fresh namespaces, some side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.gym import actions, objects, score
+from tests.gym.case import Case, listed
+from tests.lab import guise
+from tests.lab.cluster import kubeapi
+from tests.lab.demo import K8SEXT
+from tests.lab.guise import Guise, Wardrobe, roles
+from tests.lab.hosts import NODES, inside
+from tests.lab.lab import Lab
+from tests.lab.place import LabError
+
+STAGE_TIMEOUT_S = 2
+"""Shorter than the product's own 3 s: silence is waited for in dozens of cases."""
+AT_ONCE = 3
+RUN_LIMIT_S = 90
+
+
+class Locks:
+    """Names that a case holds while it runs: all at once or none, so that nobody waits in a ring.
+
+    The cluster as a whole is one of them: everybody holds it a little, a case that harms it alone.
+    """
+
+    def __init__(self) -> None:
+        self._held: set[str] = set()
+        self._running = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def holding(self, names: Iterable[str]) -> Generator[None]:
+        """Wait for the names, then have them inside this block."""
+        wanted = set(names)
+        alone = actions.CLUSTER_LOCK in wanted
+
+        def free() -> bool:
+            if alone:
+                return self._running == 0
+            return not wanted & self._held and actions.CLUSTER_LOCK not in self._held
+
+        with self._changed:
+            self._changed.wait_for(free)
+            self._held |= wanted
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= wanted
+                self._running -= 1
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class Gym:
+    """A lab that is up, with its wardrobe."""
+
+    lab: Lab
+    wardrobe: Wardrobe
+    locks: Locks
+    say: Callable[[str], None]
+
+    @staticmethod
+    def on(lab: Lab, say: Callable[[str], None]) -> Gym:
+        """A gym on a lab; what an earlier one left is cleared away."""
+        guise.clear(lab.place)
+        return Gym(lab, Wardrobe(lab.place), Locks(), say)
+
+    def run(self, cases: Sequence[Case]) -> score.Board:
+        """All of them, some side by side."""
+        began = time.monotonic()
+        order = sorted(cases, key=_patience)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            results = dict(zip((c.id for c in order), pool.map(self._one, order), strict=True))
+        return score.Board([results[c.id] for c in cases], time.monotonic() - began)
+
+    def _one(self, case: Case) -> score.Result:
+        try:
+            servers = self._servers(case)
+            names = {s.name for s in servers.values()}
+            locks = names | actions.locks_of((*case.setup, *case.fault))
+            with self.locks.holding(locks):
+                began = time.monotonic()
+                result = self._both(case, servers)
+                result = replace(result, seconds=time.monotonic() - began)
+        except (LabError, LookupError, OSError, ValueError, TypeError) as problem:
+            error = f"{type(problem).__name__}: {problem}"
+            result = score.Result(case, f"error: {error}", error=error)
+        self.say(line_of(result))
+        return result
+
+    def _servers(self, case: Case) -> dict[str, Guise]:
+        """The servers of a case, those that others lean on first."""
+        ready: dict[str, Guise] = {}
+
+        def need(name: str) -> Guise:
+            if name not in ready:
+                spec = dict(case.servers[name])
+                role = roles()[str(spec.pop("role", name))]
+                copy = str(spec.pop("copy", ""))
+                peers: dict[str, Guise] = {}
+                for option in role.leans_on:
+                    value = spec.get(option)
+                    if isinstance(value, str):
+                        peers[option] = need(value)
+                    else:
+                        others = listed(value or [])
+                        peers |= {f"{option}{n}": need(o) for n, o in enumerate(others)}
+                ready[name] = self.wardrobe.get(role.name, spec, peers, copy)
+            return ready[name]
+
+        for name in case.servers:
+            need(name)
+        return ready
+
+    def _both(self, case: Case, servers: Mapping[str, Guise]) -> score.Result:
+        """With the fault, then with the fault taken away."""
+        run = _Run(self.lab, case, servers)
+        with contextlib.ExitStack() as stack:
+            healthy = stack.enter_context(run.namespace([*case.setup]))
+            broken = (
+                ""
+                if case.control
+                else stack.enter_context(run.namespace([*case.setup, *case.fault]))
+            )
+            run.await_rules([healthy, *([broken] if broken else [])])
+            stack.enter_context(actions.done(run.world, case.setup))
+            if case.control:
+                return score.judge_control(case, run.doctor(healthy))
+            with actions.done(run.world, case.fault):
+                result = score.judge_fault(case, run.doctor(broken))
+            wanted = str(case.expect.get("healthy", "pass"))
+            got, wrong = score.judge_healthy(case, run.doctor(healthy), wanted)
+            twin = f"{got} ({'; '.join(wrong)})" if wrong else ""
+            return replace(result, twin=twin, false_alarm=bool(wrong))
+
+
+class _Run:
+    """One case on the lab."""
+
+    def __init__(self, lab: Lab, case: Case, servers: Mapping[str, Guise]) -> None:
+        self.lab, self.case, self.servers = lab, case, servers
+        self.facts = _facts(lab, servers)
+        self.world = actions.World(lab, servers, objects.filler(self.facts))
+
+    @contextlib.contextmanager
+    def namespace(self, steps: Sequence[Mapping[str, Any]]) -> Generator[str]:
+        """A fresh namespace with the case's objects, after the steps that edit objects."""
+        name = f"gym-{secrets.token_hex(4)}"
+        fill = objects.filler({**self.facts, "namespace": name})
+        authority = self.lab.ca.read_text()
+        bridges = fill(list(self.case.bridges))
+        made = objects.objects_of(bridges, self.servers, self._login, authority)
+        raw = fill([*self.case.objects])
+        try:
+            self._create(name, actions.edited([*made, *raw], fill(list(steps))))
+            yield name
+        finally:
+            kubeapi.request(self.lab.place, f"/api/v1/namespaces/{name}", method="DELETE")
+
+    def doctor(self, namespace: str) -> score.Seen:
+        """Doctor on a namespace."""
+        fill = objects.filler({**self.facts, "namespace": namespace})
+        return self._look(namespace, fill(list(self.case.doctor)))
+
+    def await_rules(self, namespaces: Sequence[str]) -> None:
+        """Until kube-proxy has written the rules of every Service: people's are older than that."""
+        addresses = {a for n in namespaces for a in self._cluster_addresses(n)}
+        give_up = time.monotonic() + 10
+        while addresses and time.monotonic() < give_up:
+            rules = [inside(self.lab.place, n.name, ["iptables-save"]) for n in NODES]
+            addresses = {a for a in addresses if not all(f"{a}/32" in text for text in rules)}
+            time.sleep(0.1 if addresses else 0)
+
+    def _cluster_addresses(self, namespace: str) -> list[str]:
+        found = kubeapi.get(self.lab.place, f"/api/v1/namespaces/{namespace}/services") or {}
+        addresses = (item["spec"].get("clusterIP", "") for item in found.get("items", []))
+        return [a for a in addresses if a not in ("", "None")]
+
+    def _login(self, server: Guise) -> Mapping[str, str]:
+        return server.role.login(self.lab.place)
+
+    def _create(self, namespace: str, everything: Sequence[dict[str, Any]]) -> None:
+        meta: dict[str, Any] = {"name": namespace}
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+        placed: list[dict[str, Any]] = [
+            {**o, "metadata": {"namespace": namespace, **o["metadata"]}} for o in everything
+        ]
+        # Services last: kube-proxy then never writes rules for one that has no endpoints yet.
+        placed.sort(key=lambda o: o.get("kind") == "Service")
+        self.lab.apply([space, *placed])
+        account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+        give_up = time.monotonic() + 20
+        while kubeapi.get(self.lab.place, account) is None:
+            if time.monotonic() > give_up:
+                raise LabError(f"namespace {namespace} gets no service account")
+            time.sleep(0.05)
+
+    def _look(self, namespace: str, words: Sequence[str]) -> score.Seen:
+        argv = [K8SEXT, "doctor", "-n", namespace, "-o", "json"]
+        defaults = {
+            "--image": self.lab.probe_image,
+            "--stage-timeout": str(STAGE_TIMEOUT_S),
+        }
+        for option, value in defaults.items():
+            argv += [] if option in words else [option, value]
+        done = self.lab.run([*argv, *words], timeout=RUN_LIMIT_S)
+        try:
+            report = json.loads(done.stdout)
+        except ValueError:
+            report = {}
+        text = done.stdout + done.stderr
+        return score.Seen(done.returncode, report, text.replace(namespace, "NAMESPACE"))
+
+
+def _facts(lab: Lab, servers: Mapping[str, Guise]) -> dict[str, str]:
+    """What `${…}` may speak of."""
+    facts = {"ca": lab.ca.read_text()}
+    for name, server in servers.items():
+        facts |= {f"{name}.address": server.address, f"{name}.port": str(server.port)}
+        facts |= {f"{name}.{k}": v for k, v in server.role.login(lab.place).items()}
+    return facts
+
+
+def _patience(case: Case) -> tuple[bool, int]:
+    """Cases that need the whole cluster come last; those with slow servers while others run."""
+    alone = actions.CLUSTER_LOCK in actions.locks_of((*case.setup, *case.fault))
+    return alone, len(case.servers)
+
+
+def line_of(result: score.Result) -> str:
+    """One case of the scoreboard."""
+    mark = "ok " if result.ok else "BAD"
+    kind = "control" if result.case.control else "fault"
+    text = f"{mark} {kind:7} {result.case.id:36} {result.case.expected:24} {result.got:24}"
+    more = [*result.wrong, *([f"without the fault: {result.twin}"] if result.twin else [])]
+    return f"{text} {result.seconds:5.1f} s" + "".join(f"\n      {m}" for m in more)

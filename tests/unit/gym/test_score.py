@@ -1,0 +1,152 @@
+"""The sums of the scoreboard, and what counts as which kind of mistake."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.gym import case, score
+from tests.gym.score import Board, Result, Seen
+
+FAULT = case.of_text("""title: t
+source: s
+bridges: [{name: a, protocol: redis}, {name: b, protocol: redis}]
+fault: [{pause: 0}]
+expect: {code: KX302, culprit: path, says: [hello], never: [secret]}
+""")
+CONTROL = case.of_text("""title: t
+source: s
+bridges: [{name: a, protocol: redis}]
+expect: {status: pass, depth: verify}
+""")
+
+
+def seen(
+    status: str = "fail",
+    said: tuple[tuple[str, str], ...] = (("KX302", "path"),),
+    exit: int = 1,
+    text: str = "hello",
+    other: str = "pass",
+    depth: str = "verify",
+) -> Seen:
+    diagnoses = [{"code": c, "culprit": w, "severity": "fail"} for c, w in said]
+    bridges: list[dict[str, Any]] = [
+        {"service": "a", "status": status, "diagnoses": diagnoses, "depth": depth},
+        {"service": "b", "status": other, "diagnoses": []},
+    ]
+    return Seen(exit, {"bridges": bridges, "vantages": []}, text)
+
+
+def healthy(**more: Any) -> Seen:
+    whole: dict[str, Any] = {"status": "pass", "said": (), "exit": 0, **more}
+    return seen(**whole)
+
+
+def test_all_right() -> None:
+    found = score.judge_fault(FAULT, seen())
+    assert (found.ok, found.localised, found.false_ok) == (True, True, False)
+    assert found.got == FAULT.expected == "KX302 path"
+
+
+@pytest.mark.parametrize(
+    ("run", "localised", "words"),
+    [
+        (seen(said=(("KX302", "server-host"),)), False, "culprit is server-host"),
+        (seen(said=(("KX301", "path"),)), False, "code is KX301"),
+        (seen(status="warn"), True, "status is warn"),
+        (seen(exit=3), True, "exit code is 3"),
+        (seen(text="bye"), True, "does not say 'hello'"),
+        (seen(text="hello secret"), True, "says 'secret'"),
+        (seen(other="fail"), True, "bridge b is fail"),
+        (seen(said=(("KX302", "path"), ("KX601", "credentials"))), True, "also said: KX601"),
+    ],
+)
+def test_what_is_wrong_is_told(run: Seen, localised: bool, words: str) -> None:
+    found = score.judge_fault(FAULT, run)
+    assert not found.ok
+    assert found.localised is localised
+    assert not found.false_ok
+    assert any(words in w for w in found.wrong), found.wrong
+
+
+def test_a_fault_that_passes_is_a_false_ok() -> None:
+    found = score.judge_fault(FAULT, healthy())
+    assert (found.false_ok, found.localised, found.got) == (True, False, "pass")
+
+
+def test_inconclusive_is_no_false_ok() -> None:
+    assert not score.judge_fault(FAULT, seen(status="inconclusive", said=(), exit=3)).false_ok
+
+
+def test_a_diagnosis_above_all_bridges() -> None:
+    wanted = replace(FAULT, expect={**FAULT.expect, "above": True})
+    above = {"code": "KX302", "culprit": "path"}
+    run = Seen(1, {**seen().report, "vantages": [{"diagnoses": [above]}]}, "hello")
+    assert score.judge_fault(wanted, run).localised
+    assert not score.judge_fault(wanted, seen()).localised
+
+
+def test_a_healthy_control() -> None:
+    assert score.judge_control(CONTROL, healthy()).ok
+
+
+@pytest.mark.parametrize(
+    ("run", "alarm"),
+    [
+        (seen(), True),
+        (healthy(exit=1), True),
+        (healthy(status="warn"), True),
+        (healthy(status="inconclusive"), True),
+        (Seen(0, {}, ""), True),
+        (healthy(depth="handshake"), False),
+    ],
+)
+def test_a_control_that_is_not_healthy_is_a_false_alarm(run: Seen, alarm: bool) -> None:
+    found = score.judge_control(CONTROL, run)
+    assert not found.ok
+    assert found.false_alarm is alarm
+
+
+def board(*results: Result) -> Board:
+    return Board(results, 12.34)
+
+
+def results(right: int, wrong: int, **more: Any) -> list[Result]:
+    good = [Result(FAULT, "KX302 path", localised=True) for _ in range(right)]
+    return [*good, *(Result(FAULT, "KX301 path", ("code",), **more) for _ in range(wrong))]
+
+
+def test_the_document_is_that_of_the_contract() -> None:
+    found = board(*results(1, 1), Result(CONTROL, "pass")).as_json()
+    assert found["summary"] == {
+        "cases": 2,
+        "localised": 1,
+        "false_ok": 0,
+        "false_alarms": 0,
+        "controls": 1,
+        "seconds": 12.3,
+    }
+    assert found["cases"][0] == {
+        "id": "case",
+        "expected": "KX302 path",
+        "got": "KX302 path",
+        "ok": True,
+    }
+    assert [c["ok"] for c in found["cases"]] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (results(19, 1), 0),
+        (results(18, 1), 1),
+        ([*results(99, 0), *results(0, 1, false_ok=True)], 1),
+        ([*results(99, 0), Result(CONTROL, "x", false_alarm=True)], 1),
+        ([*results(99, 0), Result(FAULT, "KX302 path", localised=True, false_alarm=True)], 1),
+        ([*results(99, 0), Result(FAULT, "error", error="no such host")], 1),
+        ([Result(CONTROL, "pass")], 0),
+        ([], 1),
+    ],
+)
+def test_the_exit_code(given: list[Result], code: int) -> None:
+    assert board(*given).exit_code == code
