@@ -24,6 +24,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--cases", type=Path, default=CASES, help="folder (or one file) of cases")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="repeatable")
     parser.add_argument("--json", type=Path, help="also write the scoreboard here")
+    parser.add_argument("--reports", type=Path, help="folder for doctor's JSON of every run")
     parser.add_argument("--check", action="store_true", help="read the cases, run nothing")
     options = parser.parse_args(argv)
     cases = _chosen(load(options.cases), options.only)
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     lab = up()
     try:
-        board = Gym.on(lab, _say).run(cases)
+        board = Gym.on(lab, _say, options.reports).run(cases)
     finally:
         guise.clear(lab.place)
     _print(board)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from tests.gym import actions, objects, score
@@ -71,12 +72,14 @@ class Gym:
     wardrobe: Wardrobe
     locks: Locks
     say: Callable[[str], None]
+    reports: Path | None = None
+    """Where doctor's JSON of every run is kept: `ID.json`, `ID.twin.json`."""
 
     @staticmethod
-    def on(lab: Lab, say: Callable[[str], None]) -> Gym:
+    def on(lab: Lab, say: Callable[[str], None], reports: Path | None = None) -> Gym:
         """A gym on a lab; what an earlier one left is cleared away."""
         guise.clear(lab.place)
-        return Gym(lab, Wardrobe(lab.place), Locks(), say)
+        return Gym(lab, Wardrobe(lab.place), Locks(), say, reports)
 
     def run(self, cases: Sequence[Case]) -> score.Board:
         """All of them, some side by side."""
@@ -128,6 +131,7 @@ class Gym:
     def _both(self, case: Case, servers: Mapping[str, Guise]) -> score.Result:
         """With the fault, then with the fault taken away."""
         run = _Run(self.lab, case, servers)
+        case = run.case
         with contextlib.ExitStack() as stack:
             healthy = stack.enter_context(run.namespace([*case.setup]))
             broken = (
@@ -138,22 +142,31 @@ class Gym:
             run.await_rules([healthy, *([broken] if broken else [])])
             stack.enter_context(actions.done(run.world, case.setup))
             if case.control:
-                return score.judge_control(case, run.doctor(healthy))
+                return score.judge_control(case, self._seen(run, healthy, ""))
             with actions.done(run.world, case.fault):
-                result = score.judge_fault(case, run.doctor(broken))
+                result = score.judge_fault(case, self._seen(run, broken, ""))
             wanted = str(case.expect.get("healthy", "pass"))
-            got, wrong = score.judge_healthy(case, run.doctor(healthy), wanted)
+            got, wrong = score.judge_healthy(case, self._seen(run, healthy, ".twin"), wanted)
             twin = f"{got} ({'; '.join(wrong)})" if wrong else ""
             return replace(result, twin=twin, false_alarm=bool(wrong))
+
+    def _seen(self, run: _Run, namespace: str, which: str) -> score.Seen:
+        seen = run.doctor(namespace)
+        if self.reports:
+            self.reports.mkdir(parents=True, exist_ok=True)
+            (self.reports / f"{run.case.id}{which}.json").write_text(seen.text)
+        return seen
 
 
 class _Run:
     """One case on the lab."""
 
     def __init__(self, lab: Lab, case: Case, servers: Mapping[str, Guise]) -> None:
-        self.lab, self.case, self.servers = lab, case, servers
+        self.lab, self.servers = lab, servers
         self.facts = _facts(lab, servers)
-        self.world = actions.World(lab, servers, objects.filler(self.facts))
+        fill = objects.filler(self.facts)
+        self.case = replace(case, expect=fill(case.expect))
+        self.world = actions.World(lab, servers, fill)
 
     @contextlib.contextmanager
     def namespace(self, steps: Sequence[Mapping[str, Any]]) -> Generator[str]:

@@ -205,6 +205,7 @@ def connect(place: Place, host: Host) -> None:
     script = f"""link add {cable} type veth peer name eth0 netns {pid}
 link set {cable} master near
 link set {cable} up
+neigh flush to {host.address} dev near
 """
     inside(place, ROUTER.name, ["ip", "-batch", "-"], script=script)
     own = f"""addr add {host.address}/24 dev eth0
