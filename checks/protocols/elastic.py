@@ -1,7 +1,6 @@
-"""Elasticsearch and OpenSearch over HTTP.
+"""Elasticsearch and OpenSearch over HTTP: the questions, in their order.
 
-`GET /` and the tagline: Elasticsearch reference; X-Elastic-Product is sent from 7.14 on
-(elasticsearch-py #2076); OpenSearch says `version.distribution`.
+How the answers are read is in `_elastic.py`, which travels with this file.
 """
 
 from __future__ import annotations
@@ -9,25 +8,73 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
-from k8sext.agent.expect import numbers, version_in
-from k8sext.agent.guess import wrong_protocol
-from k8sext.agent.http import HttpConnection, Response, basic
+from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.expect import numbers
+from k8sext.agent.http import HttpConnection, Response
+from k8sext.agent.second_look import explain_hang_up
+from k8sext.agent.stream import Stream
+from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
+from ._elastic import (
+    allowed,
+    asker,
+    authorization,
+    clients_of,
+    count_of,
+    disk_of,
+    explained,
+    identified,
+    mapping,
+    marks_of,
+    passed,
+    published,
+    reason_of,
+    refusal,
+    refused_client,
+    said_of,
+    some,
+    stopped_indices,
+    stops_writes,
+    text_of,
+    used,
+    within,
+)
+
 COLOURS = ("red", "yellow", "green")
-TAGLINES = ("You Know, for Search", "The OpenSearch Project: https://opensearch.org/")
+FLOODED = "12"  # the block of index.blocks.read_only_allow_delete, set at the flood stage of a disk
+ASK_MARKS_FROM = 0.8  # share of a disk in use; the watermarks are 85, 90 and 95 % by default
+LISTED = 8
+# What is asked, each a small part of a large answer. The master may be missing: never wait for it.
+HEALTH = "/_cluster/health?master_timeout=1s"
+NODES = "/_nodes/http?timeout=1s&filter_path=nodes.*.version,nodes.*.http.publish_address"
+BLOCKS = "/_cluster/state/blocks?master_timeout=1s&filter_path=blocks"
+DISKS = (
+    "/_nodes/stats/fs?timeout=1s&filter_path=nodes.*.name,nodes.*.roles,"
+    "nodes.*.fs.total.total_in_bytes,nodes.*.fs.total.available_in_bytes"
+)
+MARKS = (
+    "/_cluster/settings?master_timeout=1s&include_defaults=true"
+    "&filter_path=*.cluster.routing.allocation.disk"
+)
+EXPLAIN = (
+    "/_cluster/allocation/explain?filter_path=index,shard,primary,unassigned_info.reason,"
+    "allocate_explanation,node_allocation_decisions.deciders.explanation"
+)
+INDEX = "?filter_path=*.settings.index.provided_name"
+_ORDER = (Reason.READ_ONLY, Reason.ALARM, Reason.DEGRADED, Reason.PERMISSION_DENIED)
+Note = tuple[Reason, str]
 
 
 class Elasticsearch(WireCheck):
-    """GET /, login if asked, cluster health, expectations."""
+    """GET /, login if asked, cluster health and its reasons, expectations."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
         name="elasticsearch",
         summary="Elasticsearch and OpenSearch",
-        proves="the cluster names itself and is green or yellow; expected index is there",
+        proves="the cluster names itself, is green and takes writes; expected index is there",
         ports=(9200,),
         port_names=("elasticsearch", "elastic", "es", "opensearch"),
         service_names=("elasticsearch", "elastic", "es", "opensearch"),
@@ -35,120 +82,223 @@ class Elasticsearch(WireCheck):
         credential_keys={
             "username": ("user", "ELASTIC_USERNAME", "spring.elasticsearch.username"),
             "password": ("ELASTIC_PASSWORD", "elastic", "spring.elasticsearch.password"),
-            "api_key": ("api-key", "ELASTIC_API_KEY"),
+            "api_key": ("api-key", "apiKey", "ELASTIC_API_KEY"),
+            "token": ("bearer", "bearer-token", "ELASTIC_TOKEN"),
         },
         expects={
-            "status": "green: yellow is a failure then",
-            "index": "name of an index that must exist",
-            "cluster": "cluster name",
+            "health": "green: yellow fails; yellow: yellow is good enough; else it is a warning",
+            "index": "index, alias or data stream that must exist and take writes",
+            "cluster_name": "name of the cluster",
+            "identity": "its cluster_uuid",
             "version": "range, e.g. >=7.1,<8",
+            "client": "version of the official client in use (7.13, 8, 9): must be let in",
         },
     )
     verify_needs_login = False
-    authorization = ""
-    asked_for_login = False
+
+    def __init__(self, target: Target, stream: Stream) -> None:
+        super().__init__(target, stream)
+        self.http = HttpConnection(stream, target.address)
+        self.authorization = ""
+        self.asked_for_login = False
+        self.known: dict[str, Json] = {}  # product, version, identity, cluster_name, clients
+        self.evidence: dict[str, Json] = {}  # of the verify stage
+        self.indices: tuple[str, ...] = ()  # behind the expected name
+        self.deaf = False  # one of the optional questions had no answer
 
     async def handshake(self) -> Seen:
-        """GET /: who are you? 401 still names the product by its header or its error."""
-        self.http = HttpConnection(self.stream, self.target.address)
+        """GET /: who are you? 401 often names the product by its words."""
         answer = await self._get("/")
         if answer.status in (401, 403):
             self.asked_for_login = True
-            return Seen(detail="asks for a login", evidence={"status": answer.status})
-        self._known = self._identify(answer)
-        product, version = str(self._known["product"]), str(self._known["version"])
-        return Seen(detail=f"{product} {version}", evidence=self._known)
+            who = asker(answer)
+            evidence: dict[str, Json] = {"status": answer.status, "asked_by": who}
+            return Seen(detail=f"{who} asks for a login", evidence=evidence)
+        self.known = identified(answer)
+        return Seen(detail=said_of(self.known), evidence=self.known)
 
     async def auth(self, login: Login | None) -> Seen | None:
-        """Basic or API key, once."""
+        """Basic, API key or bearer token, once."""
         if login is None:
             if self.asked_for_login:
                 raise Fault(Reason.AUTH_REQUIRED, "the cluster asks for a login")
             return None
-        key = login.get("api_key")
-        self.authorization = (
-            f"ApiKey {key}"
-            if key
-            else basic(login.get("username", "elastic"), login.get("password"))
-        )
+        self.authorization = authorization(login)
         answer = await self._get("/")
         if answer.status == 401:
-            raise Fault(Reason.AUTH_REJECTED, "401: " + _reason(answer), code="401")
-        if answer.status != 403:
-            self._known = self._identify(answer)
+            text = f"401: {reason_of(answer)}"
+            if self.asked_for_login and asker(answer).startswith("a proxy"):
+                text = f"{text}, by {asker(answer)}"
+            raise Fault(Reason.AUTH_REJECTED, text, code="401")
+        if answer.status != 403:  # 403: known, and may not ask who the server is
+            self.known = identified(answer)
+        if not self.asked_for_login:
+            return Seen(detail="no login is needed")
         clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
-            detail="login accepted" if self.asked_for_login else "no login is needed",
-            warning=Reason.PASSWORD_IN_CLEAR if clear and self.asked_for_login else None,
-            evidence=self._known if self.asked_for_login and answer.status != 403 else {},
+            detail="; ".join(filter(None, ("login accepted", said_of(self.known)))),
+            warning=Reason.PASSWORD_IN_CLEAR if clear else None,
+            evidence=self.known,
         )
 
     async def verify(self) -> Seen:
-        """Cluster health, then what the bridge expects."""
-        answer = await self._get("/_cluster/health")
-        _allowed(answer)
-        health = _mapping(answer.json())
-        colour = str(health.get("status", ""))
-        if answer.status != 200 or colour not in COLOURS:
-            raise Fault(Reason.UNHEALTHY, f"{answer.status}: " + _reason(answer))
-        evidence: dict[str, Json] = {
-            "status": colour,
-            "nodes": health.get("number_of_nodes"),
-            "unassigned_shards": health.get("unassigned_shards"),
-        }
-        if colour == "red":
-            text = f"the cluster is red: {health.get('unassigned_shards')} shards are unassigned"
-            raise Fault(Reason.UNHEALTHY, text, **evidence)
-        await self._expected(colour)
-        return Seen(detail=f"cluster is {colour}", evidence=evidence)
+        """What the bridge expects, health with its reason, writes, disks, announced addresses."""
+        addresses = await self._nodes()
+        self._expected()
+        colour, notes = await self._health()
+        notes += await self._index()
+        notes += await self._blocks()
+        notes += await self._disks()
+        said = [f"cluster is {colour}"] if colour else []
+        return Seen(
+            detail="; ".join((*said, *(text for _, text in notes))),
+            evidence=self.evidence,
+            warning=next((r for r in _ORDER for reason, _ in notes if reason is r), None),
+            announced=Announced(addresses=addresses, whom="clients that sniff", vital=False),
+        )
 
-    async def _expected(self, colour: str) -> None:
-        expect = self.target.expect
-        known = getattr(self, "_known", {})
-        if expect.get("status") == "green" and colour != "green":
-            raise Fault(Reason.DEGRADED, f"the cluster is {colour}, expected is green")
-        if expect.get("cluster") and expect["cluster"] != known.get("cluster_name"):
-            text = f"the cluster is {known.get('cluster_name')}, expected is {expect['cluster']}"
-            raise Fault(Reason.UNEXPECTED, text)
+    # -- the questions --------------------------------------------------------------------------
+
+    async def _nodes(self) -> tuple[str, ...]:
+        """Publish addresses. Also the version where GET / does not tell it."""
+        nodes = [mapping(n) for n in mapping((await self._extra(NODES)).get("nodes")).values()]
+        versions = sorted({text_of(n.get("version")) for n in nodes} - {""}, key=numbers)
+        if self.known and not self.known["version"] and versions:
+            official = bool(self.known["official"])
+            self.known["version"] = versions[0]
+            self.known["clients"] = clients_of("elasticsearch", versions[0], official, "default")
+            self.evidence |= {k: self.known[k] for k in ("version", "clients")}
+        if len(versions) > 1:
+            self.evidence["versions"] = [*versions[:LISTED]]
+        said = (text_of(mapping(n.get("http")).get("publish_address")) for n in nodes)
+        return tuple(published(a) for a in said if a)[:32]
+
+    def _expected(self) -> None:
+        expect, known = self.target.expect, self.known
+        for key in ("cluster_name", "identity"):
+            want, have = expect.get(key), known.get(key)
+            if want and want != have:
+                text = f"its {key} is {have or 'not told'}, expected is {want}"
+                raise Fault(Reason.UNEXPECTED, text)
         spec, version = str(expect.get("version", "")), str(known.get("version", ""))
-        if spec and not version_in(version, spec):
-            raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
-        if expect.get("index"):
-            await self._index(str(expect["index"]))
+        if spec and not within(version, spec):
+            text = f"version {version or 'not told'}, expected is {spec}"
+            raise Fault(Reason.UNSUPPORTED_VERSION, text)
+        client = str(expect.get("client") or "")
+        refused = refused_client(client, mapping(known.get("clients"))) if client else ""
+        if refused:
+            text = f"official client {client} and this server do not go together: {refused}"
+            raise Fault(Reason.UNSUPPORTED_VERSION, text)
 
-    async def _index(self, index: str) -> None:
-        answer = await self._get("/" + quote(index, safe=""))
-        if answer.status == 404:
-            raise Fault(Reason.OBJECT_MISSING, f"there is no index {index}", code="404")
-        _allowed(answer)
-        if answer.status != 200:
-            words = f"{answer.status} to the question for index {index}: {_reason(answer)}"
-            raise Fault(Reason.SERVER_ERROR, words, code=str(answer.status))
-
-    def _identify(self, answer: Response) -> dict[str, Json]:
-        data = _mapping(answer.json())
-        version = _mapping(data.get("version"))
-        if b"This is not a HTTP port" in answer.body or b"not an HTTP port" in answer.body:
-            raise Fault(Reason.WRONG_PROTOCOL, "this is the transport port, not the HTTP port")
-        if answer.status >= 500:
-            raise Fault(Reason.SERVER_ERROR, f"{answer.status}: " + _reason(answer))
-        product = str(version.get("distribution") or "elasticsearch")
-        official = answer.headers.get("x-elastic-product") == "Elasticsearch"
-        named = official or data.get("tagline") in TAGLINES
-        if not named or not numbers(str(version.get("number"))):
-            raise Fault(
-                Reason.WRONG_PRODUCT,
-                "HTTP answers, and not as Elasticsearch or OpenSearch do",
-                status=answer.status,
+    async def _health(self) -> tuple[str, list[Note]]:
+        """The colour, and what is to be said of it. Raises Fault for red, and without a master."""
+        expect = self.target.expect.get("health")
+        answer = await self._get(HEALTH)
+        if answer.status == 403 and not expect:
+            text = f"this login may not ask for the cluster's health ({reason_of(answer)})"
+            return "", [(Reason.PERMISSION_DENIED, text)]
+        allowed(answer)
+        health = mapping(answer.json())
+        colour = text_of(health.get("status"))
+        if answer.status != 200 or colour not in COLOURS:
+            raise refusal(answer) or Fault(
+                Reason.UNHEALTHY, f"{answer.status}: {reason_of(answer)}", code=str(answer.status)
             )
-        number = str(version["number"])
-        return {
-            "product": product,
-            "version": number,
-            "identity": str(data.get("cluster_uuid", "")),
-            "cluster_name": str(data.get("cluster_name", "")),
-            "clients": _clients(product, number, official),
-        }
+        missing = count_of(health.get("unassigned_shards"))
+        nodes = count_of(health.get("number_of_data_nodes"))
+        self.evidence |= {"status": colour, "nodes": count_of(health.get("number_of_nodes"))}
+        self.evidence |= {"data_nodes": nodes, "unassigned_shards": missing}
+        if colour == "green" or (colour == "yellow" and expect == "yellow"):
+            return colour, []
+        why = explained(await self._extra(EXPLAIN)) if missing else ""
+        text = f"unassigned shards: {missing}"
+        if colour == "yellow" and nodes == 1:
+            text = f"replicas without a second node to go to: {missing}"
+        text = f"{text}: {why}" if why else text
+        if colour == "red":
+            raise Fault(Reason.UNHEALTHY, f"the cluster is red: {text}", **self.evidence)
+        if expect == "green":
+            text = f"the cluster is yellow, expected is green: {text}"
+            raise Fault(Reason.DEGRADED, text, **self.evidence)
+        return colour, [(Reason.DEGRADED, text)]
+
+    async def _index(self) -> list[Note]:
+        """The expected index, alias or data stream: Fault where it is not there."""
+        index = str(self.target.expect.get("index") or "")
+        if not index:
+            return []
+        path = "/" + quote(index, safe="*,")
+        answer = await self._get(path + INDEX)
+        if answer.status == 403:  # a login that may only read has no right to metadata
+            answer = await self._get(path + "/_count")
+            names: tuple[str, ...] = (index,) if answer.status == 200 else ()
+        else:
+            names = tuple(mapping(answer.json()))
+        allowed(answer)
+        if answer.status not in (200, 404):
+            words = f"{answer.status} to the question for index {index}: {reason_of(answer)}"
+            raise Fault(Reason.SERVER_ERROR, words, code=str(answer.status))
+        if answer.status == 404 or not names:
+            text = f"there is no index, alias or data stream {index}"
+            raise Fault(Reason.OBJECT_MISSING, text, code="404", **self.evidence)
+        self.indices = names
+        self.evidence["indices"] = [*names[:LISTED]]
+        return []
+
+    async def _blocks(self) -> list[Note]:
+        """What takes no writes. Raises Fault where that is the cluster or the expected index."""
+        blocks = mapping((await self._extra(BLOCKS)).get("blocks"))
+        for number, block in mapping(blocks.get("global")).items():
+            words = text_of(mapping(block).get("description"))
+            if number == "1":
+                raise Fault(Reason.LOADING, words, **self.evidence)
+            if stops_writes(block):
+                reason = Reason.UNHEALTHY if number == "2" else Reason.READ_ONLY
+                raise Fault(reason, f"no writes to the cluster: {words}", **self.evidence)
+        stopped = stopped_indices(mapping(blocks.get("indices")))
+        flooded = [name for name, blocked in stopped.items() if FLOODED in blocked]
+        if flooded:
+            self.evidence["read_only_indices"] = [*flooded[:LISTED]]
+        if self.indices and all(name in stopped for name in self.indices):
+            why = ", ".join(stopped[self.indices[0]].values())
+            text = f"no writes to {some(self.indices)}: {why}"
+            raise Fault(Reason.READ_ONLY, text, **self.evidence)
+        if not flooded:
+            return []
+        text = f"read-only (allow delete), as after a full disk: {some(flooded)}"
+        return [(Reason.READ_ONLY, text)]
+
+    async def _disks(self) -> list[Note]:
+        """Disks of data nodes over a watermark; the marks are asked for only where it is close."""
+        nodes = mapping((await self._extra(DISKS)).get("nodes")).values()
+        disks = [d for d in map(disk_of, nodes) if d]
+        if not disks:
+            return []
+        fullest = max(used(total, free) for _, total, free in disks)
+        self.evidence["disk_used_percent"] = round(100 * fullest, 1)
+        if fullest < ASK_MARKS_FROM:
+            return []
+        marks = marks_of(await self._extra(MARKS))
+        over = [(name, mark) for name, *size in disks if (mark := passed(marks, *size))]
+        self.evidence["over_watermark"] = dict(over[:LISTED])
+        worst = [f"{name} ({mark})" for name, mark in over if mark != "low"]
+        if not worst:
+            return []
+        return [(Reason.ALARM, f"disk over its watermark on {some(worst)}")]
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    async def _extra(self, path: str) -> dict[str, Any]:
+        """An answer that would be good to have: {} where it may not be asked or does not come."""
+        if self.deaf:
+            return {}
+        try:
+            answer = await self._get(path)
+        except Fault:
+            self.deaf = True  # the connection is in the middle of something: ask nothing more
+            self.evidence["not_answered"] = path.split("?")[0]
+            return {}
+        return mapping(answer.json()) if answer.status == 200 else {}
 
     async def _get(self, path: str) -> Response:
         headers = {"Accept": "application/json"}
@@ -157,32 +307,4 @@ class Elasticsearch(WireCheck):
         try:
             return await self.http.request("GET", path, headers)
         except Fault as fault:
-            if fault.reason is not Reason.WRONG_PROTOCOL:
-                raise
-            raise await wrong_protocol(self.stream, fault.detail) from fault
-
-
-def _allowed(answer: Response) -> None:
-    """Raises Fault where the cluster wants another user, or any."""
-    reasons = {401: Reason.AUTH_REQUIRED, 403: Reason.PERMISSION_DENIED}
-    if answer.status in reasons:
-        words = f"{answer.status}: {_reason(answer)}"
-        raise Fault(reasons[answer.status], words, code=str(answer.status))
-
-
-def _clients(product: str, version: str, official: bool) -> str:
-    """What the official clients of majors 7, 8 and 9 make of this server (elasticsearch-py)."""
-    if product != "elasticsearch" or not official:
-        return "official clients from 7.14 on refuse it: no X-Elastic-Product header"
-    major = numbers(version)[0]
-    return "official client 9 is refused by it" if major < 9 else "official clients accept it"
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
-
-
-def _reason(answer: Response) -> str:
-    error = _mapping(answer.json()).get("error")
-    words = _mapping(error).get("reason") or error or answer.reason
-    return str(words)
+            raise await explain_hang_up(self.stream, fault) from fault

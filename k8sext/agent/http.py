@@ -13,6 +13,7 @@ from k8sext import __version__
 from k8sext.model.words import Reason
 
 from .fault import Fault
+from .guess import wrong_protocol
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -21,16 +22,44 @@ MAX_HEADERS = 100
 MAX_BODY = 2 << 20
 # Not str.isdigit, which takes "¹" (int does not), and not more digits than int() is safe with.
 _NUMBER = re.compile(r"[0-9]{1,12}")
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,12}")
+
+
+# What servers answer to a request in clear text on their HTTPS port: nginx, Go, Apache httpd.
+_HTTPS_PORT = (b"HTTPS port", b"HTTP request to an HTTPS server", b"SSL-enabled server port")
+_GATEWAYS = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; header names are in lower case."""
+    """One answer; header names are in lower case, repeated ones joined by a comma."""
 
     status: int
     reason: str
     headers: Mapping[str, str]
     body: bytes
+    keeps: bool = True  # whether the server keeps the connection open (RFC 9112, 9.3)
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether it says that this is its HTTPS port."""
+        return self.status == 400 and any(words in self.body for words in _HTTPS_PORT)
+
+    @property
+    def gateway(self) -> str:
+        """Who says, in place of the server, that the server cannot be reached; "" if nobody does.
+
+        A proxy's own error page is not JSON; a server's or an application's error mostly is.
+        """
+        if self.status not in _GATEWAYS or self.json() is not None:
+            return ""
+        name = self.headers.get("server", "").split("/")[0]
+        return name or "a proxy without a name"
+
+    @property
+    def redirect(self) -> str:
+        """Where it sends the client; "" if nowhere."""
+        return self.headers.get("location", "") if 300 <= self.status < 400 else ""
 
     def json(self) -> Any:
         """The body as JSON; None where it is none."""
@@ -46,11 +75,12 @@ def basic(username: str, password: str) -> str:
 
 
 class HttpConnection:
-    """Requests one after another on one connection."""
+    """Requests one after another on one connection; on a new one after the server closed it."""
 
     def __init__(self, stream: Stream, host: str) -> None:
         self.stream = stream
         self.host = host
+        self.kept = True
 
     async def request(
         self,
@@ -68,38 +98,39 @@ class HttpConnection:
         }
         if body:
             fields["Content-Length"] = str(len(body))
+        if not self.kept:
+            await self.stream.reconnect()
+            self.kept = True
         lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items()), "", ""]
         await self.stream.write("\r\n".join(lines).encode("latin-1", "replace") + body)
         return await self._response(method)
 
     async def _response(self, method: str) -> Response:
-        status, reason = await self._status_line()
-        while status == 100:
+        version, status, reason = await self._status_line()
+        while 100 <= status < 200:  # interim answers: 100 Continue, 103 Early Hints
             await self._headers()
-            status, reason = await self._status_line()
+            version, status, reason = await self._status_line()
         headers = await self._headers()
-        body = b"" if method == "HEAD" or status in (204, 304) else await self._body(headers)
-        return Response(status, reason, headers, body)
+        bare = method == "HEAD" or status in (204, 304)
+        body, framed = (b"", True) if bare else await self._body(headers)
+        wish = headers.get("connection", "").lower()
+        self.kept = framed and "close" not in wish and (version != "HTTP/1.0" or "keep" in wish)
+        return Response(status, reason, headers, body, self.kept)
 
-    async def _status_line(self) -> tuple[int, str]:
+    async def _status_line(self) -> tuple[str, int, str]:
         """Anything but `HTTP/1.x NNN` in the first bytes means that something else answers."""
         first = await self.stream.read_exactly(5)
         if first != b"HTTP/":
-            raise Fault(
-                Reason.WRONG_PROTOCOL,
-                "the answer is not HTTP",
-                **self.stream.first_bytes_fact(),
-            )
+            raise await wrong_protocol(self.stream, "the answer is not HTTP")
         line = (first + await self.stream.read_until(b"\n", 4096)).decode("latin-1").strip()
         words = line.split(" ", 2)
         if len(words) < 2 or not _NUMBER.fullmatch(words[1]):
             raise Fault(
-                Reason.WRONG_PROTOCOL, "a status line without a status", **self._first_bytes()
+                Reason.WRONG_PROTOCOL,
+                "a status line without a status",
+                **self.stream.first_bytes_fact(),
             )
-        return int(words[1]), words[2] if len(words) > 2 else ""
-
-    def _first_bytes(self) -> dict[str, Any]:
-        return self.stream.first_bytes_fact()
+        return words[0], int(words[1]), words[2] if len(words) > 2 else ""
 
     async def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -108,37 +139,38 @@ class HttpConnection:
             if not line:
                 return headers
             name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
+            name, value = name.strip().lower(), value.strip()
+            again = name == "www-authenticate" and name in headers  # one line for each scheme
+            headers[name] = f"{headers[name]}, {value}" if again else value
         raise Fault(Reason.TOO_MUCH, f"more than {MAX_HEADERS} headers")
 
-    async def _body(self, headers: Mapping[str, str]) -> bytes:
+    async def _body(self, headers: Mapping[str, str]) -> tuple[bytes, bool]:
+        """The body, and whether it ended before the connection did."""
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            return await self._chunks()
+            return await self._chunks(), True
         length = headers.get("content-length", "")
         if _NUMBER.fullmatch(length):
-            return await self.stream.read_exactly(_bounded(int(length)))
-        body = b""
+            return await self.stream.read_exactly(_bounded(int(length))), True
+        body = bytearray()
         while len(body) <= MAX_BODY:
             some = await self.stream.read_some()
             if not some:
-                return body
+                return bytes(body), False
             body += some
         raise Fault(Reason.TOO_MUCH, f"a body of more than {MAX_BODY} bytes")
 
     async def _chunks(self) -> bytes:
-        body = b""
+        body = bytearray()
         while True:
             line = await self.stream.read_until(b"\n", 1024)
-            try:
-                size = int(line.split(b";")[0].strip(), 16)
-            except ValueError as error:
-                raise Fault(Reason.WRONG_PROTOCOL, "a chunk without a size") from error
-            if size < 0:
-                raise Fault(Reason.WRONG_PROTOCOL, "a chunk of negative size")
+            digits = line.split(b";")[0].strip()
+            if not _HEXADECIMAL.fullmatch(digits):
+                raise Fault(Reason.WRONG_PROTOCOL, "a chunk without a size")
+            size = int(digits, 16)
             body += await self.stream.read_exactly(_bounded(size + len(body)) - len(body))
             if size == 0:
                 await self._headers()
-                return body
+                return bytes(body)
             await self.stream.read_until(b"\n", 2)
 
 

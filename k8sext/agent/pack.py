@@ -47,9 +47,10 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
                 found[f"{package.replace('.', '/')}/{entry.name}"] = entry.read_text("utf-8")
     for folder in ("k8sext/checks", "k8sext/checks/protocols"):
         found[f"{folder}/__init__.py"] = ""
-    for module in modules:
-        path = f"k8sext/checks/protocols/{module}.py"
-        found[path] = _text("k8sext.checks.protocols", f"{module}.py")
+    protocols = resources.files("k8sext.checks.protocols")
+    for name in (f"{prefix}{module}.py" for module in modules for prefix in ("", "_")):
+        if protocols.joinpath(name).is_file():  # `_NAME.py` is the other half of a large check
+            found[f"k8sext/checks/protocols/{name}"] = protocols.joinpath(name).read_text("utf-8")
     return {path: text for path, text in found.items() if path not in NOT_IN_THE_POD}
 
 

@@ -42,7 +42,7 @@ class Stream:
         self.tls: Tls | None = None
 
     @classmethod
-    async def connect(cls, address: str, port: int, deadline: float) -> Stream:
+    async def connect(cls, address: str, port: int, deadline: float | None) -> Stream:
         """Connect to an IP address (no name is ever resolved here). Raises Fault."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
@@ -150,6 +150,21 @@ class Stream:
         """Encrypt from here on, as the target's TlsSpec asks. Returns evidence, raises Fault."""
         assert self.tls is not None, "the stage runner sets it"
         return await self.tls.start(self)
+
+    async def reconnect(self) -> None:
+        """A new connection to the same peer, encrypted if this one is: for protocols whose servers
+        close after an answer. Deadline, budget and first bytes stay those of the probe.
+        """
+        old, encrypted = self.writer, self.encrypted
+        peer = old.get_extra_info("peername") if old else None
+        if not peer:
+            raise Fault(Reason.CLOSED_EARLY, "the connection is gone")
+        fresh = await Stream.connect(peer[0], peer[1], self.deadline)
+        self.reader, self.writer = fresh.reader, fresh.writer
+        if old:
+            old.close()
+        if encrypted:
+            await self.start_tls()
 
     @property
     def encrypted(self) -> bool:

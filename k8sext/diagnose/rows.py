@@ -231,7 +231,7 @@ ANSWERS: dict[Reason, Row] = {
     Reason.TOO_MANY_CONNECTIONS: Row("KX704", Culprit.SERVER_STATE,
         "{target} has no connection left: {detail}", "raise its limit, or find who holds them"),
     Reason.READ_ONLY: Row("KX705", Culprit.SERVER_STATE, "{target} is read-only: {detail}",
-        "point Service {service} at the primary"),
+        "point Service {service} at the primary, or lift what holds back writes there"),
     Reason.LOADING: Row("KX706", Culprit.SERVER_STATE, "{target} is starting up: {detail}",
         "wait and run again"),
     Reason.ALARM: Row("KX707", Culprit.SERVER_STATE, "{target} has raised an alarm: {detail}",

@@ -33,9 +33,11 @@ wrong: A short peak; a second run decides. The limit may be this user's own.
 KX705
 means: The server takes no writes, and the bridge expects one that does.
 how: It was asked for its state after the login.
-see: PostgreSQL: SHOW transaction_read_only; MySQL: SELECT @@read_only; Redis: ROLE
+see: PostgreSQL: SHOW transaction_read_only; MySQL: SELECT @@read_only; Redis: ROLE;
+  Elasticsearch: GET /_cluster/state/blocks
 repair: Point the Service at the primary; if this is the primary, see why it is read-only (a full
-  disk?).
+  disk?). Elasticsearch before 7.4 keeps index.blocks.read_only_allow_delete after the disk is
+  freed: set it to null.
 wrong: A fail-over is under way.
 
 KX706
@@ -48,7 +50,7 @@ wrong: Hardly: the server says it of itself.
 KX707
 means: The server has raised an alarm and holds back some or all clients.
 how: It said so, at the connection or when its state was asked for.
-see: RabbitMQ: rabbitmqctl status lists alarms
+see: RabbitMQ: rabbitmqctl status lists alarms; Elasticsearch: GET /_cat/allocation?v
 repair: Free memory or disk at the server; publishers stay blocked until then.
 wrong: The alarm may have ended since.
 
@@ -56,9 +58,9 @@ KX708
 means: The service works with less safety than it should, for example a yellow Elasticsearch
   cluster.
 how: Its own report of its health.
-see: curl http://HOST:PORT/_cluster/health
+see: curl http://HOST:PORT/_cluster/health, then /_cluster/allocation/explain
 repair: See which copies are missing there. A single node with replicas configured is always
-  yellow.
+  yellow; where that is meant, say so: k8sext.io/expect={"health":"yellow"}
 wrong: On a single node yellow is the normal state.
 
 KX709
