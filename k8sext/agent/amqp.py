@@ -10,7 +10,7 @@ import struct
 from k8sext.model.result import Facts, Json
 from k8sext.model.words import Reason
 
-from .stream import Fault
+from .fault import Fault
 
 MAX_DEPTH = 8
 

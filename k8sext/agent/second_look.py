@@ -12,7 +12,8 @@ import ssl
 from k8sext.model.plan import split_address
 from k8sext.model.words import Reason
 
-from .stream import Fault, Stream
+from .fault import Fault
+from .stream import Stream
 
 _RECORDS = (b"\x16\x03", b"\x15\x03")  # a handshake, or an alert (RFC 8446, 5.1)
 _HUNG_UP = (Reason.CLOSED_EARLY, Reason.RESET)

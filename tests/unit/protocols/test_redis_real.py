@@ -12,7 +12,7 @@ import redis
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.certificates import self_signed
+from tests.support.loopback_certificate import self_signed
 from tests.support.converse import observe
 from tests.support.redis_servers import HOST, client, free_ports, server, until
 
