@@ -125,6 +125,7 @@ def _target(
         server=_server(bridge, port),
         tls=dict(bridge.tls_by_port).get(port.key, bridge.tls) or TlsSpec(),
         tls_names=(*service_names(bridge), *_outside_names(bridge)),
+        outside_names=_outside_names(bridge),
         credentials=dict(bridge.credentials_by_port).get(port.key, bridge.credentials),
         consent_hosts=tuple(_consent_hosts(bridge, port, host)),
         expect=dict(bridge.expect_by_port).get(port.key, bridge.expect),

@@ -34,13 +34,22 @@ class Http(WireCheck):
         name = self.target.tls.server_name or next(iter(self.target.tls_names), "")
         self.http = HttpConnection(self.stream, name or self.target.address)
         self.answer = await self._get()
-        if self.answer.status == 400 and b"HTTPS port" in self.answer.body:
-            raise Fault(Reason.TLS_REQUIRED, "the server says that this is its HTTPS port")
+        if self.answer.status == 400:
+            self._refused_for_tls(self.answer.body)
         server = self.answer.headers.get("server", "")
         return Seen(
             detail=f"{self.answer.status} {self.answer.reason}",
             evidence={"status": self.answer.status, "product": server},
         )
+
+    @staticmethod
+    def _refused_for_tls(body: bytes) -> None:
+        """The words of nginx and of Go's net/http for what no TLS alert can say."""
+        if b"HTTPS port" in body or b"HTTP request to an HTTPS server" in body:
+            raise Fault(Reason.TLS_REQUIRED, "the server says that this is its HTTPS port")
+        if b"SSL certificate" in body:
+            text = "the server says that it wants one, or another one"
+            raise Fault(Reason.CLIENT_CERTIFICATE_REQUIRED, text, words=body.decode("latin-1"))
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Basic authentication, where it is asked for."""

@@ -14,6 +14,7 @@ from k8sext.model.secret import Secret
 from k8sext.model.words import Reason
 
 from .check import Login
+from .client_pair import ClientPair, pair_of
 
 Aliases = Mapping[str, tuple[str, ...]]
 CONSENT_KEY = "k8sext.service"
@@ -39,6 +40,10 @@ class LoginSource(Protocol):
         """The text of one key, for CA certificates."""
         ...
 
+    def client_pair(self, target: Target) -> ClientPair | None:
+        """The certificate with which to log in to the target, where there is one with consent."""
+        ...
+
 
 class NoLogins:
     """Nothing is configured."""
@@ -48,6 +53,10 @@ class NoLogins:
         return Missing(Reason.NO_CREDENTIALS, "no login is configured")
 
     def file(self, secret: str, key: str) -> str | None:
+        """Nothing is there."""
+        return None
+
+    def client_pair(self, target: Target) -> ClientPair | None:
         """Nothing is there."""
         return None
 
@@ -81,6 +90,14 @@ class MountedSecrets:
         value = self._values(secret).get(key)
         return value.reveal() if value else None
 
+    def client_pair(self, target: Target) -> ClientPair | None:
+        """That of the Secret with the login, under the same consent."""
+        ref = target.credentials
+        values = self._values(ref.secret) if ref else {}
+        if ref is None or not (ref.vouched or consents(values, target)):
+            return None
+        return pair_of(ref.secret, values)
+
     def _values(self, secret: str) -> dict[str, Secret]:
         """Keys to values. A mounted key is a link into `..data`; hidden names are the kubelet's."""
         folder = self.root / secret
@@ -109,6 +126,10 @@ class GivenValues:
         """A CA given under the Secret's or the service's name."""
         value = self.by_service.get(secret, {}).get(key)
         return value.reveal() if value else None
+
+    def client_pair(self, target: Target) -> ClientPair | None:
+        """What was given for the target's service."""
+        return pair_of(target.service, self.by_service.get(target.service, {}))
 
 
 def login_of(values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases) -> Login | Missing:

@@ -35,5 +35,8 @@ _BY_ERRNO = {
 
 def fault_of(error: OSError) -> Fault:
     """An operating-system error as a Fault: by errno, never by words."""
-    name = errno.errorcode.get(error.errno or 0, "")
-    return Fault(_BY_ERRNO.get(error.errno or 0, Reason.NO_ROUTE), name, errno=name)
+    number = error.errno or 0
+    if number not in _BY_ERRNO and isinstance(error, ConnectionError):
+        number = errno.ECONNRESET  # asyncio raises its own, without a number, after the first
+    name = errno.errorcode.get(number, "")
+    return Fault(_BY_ERRNO.get(number, Reason.NO_ROUTE), name, errno=name)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LISTEN_S = 0.2  # for the rest of an answer that has begun
 ENOUGH = 64  # bytes to tell by
 
+TLS = "TLS"
 _BEGINNINGS = (
     (b"HTTP/", "HTTP"),
     (b"AMQP", "AMQP (RabbitMQ)"),
@@ -25,7 +26,7 @@ _BEGINNINGS = (
     (b"220 ", "SMTP or FTP"),
     (b"INFO {", "NATS"),
     (b"This is not a", "Elasticsearch's transport port (9300), not its HTTP port (9200)"),
-    (b"\x15\x03", "TLS"),
+    (b"\x15\x03", TLS),
     (b"-ERR", "Redis"),
     (b"-NOAUTH", "Redis"),
     (b"-DENIED", "Redis"),
@@ -44,8 +45,7 @@ def speaker(said: bytes) -> str:
 async def wrong_protocol(stream: Stream, why: str) -> Fault:
     """The Fault for an answer in another protocol: its first bytes, and who speaks like that.
 
-    A TLS alert says that the port wants TLS, which is no wrong target.
-
+    An alert of TLS (RFC 8446 section 6) means that the port wants TLS: TLS_REQUIRED.
     Waits at most LISTEN_S for more, and never past the stage's deadline; does not raise.
     """
     stage_end = stream.deadline
@@ -59,5 +59,7 @@ async def wrong_protocol(stream: Stream, why: str) -> Fault:
         stream.deadline = stage_end
     who = speaker(stream.first_bytes)
     sentence = f"{why}; this is {who}" if who else why
-    reason = Reason.TLS_REQUIRED if who == "TLS" else Reason.WRONG_PROTOCOL
-    return Fault(reason, sentence, **stream.first_bytes_fact())
+    if who == TLS and not stream.encrypted:
+        text = "what was sent in clear text is answered with a TLS alert"
+        return Fault(Reason.TLS_REQUIRED, text, **stream.first_bytes_fact())
+    return Fault(Reason.WRONG_PROTOCOL, sentence, **stream.first_bytes_fact())

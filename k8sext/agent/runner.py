@@ -21,6 +21,7 @@ from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
 from .stages import StageLog, connect, converse
 from .stream import Stream
+from .tls import TargetTls, TlsMemory
 
 Checks = Mapping[str, type[WireCheck]]
 MAX_EXPANDED = 16
@@ -52,6 +53,7 @@ class Runner:
         )
         self.login_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.rejected: set[str] = set()
+        self.tls_memory = TlsMemory()
         self.endpoints_left: dict[str, int] = defaultdict(int)
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
@@ -240,10 +242,7 @@ class Runner:
         missing: Missing,
         only: Sequence[Stage] = STAGES,
     ) -> Fault | None:
-        from .tls import TargetTls
-
-        ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)
-        stream: Stream | None = await connect(log, address, target.port, TargetTls(target, ca))
+        stream: Stream | None = await connect(log, address, target.port, self._tls(target))
         if stream is None:
             self.failed = True
             return None
@@ -252,6 +251,11 @@ class Runner:
             self.reached.add(target.server)
         check = self.checks[target.protocol](target, stream)
         return await converse(log, check, login, missing.reason, missing.detail, only)
+
+    def _tls(self, target: Target) -> TargetTls:
+        ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)
+        mode = self.checks[target.protocol].default_tls
+        return TargetTls(target, ca, mode, self.logins.client_pair(target), self.tls_memory)
 
     def _observed(self, target: Target, stages: tuple[StageResult, ...]) -> None:
         observation = Observation(

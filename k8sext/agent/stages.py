@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Json, StageResult
@@ -13,7 +13,7 @@ from k8sext.model.secret import Secret, mask, printable
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
 from .check import Announced, Fault, Login, Seen, WireCheck
-from .stream import Stream, Tls
+from .stream import Note, Stream, Tls
 
 PROGRAMMING_S = 1.0
 Step = Callable[[], Awaitable[Seen | None]]
@@ -165,8 +165,12 @@ async def converse(
             ended.append(fault)
             raise
 
+    async def tls() -> Seen | None:
+        seen = await check.tls()
+        return _with_note(seen, check.stream.tls_note) if seen else None
+
     steps: dict[Stage, Step] = {
-        Stage.TLS: check.tls,
+        Stage.TLS: tls,
         Stage.HANDSHAKE: check.handshake,
         Stage.AUTH: auth,
         Stage.VERIFY: check.verify,
@@ -190,3 +194,10 @@ async def converse(
             pass  # the server may be gone; leaving politely is all we owe it
         await check.stream.close()
     return ended[0] if ended else None
+
+
+def _with_note(seen: Seen, note: Note) -> Seen:
+    """What the certificate is warned of, unless the check warns of something itself."""
+    if seen.warning or not note.reason:
+        return seen
+    return replace(seen, warning=note.reason, detail=note.detail)

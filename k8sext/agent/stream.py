@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
-import ssl
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Protocol
 
 from k8sext.model.result import Facts, Json
@@ -17,12 +18,41 @@ FIRST_BYTES = 64  # of what the server said, kept for the diagnosis
 BYTE_BUDGET = 4 << 20  # far above any honest answer to what we ask
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a step that passed has to add: a warning's reason, or None, and a sentence."""
+
+    reason: Reason | None = None
+    detail: str = ""
+
+
 class Tls(Protocol):
     """What can encrypt a stream (see tls.py); kept apart so that parsers need no certificates."""
 
     async def start(self, stream: Stream) -> Facts:
-        """Encrypt the connection of `stream`; returns the evidence or raises Fault."""
+        """Encrypt the connection of `stream`; returns the evidence or raises Fault.
+
+        May leave a Note in `stream.tls_note`.
+        """
         ...
+
+    def fault(self, error: OSError, stream: Stream) -> Fault:
+        """The Fault for an error of an encrypted connection: some alerts come only with a read."""
+        ...
+
+
+class Reader(asyncio.StreamReader):
+    """Gives what came before a reset, too: a server may say why and then hang up hard."""
+
+    ended_by: OSError | None = None
+
+    def set_exception(self, exc: Exception) -> None:
+        """As StreamReader's, but the bytes that came first are read first."""
+        if isinstance(exc, OSError):
+            self.ended_by = exc
+            self.feed_eof()
+        else:
+            super().set_exception(exc)
 
 
 class Stream:
@@ -40,6 +70,7 @@ class Stream:
         self.budget = BYTE_BUDGET
         self.deadline: float | None = None
         self.tls: Tls | None = None
+        self.tls_note = Note()
 
     @classmethod
     async def connect(cls, address: str, port: int, deadline: float | None) -> Stream:
@@ -47,9 +78,16 @@ class Stream:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             async with asyncio.timeout_at(deadline):
-                reader, writer = await asyncio.open_connection(
-                    address, port, family=family, flags=socket.AI_NUMERICHOST, limit=1 << 16
+                loop = asyncio.get_running_loop()
+                reader = Reader(limit=1 << 16, loop=loop)
+                transport, protocol = await loop.create_connection(
+                    lambda: asyncio.StreamReaderProtocol(reader, loop=loop),
+                    address,
+                    port,
+                    family=family,
+                    flags=socket.AI_NUMERICHOST,
                 )
+                writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         except TimeoutError as error:
             # ETIMEDOUT from the kernel is a TimeoutError as well; both mean: nothing came back.
             raise Fault(Reason.TIMED_OUT, "nothing came back", errno="ETIMEDOUT") from error
@@ -90,7 +128,24 @@ class Stream:
         except TimeoutError as error:
             raise Fault(Reason.TIMED_OUT, "the server does not take what is sent") from error
         except OSError as error:
-            raise fault_of(error) from error
+            raise self._fault(error) from error
+
+    async def waiting(self) -> bytes:
+        """What has come already and nobody read, at most FIRST_BYTES of it; does not wait.
+
+        Nothing more is read until TLS is started: what comes later belongs to TLS.
+        """
+        assert isinstance(self.writer, asyncio.StreamWriter)
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        try:
+            async with asyncio.timeout(0):
+                data = await self.reader.read(FIRST_BYTES)
+        except OSError:  # TimeoutError is one: nothing is there
+            return b""
+        self._count(data)
+        return data
 
     async def read_exactly(self, count: int) -> bytes:
         """Exactly `count` bytes. Raises Fault (CLOSED_EARLY, SILENT, TOO_MUCH, …)."""
@@ -102,7 +157,10 @@ class Stream:
 
     async def read_some(self, limit: int = 1 << 16) -> bytes:
         """What is there, at least one byte; b"" at the end of the stream."""
-        return await self._read(self.reader.read(min(limit, max(self.budget - self.received, 1))))
+        data = await self._read(self.reader.read(min(limit, max(self.budget - self.received, 1))))
+        if not data and self.broken:
+            raise self._fault(self.broken)
+        return data
 
     async def read_until(self, separator: bytes = b"\r\n", limit: int = 1 << 16) -> bytes:
         """Up to and including `separator`, at most `limit` bytes."""
@@ -122,18 +180,37 @@ class Stream:
                 data = await reading
         except asyncio.IncompleteReadError as error:
             self._count(error.partial)
-            raise Fault(
-                Reason.CLOSED_EARLY, "the server closed the connection", **self.first_bytes_fact()
-            ) from error
+            raise self._ended() from error
         except TimeoutError as error:
             reason = Reason.TIMED_OUT if self.received else Reason.SILENT
             raise Fault(reason, "no answer in time", **self.first_bytes_fact()) from error
-        except ssl.SSLError as error:
-            raise Fault(Reason.TLS_FAILED, error.reason or str(error)) from error
         except OSError as error:
-            raise fault_of(error) from error
+            raise self._fault(error) from error
         self._count(data)
         return data
+
+    @property
+    def broken(self) -> OSError | None:
+        """What the connection ended with, where that was no proper end."""
+        return self.reader.ended_by if isinstance(self.reader, Reader) else None
+
+    def _fault(self, error: OSError) -> Fault:
+        error = self.broken or error
+        if self.tls and self.encrypted:
+            return self.tls.fault(error, self)
+        return fault_of(error)
+
+    def _ended(self) -> Fault:
+        """The end of the stream; servers may end it for the want of a client's certificate."""
+        if self.broken:
+            return self._fault(self.broken)
+        if self.tls and self.encrypted:
+            fault = self.tls.fault(ConnectionResetError(errno.ECONNRESET, "closed"), self)
+            if fault.reason is Reason.CLIENT_CERTIFICATE_REQUIRED:
+                return fault
+        return Fault(
+            Reason.CLOSED_EARLY, "the server closed the connection", **self.first_bytes_fact()
+        )
 
     def _count(self, data: bytes) -> None:
         self.received += len(data)

@@ -142,8 +142,9 @@ def verify(namespace: str, names: Sequence[str], image: str | None, **source: An
     from k8sext import doctor
 
     from . import doctor_run as steps
+    from .pod_options import pod_options
 
-    pod = steps.pod_options(image, None, None, 120.0, False)
+    pod = pod_options(image=image)
     request = doctor.Request(names=tuple(names), pod=pod)
     where = steps.Source(namespace=namespace, **source)
     return steps.run(where, request, steps.sinks("table", [], None))

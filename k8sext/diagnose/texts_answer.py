@@ -68,7 +68,7 @@ wrong: Short-lived certificates that are renewed automatically are always close 
 KX409
 means: Only strict verification objects to the certificate: it breaks a rule that older clients
   overlook.
-how: It was verified without and judged with the strict rules, so the verdict does not depend on
+how: It was verified without the strict rules and judged by them, so the verdict does not depend on
   the image.
 see: openssl verify -x509_strict -CAfile ca.crt server.crt
 repair: Reissue it with the missing extensions (often the key identifiers or basic constraints of
@@ -77,10 +77,11 @@ wrong: If no client of yours is strict (Python 3.13 and later is), nothing fails
 
 KX410
 means: The server asks for a certificate of the client and refuses to go on without.
-how: The handshake ended with the alert that a certificate is required.
+how: The server asked for a certificate in the handshake and ended it, or said so in an alert. It
+  was given the one in the bridge's Secret (tls.crt and tls.key, or certificates and private-key).
 see: openssl s_client -connect HOST:PORT prints the CAs whose certificates it accepts
 repair: Give the application a client certificate from one of those CAs.
-wrong: The probe presents none; the application may have one and work.
+wrong: Without one in the Secret the probe presents none; the application may have one and work.
 
 KX501
 means: Something answers on this port, and it does not speak the protocol of the bridge.

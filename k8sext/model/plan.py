@@ -42,6 +42,7 @@ class Target:
     server: str = ""  # logins of targets with the same value are made one at a time
     tls: TlsSpec = field(default_factory=TlsSpec)
     tls_names: tuple[str, ...] = ()  # names a certificate may carry: the bridge's, the origin's
+    outside_names: tuple[str, ...] = ()  # those of them that are the outside's own
     credentials: CredentialRef | None = None
     consent_hosts: tuple[str, ...] = ()  # names and addresses that a Secret may name as its host
     expect: Facts = field(default_factory=dict[str, Json])

@@ -13,8 +13,8 @@ import pytest
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.loopback_certificate import self_signed
 from tests.support.converse import observe
+from tests.support.loopback_certificate import self_signed
 from tests.support.rabbit_broker import EVERYTHING, PASSWORD, Broker, broker, user
 from tests.support.redis_servers import HOST
 

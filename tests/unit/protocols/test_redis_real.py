@@ -12,8 +12,8 @@ import redis
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.loopback_certificate import self_signed
 from tests.support.converse import observe
+from tests.support.loopback_certificate import self_signed
 from tests.support.redis_servers import HOST, client, free_ports, server, until
 
 PASSWORD = "canary-4711"
