@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from k8sext import annotations as notes
 from k8sext import infer, registry
+from k8sext.agent import expect
 from k8sext.model.bridge import Bridge, BridgeClass, Endpoint, Kind, Port
 
 Object = Mapping[str, Any]
@@ -119,7 +120,29 @@ def _bridge(service: Object, index: _Index) -> Bridge:
         problems=(*said.problems, *problems),
     )
     bridge_class, reason = _class(service, made, index)
-    return replace(made, bridge_class=bridge_class, class_reason=reason)
+    wrong = expectation_problems(made, index.words)
+    return replace(
+        made,
+        bridge_class=bridge_class,
+        class_reason=reason,
+        problems=(*made.problems, *wrong),
+    )
+
+
+def expectation_problems(bridge: Bridge, words: infer.Vocabulary) -> tuple[str, ...]:
+    """What the bridge expects and no check of its ports can compare, one sentence each."""
+    protocols = {p.protocol for p in bridge.ports}
+    known = {key for p in protocols for key in words.expects.get(p, {})}
+    said = (
+        problem
+        for port in bridge.ports
+        for problem in expect.read(
+            words.expects.get(port.protocol, {}),
+            dict(bridge.expect_by_port).get(port.key, bridge.expect),
+            known,
+        )[1]
+    )
+    return tuple(dict.fromkeys(said))
 
 
 def _kind(spec: Object) -> Kind:

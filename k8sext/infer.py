@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from k8sext.agent.check import CheckInfo
+from k8sext.agent.expect import Declared
 
 _BREAK = re.compile(r"[^a-z0-9]+")
 FALLBACK = "tcp"
@@ -22,6 +23,7 @@ class Vocabulary:
     service_words: Mapping[str, str]
     ports: Mapping[int, str]
     default_ports: Mapping[str, int]
+    expects: Mapping[str, Declared]
 
 
 def vocabulary(infos: Iterable[CheckInfo]) -> Vocabulary:
@@ -34,6 +36,7 @@ def vocabulary(infos: Iterable[CheckInfo]) -> Vocabulary:
         service_words={w: i.name for i in reversed(known) for w in i.service_names},
         ports={p: i.name for i in reversed(known) for p in i.ports},
         default_ports={i.name: i.ports[0] for i in known if i.ports},
+        expects={i.name: i.expects for i in known},
     )
 
 

@@ -17,12 +17,13 @@ from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 
+from .expect import Key
 from .fault import Fault
 
 if TYPE_CHECKING:  # what a check says of itself is read without asyncio (`k8sext list`)
     from .stream import Stream
 
-__all__ = ["Announced", "CheckInfo", "Fault", "Login", "Seen", "WireCheck"]
+__all__ = ["Announced", "CheckInfo", "Fault", "Key", "Login", "Seen", "WireCheck"]
 
 
 NAMES = ("username", "database", "vhost")
@@ -34,8 +35,8 @@ class CheckInfo:
 
     `port_names` and `service_names` are words that infer the protocol (whole words between dashes
     and dots), `app_protocols` are values of `appProtocol`. `credential_keys` are our words, each
-    with the aliases under which Secrets in the wild hold it. `expects` documents the keys of
-    `k8sext.io/expect`.
+    with the aliases under which Secrets in the wild hold it. `expects` declares the keys of
+    `k8sext.io/expect` (expect.py): a check finds in `target.expect` only what fits them.
     """
 
     name: str
@@ -49,7 +50,7 @@ class CheckInfo:
         default_factory=dict[str, tuple[str, ...]]
     )
     stages: tuple[Stage, ...] = tuple(Stage)
-    expects: Mapping[str, str] = field(default_factory=dict[str, str])
+    expects: Mapping[str, Key | str] = field(default_factory=dict[str, Key | str])
     active: str = ""  # what --active adds
     server_speaks_first: bool = False
 

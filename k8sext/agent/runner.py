@@ -15,7 +15,7 @@ from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
-from . import resolver
+from . import expect, resolver
 from .announced import GREETING, Looked, look_at, looked, out_of_bounds, target_of
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
@@ -28,6 +28,13 @@ MAX_EXPANDED = 16
 # Endpoints log in first. One that has not even connected by then is not going to: a dead server
 # costs one time-out, not one by address and then another by name.
 ENDPOINTS_FIRST_S = 0.5
+# The server has counted a failed login, or would count the next one.
+ENDS_LOGINS = (
+    Reason.AUTH_REJECTED,
+    Reason.PASSWORD_EXPIRED,
+    Reason.ACCOUNT_LOCKED,
+    Reason.AUTH_METHOD_UNSUPPORTED,  # a check may have to give a wrong answer to leave politely
+)
 LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
 
 
@@ -193,7 +200,7 @@ class Runner:
             fault = await self._talk(
                 log, target, address, login, Missing(Reason.NO_CREDENTIALS, "")
             )
-            if fault and fault.reason in (Reason.AUTH_REJECTED, Reason.PASSWORD_EXPIRED):
+            if fault and fault.reason in ENDS_LOGINS:
                 self.rejected.add(key)
 
     # -- addresses that a server announces ------------------------------------------------------
@@ -249,8 +256,15 @@ class Runner:
         self.connected = True
         if target.route is Route.ENDPOINT:
             self.reached.add(target.server)
-        check = self.checks[target.protocol](target, stream)
-        return await converse(log, check, login, missing.reason, missing.detail, only)
+        cls = self.checks[target.protocol]
+        good, wrong = expect.read(cls.info.expects, target.expect, self._keys_of(target.service))
+        check = cls(replace(target, expect=good), stream)
+        return await converse(log, check, login, missing, wrong, only)
+
+    def _keys_of(self, service: str) -> set[str]:
+        """What any port of the Service knows to expect."""
+        protocols = {t.protocol for t in self.plan.targets if t.service == service}
+        return {key for p in protocols for key in self.checks[p].info.expects}
 
     def _tls(self, target: Target) -> TargetTls:
         ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)

@@ -13,6 +13,7 @@ from k8sext.model.secret import Secret, mask, printable
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
 from .check import Announced, Fault, Login, Seen, WireCheck
+from .credentials import Missing
 from .stream import Note, Stream, Tls
 
 PROGRAMMING_S = 1.0
@@ -145,14 +146,15 @@ async def converse(
     log: StageLog,
     check: WireCheck,
     login: Login | None,
-    why_no_login: Reason,
-    detail: str = "",
+    missing: Missing,
+    wrong: Sequence[str] = (),
     only: Sequence[Stage] = STAGES,
 ) -> Fault | None:
     """The check's own stages, in its order, and its goodbye; of the stages `only` these.
 
-    Without a login `why_no_login` says why: the auth step still runs when that is NO_CREDENTIALS
-    (the server may ask for nothing), otherwise the stage is skipped with that reason.
+    Without a login `missing` says why: the auth step still runs when that is NO_CREDENTIALS (the
+    server may ask for nothing), otherwise the stage is skipped with that reason. `wrong` is what
+    the bridge expects and cannot be compared: a verify stage that passes says so instead.
     Returns the fault that ended the auth stage, if one did: the caller stops further logins.
     """
     ended: list[Fault] = []
@@ -169,18 +171,25 @@ async def converse(
         seen = await check.tls()
         return _with_note(seen, check.stream.tls_note) if seen else None
 
+    async def verify() -> Seen | None:
+        seen = await check.verify()
+        if wrong:
+            evidence = seen.evidence if seen else {}
+            raise Fault(Reason.BAD_EXPECTATION, "; ".join(wrong), **evidence)
+        return seen
+
     steps: dict[Stage, Step] = {
         Stage.TLS: tls,
         Stage.HANDSHAKE: check.handshake,
         Stage.AUTH: auth,
-        Stage.VERIFY: check.verify,
+        Stage.VERIFY: verify,
     }
     try:
         for stage in (s for s in check.order if s in only):
             check.stream.deadline = log.deadline()
-            if stage is Stage.AUTH and not login and why_no_login is not Reason.NO_CREDENTIALS:
+            if stage is Stage.AUTH and not login and missing.reason is not Reason.NO_CREDENTIALS:
                 # A login is configured and may not be used: what would be asked next needs it.
-                log.skip(stage, why_no_login, detail)
+                log.skip(stage, missing.reason, missing.detail)
                 break
             if not await log.run(stage, steps[stage]):
                 break

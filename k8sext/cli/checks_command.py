@@ -14,6 +14,7 @@ def checks_command(
     import json
 
     from k8sext import registry
+    from k8sext.agent import expect
 
     from . import console
     from .doctor_run import one_of
@@ -28,17 +29,19 @@ def checks_command(
         keys = ", ".join(info.credential_keys) or "-"
         console.data(f"{info.name}\n  ports   {ports}\n  login   {keys}\n  proves  {info.proves}\n")
         for key, text in info.expects.items():
-            console.data(f"  expect  {key}: {text}\n")
+            console.data(f"  expect  {key}: {expect.text_of(text)}\n")
     return 0
 
 
 def _row(info: Any) -> dict[str, Any]:
+    from k8sext.agent import expect
+
     return {
         "protocol": info.name,
         "ports": list(info.ports),
         "credential_keys": list(info.credential_keys),
         "stages": [s.value for s in info.stages],
         "proves": info.proves,
-        "expects": dict(info.expects),
+        "expects": {k: expect.text_of(v) for k, v in info.expects.items()},
         "active": info.active,
     }

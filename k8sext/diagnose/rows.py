@@ -221,6 +221,10 @@ ANSWERS: dict[Reason, Row] = {
         "service -n {namespace} {service} k8sext.io/tls=disable", WARN),
     Reason.PASSWORD_EXPIRED: Row("KX613", Culprit.CREDENTIALS,
         "the password for {target} has expired: {detail}", "set a new one at the server"),
+    Reason.ACCOUNT_LOCKED: Row("KX620", Culprit.CREDENTIALS,
+        "the account is locked at {target}: {detail}",
+        "unlock the user at the server (MySQL: ALTER USER … ACCOUNT UNLOCK), and find who tried "
+        "wrong passwords"),
     Reason.DATABASE_MISSING: Row("KX701", Culprit.SERVER_STATE,
         "the database is not there: {detail}", "create it, or correct the database in {secret}"),
     Reason.VHOST_MISSING: Row("KX702", Culprit.SERVER_STATE,
@@ -251,6 +255,16 @@ ANSWERS: dict[Reason, Row] = {
     Reason.UNEXPECTED: Row("KX710", Culprit.WRONG_TARGET,
         "{target} is not what the bridge expects: {detail}",
         "correct k8sext.io/expect, or the target"),
+    Reason.NEARLY_FULL: Row("KX720", Culprit.SERVER_STATE,
+        "{target} has hardly a connection left: {detail}",
+        "raise its limit, or find who holds them", WARN),
+    Reason.LAGGING: Row("KX721", Culprit.SERVER_STATE,
+        "{target} does not keep up with its primary: {detail}",
+        "see at the server why replication is slow or stopped, or point Service {service} at "
+        "another one"),
+    Reason.BAD_EXPECTATION: Row("KX722", Culprit.MANIFEST,
+        "what Service {service} expects cannot be checked: {detail}",
+        "k8sext checks shows what {protocol} can expect; correct k8sext.io/expect"),
     Reason.SERVER_ERROR: Row("KX711", Culprit.SERVER_STATE,
         "{target} answers with an error: {detail}", "look at the server's log"),
 }  # fmt: skip

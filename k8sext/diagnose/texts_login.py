@@ -111,4 +111,13 @@ see: Log in with the same user; the server asks for a new password.
 repair: Set a new password at the server and in the Secret, or exempt the application's user from
   expiry.
 wrong: Clients that can change the password while logging in may still come in.
+
+KX620
+means: The user's account is locked at the server, whatever the password.
+how: The server's own words at the login (error 3118 or 3955 of MySQL, 4150 or 4151 of MariaDB).
+  The login was not tried again on another route.
+see: On the server: SHOW CREATE USER 'NAME'@'HOST'
+repair: ALTER USER 'NAME'@'HOST' ACCOUNT UNLOCK; after too many wrong passwords find the client that
+  still has the old one first, or it locks the account again.
+wrong: Another account of the same name may match this client's address.
 """

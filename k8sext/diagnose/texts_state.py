@@ -93,4 +93,32 @@ repair: Start the workload that reads from the queue; if it runs, its own log sa
   consume. Where none is meant to read, expect min_consumers 0.
 wrong: A consumer that fetches single messages (basic.get) is never counted, nor is one that is
   reconnecting at this moment.
+
+KX720
+means: The server takes connections, and at least nine of ten that it allows are in use.
+how: Connections in use were compared with its limit, after the login.
+see: PostgreSQL: SELECT sum(numbackends) FROM pg_stat_database; MySQL: SHOW STATUS LIKE
+  'Threads_connected'
+repair: Find who holds them (a pool that is too large, times the number of replicas), or raise the
+  limit before it is reached.
+wrong: A short peak; a pooler in front may hold them on purpose.
+
+KX721
+means: The replica behind this address is further behind its primary than the bridge allows, or
+  does not replicate any more.
+how: It was asked for its replication's state after the login, and compared with
+  expect.max_lag_s.
+see: PostgreSQL: SELECT now() - pg_last_xact_replay_timestamp(); MySQL: SHOW REPLICA STATUS
+repair: See in the server's log why replication stopped; if it is only slow, look at long
+  transactions and at the disk.
+wrong: On PostgreSQL the seconds since the last replayed transaction also grow while nobody writes
+  and the connection to the primary is down.
+
+KX722
+means: The expectation that is written at the bridge is none that this protocol can check, so
+  nothing is known of it.
+how: The keys and values of k8sext.io/expect were compared with what the check declares.
+see: k8sext checks
+repair: Correct the key or its value. A typing error would otherwise pass for ever.
+wrong: The expectation may be meant for a check of a newer k8sext.
 """

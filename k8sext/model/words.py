@@ -107,6 +107,7 @@ class Reason(StrEnum):
     PERMISSION_DENIED = "permission_denied"
     PASSWORD_IN_CLEAR = "password_in_clear"  # noqa: S105 - a word, not a password
     PASSWORD_EXPIRED = "password_expired"  # noqa: S105 - a word, not a password
+    ACCOUNT_LOCKED = "account_locked"  # the user, not the client's address (that is locked_out)
     # what state it is in
     DATABASE_MISSING = "database_missing"
     VHOST_MISSING = "vhost_missing"
@@ -121,7 +122,10 @@ class Reason(StrEnum):
     ANNOUNCED_UNREACHABLE = (
         "announced_unreachable"  # the server sends its clients to dead addresses
     )
+    NEARLY_FULL = "nearly_full"  # almost every connection is taken
+    LAGGING = "lagging"  # a replica that is behind, or does not replicate at all
     UNEXPECTED = "unexpected"  # an expectation of the user is not met
+    BAD_EXPECTATION = "bad_expectation"  # an expectation that cannot be compared with anything
     SERVER_ERROR = "server_error"
     # why a stage did not run, or could not prove anything
     NOT_REACHED = "not_reached"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k8sext import infer, registry
+from k8sext.agent import expect
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import is_address
@@ -75,6 +76,7 @@ def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
     named = tuple(_named(p, n, inferred, len(ports)) for n, p in enumerate(ports))
     done = replace(spec, protocol=inferred, ports=named)
     _refuse_words(done)
+    _refuse_expectations(done, words)
     _refuse_ports(done)
     _refuse_targets(done, loopback=loopback)
     return done
@@ -94,6 +96,13 @@ def _named(port: PortSpec, number: int, protocol: str, count: int) -> PortSpec:
     """Service and slice are joined by the port's name, so every port gets one."""
     name = port.name or (protocol if count == 1 else f"{protocol}-{number + 1}")
     return replace(port, name=name)
+
+
+def _refuse_expectations(spec: BridgeSpec, words: infer.Vocabulary) -> None:
+    """A typing error in `expect` would pass for ever."""
+    _, wrong = expect.read(words.expects.get(spec.protocol, {}), spec.expect)
+    if wrong:
+        raise _refused(spec, wrong[0], f"`k8sext checks` shows what {spec.protocol} can expect")
 
 
 def _refuse_words(spec: BridgeSpec) -> None:
