@@ -1,21 +1,26 @@
-"""PostgreSQL, frontend/backend protocol 3.0.
+"""PostgreSQL, frontend/backend protocol 3.0, and what speaks it.
 
 Messages: PostgreSQL documentation, chapter "Frontend/Backend Protocol"; SQLSTATE codes: appendix A;
-SCRAM-SHA-256: RFC 5802 and RFC 7677.
+who raises them: the routine in the error message, which no locale translates (src/backend/libpq/
+auth.c, utils/init/miscinit.c, postmaster). PgBouncer's words: its src/client.c and src/objects.c;
+it gives most of its errors as 08P01.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
+import ipaddress
 import re
-import secrets
 import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import ClassVar
 
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
-from k8sext.agent.expect import version_in
+from k8sext.agent import scram, sql
+from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
+from k8sext.agent.expect import numbers, version_in
+from k8sext.agent.guess import wrong_protocol
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
@@ -23,83 +28,120 @@ from k8sext.model.words import Reason
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 PROTOCOL = 196608  # 3.0
 MAX_MESSAGE = 1 << 20
+CRDB = "CockroachDB CCL "  # stands before the number in crdb_version
+NOBODY = "k8sext"  # whom we ask for where there is no login: made up
 OK, CLEAR, MD5, SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 10, 11, 12
-QUERY = (
-    "SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), "
-    "host(inet_client_addr()), current_database()"
+_METHODS = {2: "Kerberos 5", 6: "SCM", 7: "GSSAPI", 9: "SSPI"}
+
+# Each of these is asked in one go; what fails or is NULL is unknown and never ends the check.
+WHO = (
+    "SELECT current_database(), current_setting('transaction_read_only'), "
+    "host(inet_client_addr()), pg_backend_pid()"
 )
+# Replay is behind by no time at all where everything received is replayed and more may come.
+STATE = """SELECT pg_is_in_recovery(),
+ CASE WHEN pg_is_in_recovery() THEN (SELECT count(pid) FROM pg_stat_wal_receiver) END,
+ CASE WHEN pg_is_in_recovery() THEN
+  pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) END,
+ CASE WHEN pg_is_in_recovery() THEN
+  round(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::numeric, 1) END,
+ current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+ (SELECT sum(numbackends) FROM pg_stat_database),
+ has_function_privilege('pg_control_system()', 'execute')"""
+STATE_BEFORE_10 = """SELECT pg_is_in_recovery(), NULL, NULL,
+ CASE WHEN pg_is_in_recovery() THEN
+  round(extract(epoch FROM now() - pg_last_xact_replay_timestamp())::numeric, 1) END,
+ current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+ (SELECT sum(numbackends) FROM pg_stat_database), false"""
+EXTENSIONS = (
+    "SELECT string_agg(extname || ' ' || extversion, ', ' ORDER BY extname) FROM pg_extension"
+)
+IDENTITY = "SELECT system_identifier FROM pg_control_system()"
 
 _STATES = {
     "28P01": Reason.AUTH_REJECTED,
     "28000": Reason.AUTH_REJECTED,
     "3D000": Reason.DATABASE_MISSING,
     "53300": Reason.TOO_MANY_CONNECTIONS,
+    "57P01": Reason.UNHEALTHY,  # terminated by an administrator
+    "57P02": Reason.UNHEALTHY,  # another process crashed
     "57P03": Reason.LOADING,
+    "57P04": Reason.DATABASE_MISSING,  # dropped just now
     "42501": Reason.PERMISSION_DENIED,
+    "25006": Reason.READ_ONLY,
     "0A000": Reason.UNSUPPORTED_VERSION,
 }
-_HBA = re.compile(r'pg_hba\.conf.*host "([^"]+)"')
+# (SQLSTATE or any, a piece of the words, reason): what the code alone does not tell.
+_WORDS = (
+    ("28000", "valid client certificate", Reason.CLIENT_CERTIFICATE_REQUIRED),
+    ("57P03", "shutting down", Reason.UNHEALTHY),
+    ("57P03", "Hot standby mode is disabled", Reason.UNHEALTHY),
+    ("", "no more connections allowed", Reason.TOO_MANY_CONNECTIONS),
+    ("", "client connections exceeded", Reason.TOO_MANY_CONNECTIONS),
+    ("", "query_wait_timeout", Reason.TOO_MANY_CONNECTIONS),
+    ("", "pgbouncer cannot connect to server", Reason.UNHEALTHY),
+    ("", "server login has been failing", Reason.UNHEALTHY),
+    ("", "pooler is shutting down", Reason.UNHEALTHY),
+    # What the server said to PgBouncer comes with PgBouncer's code.
+    ("08P01", "the database system is shutting down", Reason.UNHEALTHY),
+    ("08P01", "the database system is", Reason.LOADING),
+    ("08P01", "too many clients already", Reason.TOO_MANY_CONNECTIONS),
+    ("08P01", "too many connections for", Reason.TOO_MANY_CONNECTIONS),
+    ("08P01", "connection slots are reserved", Reason.TOO_MANY_CONNECTIONS),
+    ("08P01", '" does not exist', Reason.DATABASE_MISSING),
+    ("08P01", "no such database", Reason.DATABASE_MISSING),
+    ("08P01", "no such user", Reason.AUTH_REJECTED),
+    ("08P01", "authentication failed", Reason.AUTH_REJECTED),
+    ("08P01", "auth failed", Reason.AUTH_REJECTED),
+    ("08P01", "login rejected", Reason.HOST_NOT_ALLOWED),
+    ("08P01", "SSL required", Reason.TLS_REQUIRED),
+)  # fmt: skip
+# At the end of the login: the login itself was accepted.
+_AFTER_LOGIN = (
+    Reason.DATABASE_MISSING, Reason.PERMISSION_DENIED, Reason.TOO_MANY_CONNECTIONS, Reason.LOADING,
+    Reason.UNHEALTHY, Reason.SERVER_ERROR, Reason.UNSUPPORTED_VERSION,
+)  # fmt: skip
+_QUOTED = re.compile(r"""["'“„«]([0-9A-Fa-f:.]{2,45})["'“”»]""")
+_UNENCRYPTED = ("no encryption", "SSL off")  # from 12 on; before
+_ENCRYPTED = ("SSL encryption", "SSL on")
 
 
 def error_of(body: bytes) -> Fault:
-    """An ErrorResponse as a Fault: by SQLSTATE; a host rule's refusal names our address."""
+    """An ErrorResponse as a Fault; a host rule's refusal names our address."""
     fields = {f[:1]: f[1:].decode("utf-8", "replace") for f in body.split(b"\0") if f}
-    code, words = fields.get(b"C", ""), fields.get(b"M", "")
-    host = _HBA.search(words)
-    seen: dict[str, Json] = {"source_seen": host[1]} if host else {}
-    reason = Reason.HOST_NOT_ALLOWED if "pg_hba.conf" in words else _STATES.get(code)
-    return Fault(reason or Reason.SERVER_ERROR, words, words=words, code=code, **seen)
+    code, words, routine = (fields.get(k, "") for k in (b"C", b"M", b"R"))
+    reason = _reason(code, words, routine)
+    seen: dict[str, Json] = {"words": words, "code": code}
+    if reason is Reason.HOST_NOT_ALLOWED:
+        address = next((a for a in _QUOTED.findall(words) if _is_address(a)), "")
+        seen |= {"source_seen": address} if address else {}
+    return Fault(reason, words, **seen)
 
 
-class Scram:
-    """The client's side of SCRAM-SHA-256 without channel binding."""
-
-    def __init__(self, password: str) -> None:
-        self.password = password.encode()
-        self.nonce = base64.b64encode(secrets.token_bytes(18)).decode()
-        self.first_bare = f"n=,r={self.nonce}"
-        self.server_signature = b""
-
-    def first(self) -> bytes:
-        """client-first-message; the user is known from the startup message."""
-        return f"n,,{self.first_bare}".encode()
-
-    def final(self, server_first: str) -> bytes:
-        """client-final-message. Raises Fault for an answer that is not SCRAM's."""
-        try:
-            parts = dict(p.split("=", 1) for p in server_first.split(","))
-            salt, rounds, nonce = base64.b64decode(parts["s"]), int(parts["i"]), parts["r"]
-        except (ValueError, KeyError) as error:
-            raise Fault(Reason.WRONG_PROTOCOL, "not a SCRAM challenge") from error
-        if not nonce.startswith(self.nonce) or not 1 <= rounds <= 1_000_000:
-            raise Fault(Reason.WRONG_PROTOCOL, "a SCRAM challenge that is not an answer to ours")
-        salted = hashlib.pbkdf2_hmac("sha256", self.password, salt, rounds)
-        without_proof = f"c=biws,r={nonce}"
-        message = f"{self.first_bare},{server_first},{without_proof}".encode()
-        client_key = _hmac(salted, b"Client Key")
-        signature = _hmac(hashlib.sha256(client_key).digest(), message)
-        proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
-        self.server_signature = _hmac(_hmac(salted, b"Server Key"), message)
-        return f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
-
-    def check(self, server_final: str) -> None:
-        """The server must know the password too. Raises Fault (WRONG_PRODUCT)."""
-        expected = "v=" + base64.b64encode(self.server_signature).decode()
-        if not hmac.compare_digest(server_final.split(",")[0], expected):
-            raise Fault(Reason.WRONG_PRODUCT, "the server does not know the password itself")
+def _reason(code: str, words: str, routine: str) -> Reason:
+    if "pg_hba.conf" in words:
+        return Reason.HOST_NOT_ALLOWED
+    hit = next((r for c, w, r in _WORDS if c in ("", code) and w in words), None)
+    if hit is None and code == "28000" and routine == "ClientAuthentication":
+        return Reason.HOST_NOT_ALLOWED  # in a language that does not keep the file's name
+    return hit or _STATES.get(code, Reason.SERVER_ERROR)
 
 
-def _hmac(key: bytes, message: bytes) -> bytes:
-    return hmac.digest(key, message, "sha256")
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Postgresql(WireCheck):
-    """SSLRequest, startup, login, one query, Terminate."""
+    """SSLRequest, startup, login, questions in two round trips, Terminate."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
         name="postgresql",
         summary="PostgreSQL and what speaks its protocol (TimescaleDB, PgBouncer, CockroachDB)",
-        proves="logged in to the database, asked whether it is a standby and who we are",
+        proves="logged in to the database; role, lag, connections and identity are known",
         ports=(5432,),
         port_names=("postgresql", "postgres", "pgsql", "pg", "timescaledb"),
         service_names=("postgresql", "postgres", "pgsql", "pg", "timescaledb"),
@@ -115,105 +157,188 @@ class Postgresql(WireCheck):
             "database": ("dbname", "POSTGRES_DB", "PGDATABASE"),
         },
         expects={
-            "role": "primary or standby",
-            "database": "name",
-            "version": "range, e.g. >=12,<17",
+            **sql.EXPECTS,
+            "role": Key("primary (takes writes) or standby", choices=("primary", "standby")),
+            "identity": Key("system identifier: SELECT system_identifier FROM pg_control_system()"),
+            "extension": Key("name or list of names, each with a range: timescaledb>=2", "words"),
         },
     )
-    started = False
+    logged_in = False
+    turned_away: Fault | None = None  # by rules that spoke of a user we made up
+    session: Fault | None = None  # why there is none although the login was accepted
+    user = NOBODY
+    spoken = ""  # the SASL mechanism, once chosen
+    key_pid = 0  # the process that a cancel request would name
+    parameters: Mapping[str, str] = MappingProxyType({})
 
     async def tls(self) -> Seen | None:
-        """SSLRequest. Without a mode: as libpq's `prefer`."""
+        """SSLRequest. Without a mode: as libpq's `prefer`, but on this one connection."""
         mode = self.target.tls.mode
         if mode is TlsMode.DISABLE:
             return None
         await self.stream.write(SSL_REQUEST)
-        answer = await self.stream.read_exactly(1)
+        # One byte and no more: a server that speaks first (MySQL) can begin with any of these.
+        answer = await self.stream.read_some()
         if answer == b"S":
             return Seen(evidence=await self.stream.start_tls())
-        if answer == b"E":
-            raise await self._refusal()
+        if answer[:1] == b"E":
+            raise error_of(await self._unframed(answer[1:]))
         if answer != b"N":
-            raise self._wrong("the answer to SSLRequest is none of PostgreSQL's")
+            raise await self._wrong("the answer to SSLRequest is none of PostgreSQL's")
         if mode is None:
             return None
         raise Fault(Reason.TLS_NOT_OFFERED, "the server answered SSLRequest with N")
 
+    # -- handshake --------------------------------------------------------------------------------
+
     async def handshake(self) -> Seen:
         """Startup up to the authentication request."""
-        self.user = self.login.get("username", "postgres") if self.login else "k8sext"
+        if self.login:
+            self.user = self.login.get("username", "postgres")
         expected = str(self.target.expect.get("database", ""))
         database = (self.login.get("database") if self.login else "") or expected or self.user
         words = ("user", self.user, "database", database, "application_name", "k8sext")
-        body = struct.pack("!I", PROTOCOL) + b"".join(w.encode() + b"\0" for w in words) + b"\0"
+        body = struct.pack("!I", PROTOCOL) + b"".join(_text(w) for w in words) + b"\0"
         await self.stream.write(struct.pack("!I", len(body) + 4) + body)
         kind, answer = await self._message()
         if kind == b"E":
-            raise error_of(answer)
+            return await self._refused(error_of(answer))
         if kind != b"R" or len(answer) < 4:
-            raise self._wrong("the answer to the startup message is none of PostgreSQL's")
-        self.started = True
+            raise await self._wrong("the answer to the startup message is none of PostgreSQL's")
         self.request = answer
         self.method = struct.unpack_from("!I", answer)[0]
-        return Seen(detail=f"authentication method {self.method}", evidence={"user": self.user})
+        return Seen(detail=self._method_name(), evidence={"user": self.user})
+
+    async def _refused(self, fault: Fault) -> Seen:
+        """An error in place of the authentication request."""
+        if fault.reason is Reason.HOST_NOT_ALLOWED:
+            fault = await self._by_encryption(fault)
+        about_user = (Reason.HOST_NOT_ALLOWED, Reason.AUTH_REJECTED, Reason.DATABASE_MISSING)
+        if self.login or fault.reason not in about_user:
+            raise fault
+        # Rules may speak of users and databases, and ours are made up: that blames nobody.
+        self.turned_away = fault
+        host = Reason.HOST_NOT_ALLOWED if fault.reason is Reason.HOST_NOT_ALLOWED else None
+        return Seen(detail=fault.detail, evidence=fault.evidence, warning=host)
+
+    async def _by_encryption(self, fault: Fault) -> Fault:
+        """Whether it is encryption that decides: `hostssl` and `hostnossl` look alike to a client.
+
+        The answer is worth a second connection, which sends no password.
+        """
+        words = str(fault.evidence["words"])
+        if self.stream.encrypted:
+            other, known = TlsMode.DISABLE, _ENCRYPTED
+        else:
+            other, known = TlsMode.REQUIRE, _UNENCRYPTED
+        if self.stream.encrypted and not self.login:
+            return fault  # rules do not know a made-up user; one line in the log is enough
+        if self.target.tls.mode is None and not self.stream.encrypted:
+            return fault  # the server was asked and has no TLS
+        if not any(w in words for w in known) or not await self._let_in(other):
+            return fault
+        if other is TlsMode.REQUIRE:
+            text = f"{words}; with TLS it lets this client in"
+            return Fault(Reason.TLS_REQUIRED, text, **fault.evidence)
+        text = f"{words}; without TLS it lets this client in (k8sext.io/tls=disable)"
+        return Fault(fault.reason, text, **fault.evidence)
+
+    async def _let_in(self, mode: TlsMode) -> bool:
+        target = replace(self.target, tls=replace(self.target.tls, mode=mode))
+        second = await self.stream.again()
+        check = _Asking(target, second)
+        check.login = self.login
+        try:
+            await check.tls()
+            await check.handshake()
+        except Fault:
+            return False
+        finally:
+            await second.close()
+        return check.turned_away is None
+
+    # -- login ------------------------------------------------------------------------------------
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Answer the authentication request, once."""
         if login is None:
-            if self.method == OK:
+            if self.turned_away and self.turned_away.reason is not Reason.HOST_NOT_ALLOWED:
+                raise Fault(Reason.AUTH_REQUIRED, self.turned_away.detail)
+            if self.turned_away or self.method == OK:
                 return None
-            raise Fault(Reason.AUTH_REQUIRED, "the server asks for a password")
+            raise Fault(Reason.AUTH_REQUIRED, f"the server asks for a login: {self._method_name()}")
         warning = await self._authenticate(login.get("password"))
-        await self._ready()
-        return Seen(detail=f"user {self.user}", warning=warning)
+        try:
+            await self._ready()
+            self.logged_in = True
+        except Fault as fault:
+            if fault.reason not in _AFTER_LOGIN:
+                raise
+            self.session = fault
+        detail = f"user {self.user}, {self.spoken or self._method_name()}"
+        return Seen(detail=detail, warning=warning)
+
+    def _method_name(self) -> str:
+        if self.method == SASL:
+            offered = [m.decode("ascii", "replace") for m in self.request[4:].split(b"\0") if m]
+            return f"SASL: {', '.join(offered)}"
+        simple = {OK: "no password asked for", CLEAR: "clear-text password", MD5: "md5"}
+        return simple.get(self.method) or _METHODS.get(self.method) or f"method {self.method}"
 
     async def _authenticate(self, password: str) -> Reason | None:
         if self.method == OK:
             return None
         if self.method == SASL:
-            await self._scram(password)
-            return None
-        if self.method == MD5:
+            await self._sasl(password)
+        elif self.method == MD5:
             salt = self.request[4:8]
             inner = hashlib.md5((password + self.user).encode(), usedforsecurity=False).hexdigest()
             outer = hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
             await self._send(b"p", b"md5" + outer.encode() + b"\0")
-            await self._accepted()
-            return None
-        if self.method == CLEAR:
-            await self._send(b"p", password.encode() + b"\0")
-            await self._accepted()
-            clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
-            return Reason.PASSWORD_IN_CLEAR if clear else None
-        text = f"authentication method {self.method} is not one that k8sext speaks"
-        raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
-
-    async def _scram(self, password: str) -> None:
-        if b"SCRAM-SHA-256\0" not in self.request[4:] + b"\0":
-            text = "the server offers no SCRAM-SHA-256 without channel binding"
+        elif self.method == CLEAR:
+            await self._send(b"p", _text(password))
+        else:
+            text = f"the server asks for {self._method_name()}"
             raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
-        scram = Scram(password)
-        first = scram.first()
-        await self._send(b"p", b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first)
+        await self._auth_message(OK)
+        plain = self.method == CLEAR and not self.stream.encrypted
+        return Reason.PASSWORD_IN_CLEAR if plain and self._clear_is_news else None
+
+    @property
+    def _clear_is_news(self) -> bool:
+        return self.target.tls.mode is not TlsMode.DISABLE
+
+    async def _sasl(self, password: str) -> None:
+        """SCRAM, bound to the TLS channel where the server can (as libpq prefers)."""
+        offered = self.request[4:].split(b"\0")
+        certificate = self.stream.certificate if scram.PLUS.encode() in offered else b""
+        bound = scram.end_point(certificate) if certificate else b""
+        name = scram.PLUS if bound else scram.PLAIN
+        if name.encode() not in offered:
+            text = f"the server offers no login that k8sext speaks ({self._method_name()})"
+            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
+        # Flag y says "we could have bound": a lie where the offer was there and our hash was not.
+        could = self.stream.encrypted and scram.PLUS.encode() not in offered
+        self.spoken = name
+        talk = scram.Scram(password, encrypted=could, endpoint=bound)
+        first = talk.first()
+        await self._send(b"p", name.encode() + b"\0" + struct.pack("!I", len(first)) + first)
         challenge = await self._auth_message(SASL_CONTINUE)
-        await self._send(b"p", scram.final(challenge))
-        scram.check(await self._auth_message(SASL_FINAL))
-        await self._accepted()
+        await self._send(b"p", await talk.final(challenge))
+        talk.check(await self._auth_message(SASL_FINAL))
 
     async def _auth_message(self, wanted: int) -> str:
         kind, body = await self._message()
         if kind == b"E":
             raise error_of(body)
         if kind != b"R" or struct.unpack_from("!I", body.ljust(4, b"\xff"))[0] != wanted:
-            raise self._wrong("the login's next message is none of PostgreSQL's")
+            raise await self._wrong("the login's next message is none of PostgreSQL's")
         return body[4:].decode("utf-8", "replace")
 
-    async def _accepted(self) -> None:
-        await self._auth_message(OK)
-
     async def _ready(self) -> None:
-        """Parameters until ReadyForQuery."""
-        self.parameters: dict[str, str] = {}
+        """Parameters and the process until ReadyForQuery."""
+        parameters: dict[str, str] = {}
+        self.parameters = parameters
         while True:
             kind, body = await self._message()
             if kind == b"Z":
@@ -222,83 +347,206 @@ class Postgresql(WireCheck):
                 raise error_of(body)
             if kind == b"S":
                 key, value = [*body.split(b"\0"), b"", b""][:2]
-                self.parameters[key.decode()] = value.decode("utf-8", "replace")
+                parameters[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+            elif kind == b"K" and len(body) >= 4:
+                self.key_pid = struct.unpack_from("!I", body)[0]
+
+    # -- verify -----------------------------------------------------------------------------------
 
     async def verify(self) -> Seen:
-        """One query: standby or primary, our address as the server sees it, the database."""
-        row = await self._row(QUERY)
-        standby, read_only, address, database = (*row, "", "", "", "")[:4]
-        role = "standby" if standby == "t" else "primary"
+        """Which database, which server, in which state; then what the bridge expects of them."""
+        if self.session:
+            raise self.session
         version = self.parameters.get("server_version", "")
-        evidence: dict[str, Json] = {
-            "product": "postgresql",
-            "version": version,
-            "role": role,
+        product = product_of(self.parameters)
+        if product == "pgbouncer":
+            text = "PgBouncer's own console, no database"
+            raise Fault(Reason.WRONG_PRODUCT, text, product=product, version=version)
+        who, state, extensions = await self._rows(*self._questions(product, version))
+        if isinstance(who, Fault):
+            raise who
+        facts = self._facts(product, version, who)
+        if not isinstance(state, Fault):
+            facts |= state_facts(state)
+            if state[6:7] == ["t"]:
+                (identity,) = await self._rows(IDENTITY)
+                facts |= {} if isinstance(identity, Fault) else {"identity": identity[0]}
+        if not isinstance(extensions, Fault):
+            facts["extensions"] = extensions[0] if extensions else ""
+        warning = self._judged(facts)
+        return Seen(
+            detail=f"{facts['role']}, database {facts['database']}{sql.remark(facts, warning)}",
+            evidence=facts,
+            warning=warning,
+        )
+
+    def _questions(self, product: str, version: str) -> tuple[str, str, str]:
+        if product == "cockroachdb":
+            who = "SELECT current_database(), current_setting('transaction_read_only'), NULL, NULL"
+            return who, "SELECT false", "SELECT NULL"
+        return WHO, STATE if numbers(version)[:1] >= (10,) else STATE_BEFORE_10, EXTENSIONS
+
+    def _facts(self, product: str, version: str, who: Sequence[str]) -> dict[str, Json]:
+        database, read_only, address, pid = (*who, "", "", "", "")[:4]
+        facts: dict[str, Json] = {
+            "product": product,
+            "version": self.parameters.get("crdb_version", version).removeprefix(CRDB),
             "database": database,
-            "source_seen": address,
             "read_only": read_only == "on",
+            # A standby's transactions are always read-only.
+            "role": "unknown" if read_only == "on" else "primary",
         }
-        self._expected(role, database, version)
-        return Seen(detail=f"{role}, database {database}", evidence=evidence)
+        if pid and pid != str(self.key_pid):
+            facts["proxy"] = (
+                "a connection pooler such as PgBouncer"  # its process, not the server's
+            )
+        elif address:
+            facts["source_seen"] = address
+        return facts
 
-    def _expected(self, role: str, database: str, version: str) -> None:
-        expect = self.target.expect
-        wanted = str(expect.get("role", ""))
-        if wanted and wanted != role:
-            reason = Reason.READ_ONLY if wanted == "primary" else Reason.WRONG_ROLE
-            raise Fault(reason, f"this is a {role}, expected is a {wanted}", role=role)
-        if expect.get("database") and expect["database"] != database:
-            text = f"the database is {database}, expected is {expect['database']}"
-            raise Fault(Reason.UNEXPECTED, text)
-        spec = str(expect.get("version", ""))
-        if spec and not version_in(version, spec):
-            raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
+    def _judged(self, facts: Mapping[str, Json]) -> Reason | None:
+        """Raises Fault for what is expected and not so; a warning for what is only remarkable."""
+        warning = sql.judged(self.target.expect, facts)
+        there = str(facts.get("extensions", ""))
+        missing = _missing_extension(self.target.expect.get("extension"), there)
+        if missing:
+            raise Fault(missing[0], missing[1], **facts)
+        return warning
 
-    async def _row(self, sql: str) -> list[str]:
-        """The first row of a simple query, as text."""
-        await self._send(b"Q", sql.encode() + b"\0")
+    async def _rows(self, *statements: str) -> list[list[str] | Fault]:
+        """The first row of each statement (or its error), all asked in one round trip."""
+        queries = (b"Q" + _sized(_text(sql)) for sql in statements)
+        await self.stream.write(b"".join(queries))
+        return [await self._one_row() for _ in statements]
+
+    async def _one_row(self) -> list[str] | Fault:
         row: list[str] = []
         fault: Fault | None = None
         while True:
             kind, body = await self._message()
             if kind == b"D" and not row:
-                row = _columns(body)
+                row = columns(body)
             elif kind == b"E":
                 fault = error_of(body)
+                if fault.reason in (Reason.UNHEALTHY, Reason.TOO_MANY_CONNECTIONS):
+                    raise fault  # the session is over; nothing else will come
             elif kind == b"Z":
-                if fault:
-                    raise fault
-                return row
+                return fault or row
 
     async def goodbye(self) -> None:
-        """Terminate, where a session was begun."""
-        if self.started:
+        """Terminate, where there is a session.
+
+        In the middle of a login it would be logged as an error ("expected password response"); a
+        client that just leaves is not.
+        """
+        if self.logged_in:
             await self._send(b"X", b"")
 
+    # -- messages ---------------------------------------------------------------------------------
+
     async def _send(self, kind: bytes, body: bytes) -> None:
-        await self.stream.write(kind + struct.pack("!I", len(body) + 4) + body)
+        await self.stream.write(kind + _sized(body))
 
     async def _message(self) -> tuple[bytes, bytes]:
-        kind = await self.stream.read_exactly(1)
-        if not kind.isalpha():
-            raise self._wrong("the first byte is none of PostgreSQL's")
-        return kind, await self._body()
+        """The next message that is no notice."""
+        while True:
+            kind = await self.stream.read_exactly(1)
+            if not kind.isalpha():
+                raise await self._wrong("the first byte is none of PostgreSQL's")
+            (length,) = struct.unpack("!I", await self.stream.read_exactly(4))
+            if not 4 <= length <= MAX_MESSAGE:
+                raise await self._wrong(f"a message of {length} bytes")
+            body = await self.stream.read_exactly(length - 4)
+            if kind != b"N":
+                return kind, body
 
-    async def _body(self) -> bytes:
-        (length,) = struct.unpack("!I", await self.stream.read_exactly(4))
+    async def _unframed(self, begun: bytes) -> bytes:
+        """An error in place of the answer to SSLRequest, of which some is read."""
+        while len(begun) < 4:
+            begun += await self.stream.read_exactly(4 - len(begun))
+        (length,) = struct.unpack_from("!I", begun)
         if not 4 <= length <= MAX_MESSAGE:
-            raise self._wrong(f"a message of {length} bytes")
-        return await self.stream.read_exactly(length - 4)
+            raise await self._wrong(f"a message of {length} bytes")
+        rest = max(0, length - len(begun))
+        return begun[4:length] + (await self.stream.read_exactly(rest) if rest else b"")
 
-    async def _refusal(self) -> Fault:
-        """An error in place of the answer to SSLRequest; very old servers send it unframed."""
-        return error_of(await self._body())
-
-    def _wrong(self, why: str) -> Fault:
-        return Fault(Reason.WRONG_PROTOCOL, why, **self.stream.first_bytes_fact())
+    async def _wrong(self, why: str) -> Fault:
+        return await wrong_protocol(self.stream, why)
 
 
-def _columns(body: bytes) -> list[str]:
+class _Asking(Postgresql):
+    """Asks whether it would be let in, and asks nobody else."""
+
+    async def _by_encryption(self, fault: Fault) -> Fault:
+        return fault
+
+
+def product_of(parameters: Mapping[str, str]) -> str:
+    """Who it is, by what it says of itself when the session begins."""
+    version = parameters.get("server_version", "")
+    if "crdb_version" in parameters:
+        return "cockroachdb"
+    if "/bouncer" in version:
+        return "pgbouncer"
+    return "yugabytedb" if "-YB-" in version else "postgresql"
+
+
+def state_facts(row: Sequence[str]) -> dict[str, Json]:
+    """The facts in the answer to STATE; what is NULL there is unknown and not said."""
+    recovery, streaming, lag_bytes, lag_s, most, used = (*row, "", "", "", "", "", "")[:6]
+    facts: dict[str, Json] = {"role": "standby" if recovery == "t" else "primary"}
+    for key, text in (("connections", used), ("max_connections", most), ("lag_bytes", lag_bytes)):
+        value = sql.number(text)
+        facts |= {} if value is None else {key: value}
+    if recovery != "t":
+        return facts
+    if streaming:
+        facts["streaming"] = streaming != "0"
+    seconds = sql.number(lag_s)
+    if facts.get("streaming") and facts.get("lag_bytes") == 0:
+        facts["lag_s"] = 0  # nobody writes; the last transaction's age says nothing
+    elif isinstance(seconds, int | float):
+        facts["lag_s"] = max(seconds, 0)
+    else:
+        facts["why_no_lag"] = "it has replayed no transaction since it started"
+    return facts
+
+
+def _missing_extension(wanted: Json, there: str) -> tuple[Reason, str] | None:
+    """The first of the expected extensions that is not there, or of another version."""
+    have = dict(pair.split(" ", 1) for pair in there.split(", ") if " " in pair)
+    for item in wanted if isinstance(wanted, list) else ():
+        name, spec = _extension(str(item))
+        if name not in have:
+            return Reason.OBJECT_MISSING, f"extension {name} is not installed in the database"
+        if spec and not version_in(have[name], spec):
+            text = f"extension {name} is {have[name]}, expected is {spec}"
+            return Reason.UNSUPPORTED_VERSION, text
+    return None
+
+
+def _extension(item: str) -> tuple[str, str]:
+    """`timescaledb>=2`, also written `timescaledb[>=2]`: the name and the range. Raises Fault."""
+    found = re.fullmatch(r"([\w-]+)\s*\[?\s*([<>=!][^\]]*)?\]?", item.strip())
+    try:
+        if not found:
+            raise ValueError("is not NAME or NAME>=VERSION")
+        version_in("1", found[2]) if found[2] else None
+    except ValueError as error:
+        raise Fault(Reason.BAD_EXPECTATION, f"expect.extension {item} {error}") from error
+    return found[1], found[2] or ""
+
+
+def _text(word: str) -> bytes:
+    """A zero-terminated string; one that holds a zero would be another message."""
+    return word.replace("\0", "").encode("utf-8", "replace") + b"\0"
+
+
+def _sized(body: bytes) -> bytes:
+    return struct.pack("!I", len(body) + 4) + body
+
+
+def columns(body: bytes) -> list[str]:
     """DataRow: count, then length and bytes of each; length -1 is NULL."""
     try:
         (count,) = struct.unpack_from("!H", body)

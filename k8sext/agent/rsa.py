@@ -21,19 +21,19 @@ def encrypt_oaep(pem: str, message: bytes) -> bytes:
 def read_key(pem: str) -> tuple[int, int]:
     """Modulus and exponent of a `PUBLIC KEY` block."""
     lines = [x.strip() for x in pem.splitlines() if x.strip() and "-----" not in x]
-    outer = _inside(base64.b64decode("".join(lines), validate=True), 0x30)[0]
-    _, rest = _inside(outer, 0x30)
-    bits, _ = _inside(rest, 0x03)
-    key, _ = _inside(bits[1:], 0x30)
-    modulus, rest = _inside(key, 0x02)
-    exponent, _ = _inside(rest, 0x02)
+    outer = der_inside(base64.b64decode("".join(lines), validate=True), 0x30)[0]
+    _, rest = der_inside(outer, 0x30)
+    bits, _ = der_inside(rest, 0x03)
+    key, _ = der_inside(bits[1:], 0x30)
+    modulus, rest = der_inside(key, 0x02)
+    exponent, _ = der_inside(rest, 0x02)
     n, e = int.from_bytes(modulus), int.from_bytes(exponent)
     if not 512 <= n.bit_length() <= 16384 or not 2 < e < 1 << 33:
         raise ValueError("not an RSA key of a usual size")
     return n, e
 
 
-def _inside(data: bytes, tag: int) -> tuple[bytes, bytes]:
+def der_inside(data: bytes, tag: int) -> tuple[bytes, bytes]:
     """The content of one DER element, and what follows it."""
     if len(data) < 2 or data[0] != tag:
         raise ValueError("not the expected DER element")

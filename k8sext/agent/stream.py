@@ -248,6 +248,23 @@ class Stream:
         """Whether TLS is on."""
         return bool(self.writer and self.writer.get_extra_info("ssl_object"))
 
+    @property
+    def certificate(self) -> bytes:
+        """The server's certificate (DER); b"" without TLS."""
+        tls = self.writer.get_extra_info("ssl_object") if self.writer else None
+        return (tls.getpeercert(True) or b"") if tls else b""
+
+    async def again(self) -> Stream:
+        """A second connection to the same server within the same deadline: for a question that
+        decides whose fault a refusal is. The caller closes it. Raises Fault.
+        """
+        peer = self.writer.get_extra_info("peername") if self.writer else None
+        if not peer or self.deadline is None:
+            raise Fault(Reason.CLOSED_EARLY, "the connection is gone")
+        second = await Stream.connect(peer[0], peer[1], self.deadline)
+        second.tls = self.tls
+        return second
+
     async def close(self) -> None:
         """Close; never raises and never waits long."""
         if self.writer is None:

@@ -1,0 +1,95 @@
+"""What the checks of SQL servers judge alike: facts of a server against what a bridge expects."""
+
+from __future__ import annotations
+
+from k8sext.model.result import Facts, Json
+from k8sext.model.words import Reason
+
+from .check import Fault, Key
+from .expect import Declared, version_in
+
+NEARLY_ALL = 0.9  # of the connections a server allows
+
+EXPECTS: Declared = {
+    "database": Key("its name"),
+    "version": Key("range, e.g. >=12,<17", "version"),
+    "max_lag_s": Key("seconds that a standby or replica may be behind", "number"),
+}
+
+
+def judged(expect: Facts, facts: Facts) -> Reason | None:
+    """A warning for what is remarkable. Raises Fault for what is expected and not so.
+
+    Of `facts` it knows: role (primary, another word for what follows one, or unknown), database,
+    version, identity, read_only, lag_s, why_no_lag, connections and max_connections.
+    """
+    _same(expect, facts, "database")
+    _same(expect, facts, "identity")
+    _role(expect, facts)
+    version, spec = str(facts.get("version", "")), str(expect.get("version", ""))
+    if spec and not version_in(version, spec):
+        text = f"version {version}, expected is {spec}"
+        raise Fault(Reason.UNSUPPORTED_VERSION, text, **facts)
+    _lag(expect, facts)
+    if facts.get("role") == "primary" and facts.get("read_only"):
+        return Reason.READ_ONLY
+    return Reason.NEARLY_FULL if _nearly_full(facts) else None
+
+
+def remark(facts: Facts, warning: Reason | None) -> str:
+    """What a warning adds to the stage's sentence."""
+    if warning is Reason.NEARLY_FULL:
+        return f", {facts['connections']} of {facts['max_connections']} connections in use"
+    return ", and it takes no writes" if warning is Reason.READ_ONLY else ""
+
+
+def _same(expect: Facts, facts: Facts, key: str) -> None:
+    wanted = expect.get(key)
+    if wanted and wanted != facts.get(key):
+        text = f"the {key} is {facts.get(key) or 'not told'}, expected is {wanted}"
+        raise Fault(Reason.UNEXPECTED, text, **facts)
+
+
+def _role(expect: Facts, facts: Facts) -> None:
+    wanted, role = expect.get("role"), facts.get("role")
+    if not wanted:
+        return
+    if role == "unknown":
+        raise Fault(Reason.UNEXPECTED, f"the role is not told, expected is {wanted}", **facts)
+    if wanted != role:
+        reason = Reason.READ_ONLY if wanted == "primary" else Reason.WRONG_ROLE
+        raise Fault(reason, f"this is a {role}, expected is a {wanted}", **facts)
+    if wanted == "primary" and facts.get("read_only"):
+        raise Fault(Reason.READ_ONLY, "a primary that takes no writes", **facts)
+
+
+def _lag(expect: Facts, facts: Facts) -> None:
+    most, lag = expect.get("max_lag_s"), facts.get("lag_s")
+    if not isinstance(most, int | float) or facts.get("role") == "primary":
+        return
+    if not isinstance(lag, int | float):
+        why = facts.get("why_no_lag") or "the server does not say"
+        raise Fault(Reason.LAGGING, f"how far it is behind cannot be told: {why}", **facts)
+    if lag > most:
+        link = "" if facts.get("streaming", True) else ", and it receives nothing from its primary"
+        raise Fault(
+            Reason.LAGGING, f"{lag:g} s behind, expected is at most {most:g}{link}", **facts
+        )
+
+
+def _nearly_full(facts: Facts) -> bool:
+    used, most = facts.get("connections"), facts.get("max_connections")
+    return isinstance(used, int) and isinstance(most, int) and 0 < most * NEARLY_ALL <= used
+
+
+def number(text: str) -> Json:
+    """A whole number or a decimal one; None for anything else (NULL, words)."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < 1e18 else None
