@@ -1,20 +1,25 @@
-"""MySQL, MariaDB and Percona Server, client/server protocol 4.1.
+"""MySQL, MariaDB, Percona Server and what speaks their protocol, client/server protocol 4.1.
 
-Packets: MySQL internals "Client/Server Protocol", MariaDB knowledge base "Clientserver protocol";
-error numbers: MySQL error reference. Never a bare connect: a handshake that is broken off counts
-towards max_connect_errors and error 1129 locks out every pod behind the node's address.
+Packets and login methods: MySQL internals "Client/Server Protocol", MariaDB documentation
+"Clientserver protocol"; error numbers: the error references of both. Never a bare connect: a
+handshake that is broken off counts towards max_connect_errors, and error 1129 then locks out every
+pod behind the node's address. So whatever happens, a greeted server gets a complete login.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+import secrets
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
-from k8sext.agent.expect import version_in
+from k8sext.agent import ed25519, sql
+from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
+from k8sext.agent.guess import wrong_protocol
 from k8sext.agent.rsa import encrypt_oaep
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -23,25 +28,56 @@ from k8sext.model.words import Reason, Stage
 LONG_PASSWORD, WITH_DB, PROTOCOL_41, SSL, SECURE, PLUGIN = 1, 8, 512, 2048, 32768, 1 << 19
 TRANSACTIONS = 8192
 UTF8MB4 = 45
-QUERY = "SELECT @@version, @@read_only, USER(), DATABASE(), @@character_set_server"
-UUID = "SELECT @@server_uuid"  # MySQL and Percona; MariaDB has none
+MAX_PACKET = 1 << 20
+MAX_STEPS = 8  # of one login
+MAX_COLUMNS = 256
+WRONG = b"\0"  # an answer that is complete and opens nothing
+NOBODY = "k8sext"  # who logs in, and fails, where there is no login: see `goodbye`
+NATIVE, CACHING, SHA256, CLEAR, DIALOG, ED25519, PARSEC = (
+    "mysql_native_password", "caching_sha2_password", "sha256_password", "mysql_clear_password",
+    "dialog", "client_ed25519", "parsec",
+)  # fmt: skip
+
+WHO = "SELECT USER() AS user, CURRENT_USER() AS account, DATABASE() AS db, CONNECTION_ID() AS id"
+# Lists and never fails, whatever a version lacks.
+VARIABLES = (
+    "SHOW VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'read_only', "
+    "'super_read_only', 'innodb_read_only', 'server_uuid', 'server_id', 'hostname', 'port', "
+    "'max_connections', 'max_connect_errors', 'character_set_database', 'collation_database', "
+    "'aurora_version', 'require_secure_transport')"
+)
+USED = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
 
 _ERRORS = {
     1040: Reason.TOO_MANY_CONNECTIONS,
-    1203: Reason.TOO_MANY_CONNECTIONS,
     1044: Reason.PERMISSION_DENIED,
     1045: Reason.AUTH_REJECTED,
     1049: Reason.DATABASE_MISSING,
+    1053: Reason.UNHEALTHY,  # shutting down
     1129: Reason.LOCKED_OUT,
     1130: Reason.HOST_NOT_ALLOWED,
-    1226: Reason.TOO_MANY_CONNECTIONS,
+    1142: Reason.PERMISSION_DENIED,
+    1203: Reason.TOO_MANY_CONNECTIONS,
+    1226: Reason.TOO_MANY_CONNECTIONS,  # this user's own limit
+    1227: Reason.PERMISSION_DENIED,
+    1251: Reason.AUTH_METHOD_UNSUPPORTED,
+    1275: Reason.AUTH_REJECTED,  # a password in the format of before 4.1
+    1290: Reason.READ_ONLY,
+    1524: Reason.AUTH_METHOD_UNSUPPORTED,  # the account's plug-in is not loaded
+    1698: Reason.AUTH_REJECTED,  # an account without a password (unix_socket)
     1820: Reason.PASSWORD_EXPIRED,
     1862: Reason.PASSWORD_EXPIRED,
-    3118: Reason.LOCKED_OUT,
+    3118: Reason.ACCOUNT_LOCKED,
     3159: Reason.TLS_REQUIRED,
-    4151: Reason.LOCKED_OUT,
+    3168: Reason.UNHEALTHY,  # server isn't available
+    3955: Reason.ACCOUNT_LOCKED,  # MySQL: after FAILED_LOGIN_ATTEMPTS
+    4150: Reason.ACCOUNT_LOCKED,  # MariaDB: after max_password_errors
+    4151: Reason.ACCOUNT_LOCKED,
+    9001: Reason.UNHEALTHY,  # ProxySQL reaches no server
 }
+_AFTER_LOGIN = ("1044", "1049")  # the login itself was accepted
 _HOST = re.compile(r"(?:Host|host) '([^']+)'|@'([^']+)'")
+_PROXIES = ("proxysql", "maxscale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +85,16 @@ class Greeting:
     """What the server says first (HandshakeV10)."""
 
     version: str
+    thread: int
     capabilities: int
     salt: bytes
     plugin: str
 
     @property
     def product(self) -> str:
-        """mariadb or mysql; Percona names itself in version_comment only."""
-        return "mariadb" if "mariadb" in self.version.lower() else "mysql"
+        """mariadb, tidb or mysql; Percona and Aurora name themselves in variables only."""
+        words = self.version.lower()
+        return next((p for p in ("mariadb", "tidb") if p in words), "mysql")
 
     @property
     def number(self) -> str:
@@ -79,49 +117,67 @@ def parse_greeting(packet: bytes) -> Greeting:
     """HandshakeV10. Raises ValueError for anything else."""
     if packet[:1] != b"\x0a":
         raise ValueError("not a greeting of protocol 10")
-    end = packet.index(b"\0", 1)
+    end = packet.find(b"\0", 1)
     rest = packet[end + 1 :]
-    if len(rest) < 31:
+    if end < 0 or len(rest) < 31:
         raise ValueError("a greeting that ends early")
+    thread = int.from_bytes(rest[:4], "little")
     low, _, _, high, length = struct.unpack_from("<HBHHB", rest, 13)
     capabilities = low | high << 16
     second = rest[31 : 31 + max(13, length - 8)]
     plugin = rest[31 + len(second) :].split(b"\0")[0] if capabilities & PLUGIN else b""
+    version = packet[1:end].decode("utf-8", "replace")
     salt = rest[4:12] + second[:12]
-    return Greeting(
-        packet[1:end].decode("utf-8", "replace"),
-        capabilities,
-        salt,
-        plugin.decode("ascii", "replace"),
-    )
+    return Greeting(version, thread, capabilities, salt, plugin.decode("ascii", "replace"))
 
 
-def native_password(password: str, salt: bytes) -> bytes:
+# -- login methods --------------------------------------------------------------------------------
+
+
+def native_password(password: bytes, salt: bytes) -> bytes:
     """mysql_native_password: SHA1(p) xor SHA1(salt + SHA1(SHA1(p)))."""
-    if not password:
-        return b""
-    first = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+    first = hashlib.sha1(password, usedforsecurity=False).digest()
     twice = hashlib.sha1(first, usedforsecurity=False).digest()
     mixed = hashlib.sha1(salt + twice, usedforsecurity=False).digest()
-    return bytes(a ^ b for a, b in zip(first, mixed, strict=True))
+    return _xor(first, mixed) if password else b""
 
 
-def sha2_password(password: str, salt: bytes) -> bytes:
+def sha2_password(password: bytes, salt: bytes) -> bytes:
     """caching_sha2_password, fast path: SHA256(p) xor SHA256(SHA256(SHA256(p)) + salt)."""
-    if not password:
-        return b""
-    first = hashlib.sha256(password.encode()).digest()
+    first = hashlib.sha256(password).digest()
     mixed = hashlib.sha256(hashlib.sha256(first).digest() + salt).digest()
-    return bytes(a ^ b for a, b in zip(first, mixed, strict=True))
+    return _xor(first, mixed) if password else b""
+
+
+def ed25519_password(password: bytes, salt: bytes) -> bytes:
+    """client_ed25519: the salt signed with SHA512(password) in the place of the expanded seed."""
+    return ed25519.sign(salt, hashlib.sha512(password).digest())
+
+
+def parsec_password(password: bytes, salt: bytes, extended: bytes) -> bytes:
+    """parsec: both sides' salts signed with the key that PBKDF2 makes of the password.
+
+    `extended` is 'P', the iterations' exponent above 10 and 18 bytes. Raises ValueError.
+    """
+    if len(extended) != 20 or extended[:1] != b"P" or extended[1] > 3 or len(salt) != 32:
+        raise ValueError("no extended salt of parsec")
+    rounds = 1024 << extended[1]
+    seed = hashlib.pbkdf2_hmac("sha512", password, extended[2:], rounds, 32)
+    ours = secrets.token_bytes(32)
+    return ours + ed25519.sign(salt + ours, hashlib.sha512(seed).digest())
+
+
+def _xor(one: bytes, two: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, two, strict=True))
 
 
 class Mysql(WireCheck):
-    """Greeting, perhaps TLS, login, two queries, COM_QUIT."""
+    """Greeting, perhaps TLS, login, three or four questions, COM_QUIT."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
         name="mysql",
-        summary="MySQL, MariaDB and Percona Server",
-        proves="logged in, the schema is there, version and read_only are known",
+        summary="MySQL, MariaDB, Percona Server and what speaks their protocol",
+        proves="logged in, the schema is there; role, lag, connections and identity are known",
         ports=(3306,),
         port_names=("mysql", "mariadb", "percona"),
         service_names=("mysql", "mariadb", "percona"),
@@ -138,9 +194,10 @@ class Mysql(WireCheck):
             "database": ("schema", "MYSQL_DATABASE", "MARIADB_DATABASE"),
         },
         expects={
-            "role": "primary or replica (read_only)",
-            "database": "name",
-            "version": "range, e.g. >=10.6",
+            **sql.EXPECTS,
+            "role": Key("primary (takes writes) or replica", choices=("primary", "replica")),
+            "identity": Key("server_uuid; MariaDB has none: server_id@hostname:port"),
+            "charset": Key("character set of the schema, e.g. utf8mb4"),
         },
         server_speaks_first=True,
     )
@@ -149,6 +206,8 @@ class Mysql(WireCheck):
     greeting: Greeting | None = None
     logged_in = False
     said_login = False
+    session: Fault | None = None  # why there is none although the login was accepted
+    password = b""
 
     async def handshake(self) -> Seen:
         """The greeting, or the error that stands in its place (1130, 1129, 1040)."""
@@ -156,63 +215,248 @@ class Mysql(WireCheck):
         if packet[:1] == b"\xff":
             raise error_of(packet)
         try:
-            self.greeting = parse_greeting(packet)
+            found = parse_greeting(packet)
         except ValueError as error:
-            raise self._wrong(str(error)) from error
-        found = self.greeting
+            raise await self._wrong(str(error)) from error
+        if not found.capabilities & PROTOCOL_41:
+            text = f"{found.version} is older than protocol 4.1"
+            raise Fault(Reason.UNSUPPORTED_VERSION, text, version=found.version)
+        self.greeting = found
         evidence: dict[str, Json] = {"product": found.product, "version": found.number}
         return Seen(detail=found.version, evidence={**evidence, "plugin": found.plugin})
 
     async def tls(self) -> Seen | None:
-        """SSLRequest, where it is asked for."""
-        if self.tls_mode is TlsMode.DISABLE:
+        """SSLRequest, where it is asked for; without a mode as clients do: where it is offered."""
+        mode = self.target.tls.mode
+        offered = bool(self._greeted.capabilities & SSL)
+        if mode is TlsMode.DISABLE or (mode is None and not offered):
             return None
-        if not self._greeted.capabilities & SSL:
+        if not offered:
             raise Fault(Reason.TLS_NOT_OFFERED, "the greeting offers no TLS")
-        await self._send(self._header(SSL))
+        # The server keeps these flags for the login, the one that announces a schema too.
+        await self._send(self._header(SSL | self._with_schema))
         return Seen(evidence=await self.stream.start_tls())
+
+    # -- login ------------------------------------------------------------------------------------
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Log in, once. Every greeted server is answered: see `goodbye`."""
         if login is None:
             raise Fault(Reason.AUTH_REQUIRED, "the server always asks for a login")
-        self.password = login.get("password")
-        await self._send_login(login.get("username", "root"), login.get("database"))
-        warning = await self._finish(await self._packet())
-        self.logged_in = True
-        return Seen(detail=f"user {login.get('username', 'root')}", warning=warning)
+        user = login.get("username", "root")
+        self.password = login.get("password").replace("\0", "").encode("utf-8", "replace")
+        await self._send_login(user)
+        try:
+            plugin = await self._finish(await self._packet())
+            self.logged_in = True
+        except Fault as fault:
+            if fault.evidence.get("code") not in _AFTER_LOGIN:
+                raise
+            self.session = fault
+            plugin = ""
+        return Seen(detail=f"user {user}" + (f", {plugin}" if plugin else ""))
+
+    @property
+    def _schema(self) -> str:
+        """The one that the login names, else the one that is expected."""
+        expected = str(self.target.expect.get("database", ""))
+        return (self.login.get("database") or expected) if self.login else ""
+
+    @property
+    def _with_schema(self) -> int:
+        return WITH_DB if self._schema else 0
+
+    @property
+    def _greeted(self) -> Greeting:
+        assert self.greeting is not None
+        return self.greeting
+
+    def _header(self, more: int) -> bytes:
+        flags = LONG_PASSWORD | PROTOCOL_41 | TRANSACTIONS | SECURE | PLUGIN | more
+        return struct.pack("<IIB23x", flags, 1 << 24, UTF8MB4)
+
+    async def _send_login(self, user: str) -> None:
+        self.said_login = True
+        offered = self._greeted.plugin
+        # Where the server's first choice is none of these, an answer to the usual one makes it
+        # switch to what the account needs.
+        plugin = offered if offered in (CACHING, NATIVE) else NATIVE
+        answer = self._first_answer(plugin)
+        more = self._with_schema | (SSL if self.stream.encrypted else 0)
+        body = self._header(more) + _zero(user) + bytes([len(answer)]) + answer
+        await self._send(body + (_zero(self._schema) if self._schema else b"") + _zero(plugin))
+
+    def _first_answer(self, plugin: str) -> bytes:
+        mix = sha2_password if plugin == CACHING else native_password
+        return mix(self.password, self._greeted.salt)
+
+    async def _finish(self, packet: bytes) -> str:
+        """OK, error, another method, or more of this one. Returns the method that was spoken."""
+        plugin, salt = self._greeted.plugin or NATIVE, self._greeted.salt
+        refused: Fault | None = None
+        for _ in range(MAX_STEPS):
+            kind = packet[:1]
+            if kind == b"\x00":
+                return plugin
+            if kind == b"\xff":
+                raise refused or error_of(packet)
+            if kind == b"\xfe":
+                plugin, salt = _switch(packet)
+            try:
+                answer = WRONG if refused else await self._answer(plugin, salt, packet)
+            except Fault as fault:
+                if fault.reason is not Reason.AUTH_METHOD_UNSUPPORTED:
+                    raise
+                # Hanging up now would count towards max_connect_errors; a wrong answer does not.
+                refused, answer = fault, WRONG
+            if answer is not None:
+                await self._send(answer)
+            try:
+                packet = await self._packet()
+            except Fault as fault:
+                raise refused or fault from fault
+        raise refused or await self._wrong("a login without an end")
+
+    async def _answer(self, plugin: str, salt: bytes, packet: bytes) -> bytes | None:
+        """The answer to a switch to `plugin`, or to more of it; None: only wait."""
+        switched = packet[:1] == b"\xfe"
+        if not switched and packet[:1] != b"\x01" and plugin not in (PARSEC, DIALOG):
+            raise await self._wrong("the answer to the login is none of MySQL's")
+        secret = self.password + b"\0"
+        if plugin == NATIVE and switched:
+            return native_password(self.password, salt)
+        if plugin == CACHING:
+            return sha2_password(self.password, salt) if switched else self._full(packet[1:], salt)
+        if plugin == SHA256:
+            return self._sha256(salt) if switched else self._by_key(packet[1:], salt)
+        if plugin == ED25519 and switched:
+            return ed25519_password(self.password, salt)
+        if plugin == PARSEC:
+            return b"" if switched else await self._parsec(salt, packet.removeprefix(b"\x01"))
+        if plugin in (CLEAR, DIALOG):
+            if self.stream.encrypted:
+                return secret
+            why = "would send the password in clear"
+            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, f"login method {plugin} {why}")
+        text = f"login method {plugin or 'mysql_old_password'} is not one that k8sext speaks"
+        raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text, plugin=plugin)
+
+    def _full(self, data: bytes, salt: bytes) -> bytes | None:
+        """caching_sha2: 3 the fast way worked, 4 in full: in clear inside TLS, else by RSA."""
+        if data == b"\x03":
+            return None
+        if data == b"\x04":
+            return self.password + b"\0" if self.stream.encrypted else b"\x02"
+        return self._by_key(data, salt)
+
+    def _sha256(self, salt: bytes) -> bytes:
+        """In clear inside TLS, else a request for the server's key; no password: none."""
+        if self.stream.encrypted or not self.password:
+            return self.password + b"\0"
+        return b"\x01"
+
+    def _by_key(self, data: bytes, salt: bytes) -> bytes:
+        secret = self.password + b"\0"
+        mixed = bytes(c ^ salt[i % len(salt)] for i, c in enumerate(secret)) if salt else secret
+        try:
+            return encrypt_oaep(data.decode("ascii", "replace"), mixed)
+        except ValueError as error:
+            raise Fault(Reason.WRONG_PROTOCOL, f"a public key that is none: {error}") from error
+
+    async def _parsec(self, salt: bytes, extended: bytes) -> bytes:
+        try:
+            return await asyncio.to_thread(parsec_password, self.password, salt, extended)
+        except ValueError as error:
+            raise Fault(Reason.WRONG_PROTOCOL, str(error)) from error
+
+    # -- verify -----------------------------------------------------------------------------------
 
     async def verify(self) -> Seen:
-        """Version, read_only, who we are, the schema."""
-        row = await self._row(QUERY)
-        version, read_only, user, database, charset = (*row, "", "", "", "", "")[:5]
-        found = self._greeted
-        role = "replica" if read_only not in ("0", "OFF") else "primary"
-        evidence: dict[str, Json] = {
-            "product": found.product,
-            "version": version,
-            "role": role,
-            "source_seen": user.rpartition("@")[2],
-            "database": database,
-            "charset": charset,
+        """Who we are, which server, in which state; then what the bridge expects of them."""
+        if self.session:
+            raise self.session
+        who = (await self._rows(WHO) or [{}])[0]
+        variables = {
+            r.get("variable_name", ""): r.get("value", "") for r in await self._asked(VARIABLES)
         }
-        if found.product == "mysql":
-            evidence["identity"] = (await self._row(UUID))[0]
-        self._expected(role, database, version)
-        return Seen(detail=f"{role}, schema {database or 'none'}", evidence=evidence)
-
-    def _expected(self, role: str, database: str, version: str) -> None:
+        facts = self._facts(who, variables)
+        used = await self._asked(USED)
+        count = sql.number(used[0].get("value", "")) if used else None
+        facts |= {} if count is None else {"connections": count}
         expect = self.target.expect
-        wanted = str(expect.get("role", ""))
-        if wanted and wanted != role:
-            reason = Reason.READ_ONLY if wanted == "primary" else Reason.WRONG_ROLE
-            raise Fault(reason, f"the server is a {role}, expected is a {wanted}", role=role)
-        if expect.get("database") and expect["database"] != database:
-            text = f"the schema is {database or 'none'}, expected is {expect['database']}"
-            raise Fault(Reason.UNEXPECTED, text)
-        spec = str(expect.get("version", ""))
-        if spec and not version_in(version, spec):
-            raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
+        if variables.get("read_only") not in ("OFF", "0") or {"role", "max_lag_s"} & set(expect):
+            facts |= await self._replication()
+        warning = self._judged(facts)
+        schema = facts["database"] or "none"
+        return Seen(
+            detail=f"{facts['role']}, schema {schema}{sql.remark(facts, warning)}",
+            evidence=facts,
+            warning=warning,
+        )
+
+    def _facts(self, who: Mapping[str, str], told: Mapping[str, str]) -> dict[str, Json]:
+        found = self._greeted
+        words = f"{found.version} {told.get('version_comment', '')}".lower()
+        locked = any(
+            told.get(k, "OFF") not in ("OFF", "0")
+            for k in ("read_only", "super_read_only", "innodb_read_only")
+        )
+        facts: dict[str, Json] = {
+            "product": _product(found.product, told),
+            "version": told.get("version", found.number),
+            "comment": told.get("version_comment", ""),
+            "role": "replica" if locked else "primary",
+            "read_only": locked,
+            "account": who.get("account", ""),
+            "database": who.get("db", ""),
+            "charset": told.get("character_set_database", ""),
+            "collation": told.get("collation_database", ""),
+            "identity": told.get("server_uuid") or _own_identity(told),
+        }
+        for key in ("max_connections", "max_connect_errors"):
+            value = sql.number(told.get(key, ""))
+            facts |= {} if value is None else {key: value}
+        proxy = next((p for p in _PROXIES if p in words), "")
+        if proxy or who.get("id", "") not in ("", str(found.thread)):
+            facts["proxy"] = proxy or "something between that has its own connections"
+        else:
+            facts["source_seen"] = who.get("user", "").rpartition("@")[2]
+        return facts
+
+    async def _replication(self) -> dict[str, Json]:
+        """Role and lag as the server's own threads tell; without the right to ask, unknown."""
+        mariadb = self._greeted.product == "mariadb"
+        statement = (
+            "SHOW SLAVE STATUS" if mariadb or self._before(8, 0, 22) else "SHOW REPLICA STATUS"
+        )
+        try:
+            rows = await self._rows(statement)
+        except Fault as fault:
+            if "code" not in fault.evidence:
+                raise
+            return {"no_right": True, "why_no_lag": f"the user may not ask ({fault.detail})"}
+        return replication_facts(rows[0]) if rows else {"replicates": False}
+
+    def _before(self, *version: int) -> bool:
+        have = re.match(r"(\d+)\.(\d+)\.(\d+)", self._greeted.number)
+        return not have or tuple(map(int, have.groups())) < version
+
+    def _judged(self, facts: dict[str, Json]) -> Reason | None:
+        """A replica is what replicates; read_only alone may also be a primary that is locked."""
+        if facts.get("replicates") is False:
+            facts["role"] = "primary"
+            facts["why_no_lag"] = "it does not replicate from anywhere"
+        elif facts.get("replicates"):
+            facts["role"] = "replica"
+        wanted, charset = self.target.expect.get("charset"), facts["charset"]
+        warning = sql.judged(self.target.expect, facts)
+        if wanted and wanted != charset:
+            text = f"the schema's character set is {charset}, expected is {wanted}"
+            raise Fault(Reason.UNEXPECTED, text, **facts)
+        stopped = facts.get("replicates") and not facts.get("streaming")
+        return Reason.LAGGING if stopped else warning
+
+    # -- goodbye ----------------------------------------------------------------------------------
 
     async def goodbye(self) -> None:
         """COM_QUIT; a greeted server that got no login gets a failing one first.
@@ -225,104 +469,42 @@ class Mysql(WireCheck):
             await self._send(b"\x01")
             await self.stream.read_some()
         elif self.greeting and not self.said_login:
-            self.password = ""
-            await self._send_login("k8sext", "")
-            await self._packet()
+            self.password = b""
+            await self._send_login(NOBODY)
+            await self._finish(await self._packet())
 
-    # -- login ----------------------------------------------------------------------------------
+    # -- packets ----------------------------------------------------------------------------------
 
-    @property
-    def _greeted(self) -> Greeting:
-        assert self.greeting is not None
-        return self.greeting
+    async def _asked(self, statement: str) -> list[dict[str, str]]:
+        """The rows of an optional question; none where the server does not answer it."""
+        try:
+            return await self._rows(statement)
+        except Fault as fault:
+            if "code" not in fault.evidence:
+                raise
+            return []
 
-    def _header(self, more: int) -> bytes:
-        flags = LONG_PASSWORD | PROTOCOL_41 | TRANSACTIONS | SECURE | PLUGIN | more
-        return struct.pack("<IIB23x", flags, 1 << 24, UTF8MB4)
-
-    async def _send_login(self, user: str, database: str) -> None:
-        self.said_login = True
-        plugin = self._greeted.plugin or "mysql_native_password"
-        answer = self._answer(plugin, self._greeted.salt)
-        more = (WITH_DB if database else 0) | (SSL if self.stream.encrypted else 0)
-        body = self._header(more) + user.encode() + b"\0" + bytes([len(answer)]) + answer
-        body += database.encode() + b"\0" if database else b""
-        await self._send(body + plugin.encode() + b"\0")
-
-    def _answer(self, plugin: str, salt: bytes) -> bytes:
-        if plugin == "caching_sha2_password":
-            return sha2_password(self.password, salt)
-        if plugin == "mysql_native_password":
-            return native_password(self.password, salt)
-        if plugin == "mysql_clear_password" and self.stream.encrypted:
-            return self.password.encode() + b"\0"
-        if plugin == "sha256_password":
-            return b"\x01"  # asks for the public key; see _more
-        return b""
-
-    async def _finish(self, packet: bytes) -> Reason | None:
-        """OK, error, another method, or more of this one."""
-        plugin = self._greeted.plugin
-        salt = self._greeted.salt
-        for _ in range(6):
-            kind = packet[:1]
-            if kind == b"\x00":
-                return None
-            if kind == b"\xff":
-                raise error_of(packet)
-            if kind == b"\xfe":
-                name, _, more = packet[1:].partition(b"\0")
-                plugin, salt = name.decode("ascii", "replace"), more[:20]
-                await self._send(self._switched(plugin, salt))
-            elif kind == b"\x01":
-                await self._more(plugin, packet[1:], salt)
-            else:
-                raise self._wrong("the answer to the login is none of MySQL's")
-            packet = await self._packet()
-        raise self._wrong("a login without an end")
-
-    def _switched(self, plugin: str, salt: bytes) -> bytes:
-        known = ("caching_sha2_password", "mysql_native_password", "sha256_password")
-        clear = plugin == "mysql_clear_password"
-        if plugin in known or (clear and self.stream.encrypted):
-            return self._answer(plugin, salt)
-        why = "would send the password in clear" if clear else "is not one that k8sext speaks"
-        raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, f"login method {plugin} {why}", plugin=plugin)
-
-    async def _more(self, plugin: str, data: bytes, salt: bytes) -> None:
-        """caching_sha2 full authentication: in clear inside TLS, else by the server's RSA key."""
-        if data == b"\x03":
-            return
-        if data.startswith(b"-----BEGIN PUBLIC KEY"):
-            secret = self.password.encode() + b"\0"
-            mixed = bytes(c ^ salt[i % len(salt)] for i, c in enumerate(secret))
-            try:
-                await self._send(encrypt_oaep(data.decode("ascii", "replace"), mixed))
-            except ValueError as error:
-                raise self._wrong(f"a public key that is none: {error}") from error
-        elif self.stream.encrypted:
-            await self._send(self.password.encode() + b"\0")
-        else:
-            await self._send(b"\x02" if plugin == "caching_sha2_password" else b"\x01")
-
-    # -- packets --------------------------------------------------------------------------------
-
-    async def _row(self, sql: str) -> list[str]:
-        """The first row of a text query."""
+    async def _rows(self, statement: str) -> list[dict[str, str]]:
+        """The rows of a text query, by column names in lower case."""
         self.sequence = 0
-        await self._send(b"\x03" + sql.encode())
+        await self._send(b"\x03" + statement.encode())
         first = await self._packet()
         if first[:1] == b"\xff":
             raise error_of(first)
-        for _ in range(first[0] + 1):
-            await self._packet()  # column definitions and their end
-        row = await self._packet()
-        if row[:1] == b"\xff":
-            raise error_of(row)
-        columns = [] if row[:1] == b"\xfe" else _columns(row)
-        while row[:1] != b"\xfe":
-            row = await self._packet()
-        return columns
+        if len(first) != 1 or not 0 < first[0] <= 250:
+            # 0 is OK without rows, 0xfb a request for a file of ours.
+            raise await self._wrong("the answer to a query is no result set")
+        names = [_column_name(await self._packet()) for _ in range(first[0])]
+        if (await self._packet())[:1] != b"\xfe":
+            raise await self._wrong("column definitions without their end")
+        rows: list[dict[str, str]] = []
+        while True:
+            packet = await self._packet()
+            if packet[:1] == b"\xff":
+                raise error_of(packet)
+            if packet[:1] == b"\xfe" and len(packet) < 9:
+                return rows
+            rows.append(dict(zip(names, columns(packet), strict=False)))
 
     async def _send(self, body: bytes) -> None:
         head = len(body).to_bytes(3, "little") + bytes([self.sequence & 0xFF])
@@ -332,26 +514,78 @@ class Mysql(WireCheck):
     async def _packet(self) -> bytes:
         head = await self.stream.read_exactly(4)
         length = int.from_bytes(head[:3], "little")
-        if not 0 < length < 1 << 20:
-            raise self._wrong(f"a packet of {length} bytes")
+        if not 0 < length < MAX_PACKET:
+            raise await self._wrong(f"a packet of {length} bytes")
         self.sequence = head[3] + 1
         return await self.stream.read_exactly(length)
 
-    def _wrong(self, why: str) -> Fault:
-        return Fault(Reason.WRONG_PROTOCOL, why, **self.stream.first_bytes_fact())
+    async def _wrong(self, why: str) -> Fault:
+        return await wrong_protocol(self.stream, why)
 
 
-def _columns(row: bytes) -> list[str]:
-    """Length-encoded strings; 0xfb is NULL. Long forms: 0xfc two bytes, 0xfd three."""
+def replication_facts(row: Mapping[str, str]) -> dict[str, Json]:
+    """The facts in SHOW REPLICA STATUS, by the names of before and after MySQL 8.0.22."""
+
+    def field(new: str, old: str) -> str:
+        return row.get(new, "") or row.get(old, "")
+
+    reads = field("replica_io_running", "slave_io_running")
+    applies = field("replica_sql_running", "slave_sql_running")
+    facts: dict[str, Json] = {"replicates": True, "streaming": (reads, applies) == ("Yes", "Yes")}
+    source = field("source_uuid", "master_uuid") or row.get("master_server_id", "")
+    facts |= {"source_identity": source} if source else {}
+    lag = sql.number(field("seconds_behind_source", "seconds_behind_master"))
+    error = row.get("last_sql_error") or row.get("last_io_error") or ""
+    if lag is not None:
+        facts["lag_s"] = lag
+    else:
+        threads = f"replication does not run (receives: {reads}, applies: {applies})"
+        facts["why_no_lag"] = f"{threads} {error}".strip()
+    return facts
+
+
+def _product(product: str, told: Mapping[str, str]) -> str:
+    """Percona and Aurora call themselves MySQL in the greeting."""
+    if "aurora_version" in told:
+        return "aurora"
+    return "percona" if "percona" in told.get("version_comment", "").lower() else product
+
+
+def _own_identity(told: Mapping[str, str]) -> str:
+    """MariaDB has no server_uuid: what replication and people tell its servers apart by."""
+    if "hostname" not in told:
+        return ""
+    return f"{told.get('server_id', '')}@{told['hostname']}:{told.get('port', '')}"
+
+
+def _switch(packet: bytes) -> tuple[str, bytes]:
+    """AuthSwitchRequest: the method, and its salt, which a zero may follow."""
+    name, _, salt = packet[1:].partition(b"\0")
+    plugin = name.decode("ascii", "replace")
+    return plugin, salt[: 32 if plugin in (ED25519, PARSEC) else 20]
+
+
+def _zero(word: str) -> bytes:
+    return word.replace("\0", "").encode("utf-8", "replace") + b"\0"
+
+
+def _column_name(packet: bytes) -> str:
+    """The alias in a column definition: the fifth of its strings (catalog, schema, two tables)."""
+    found = columns(packet, 5)
+    return found[4].lower() if len(found) == 5 else ""
+
+
+def columns(row: bytes, most: int = MAX_COLUMNS) -> list[str]:
+    """Length-encoded strings; 0xfb is NULL. Long forms: 0xfc two bytes, 0xfd three, 0xfe eight."""
     out: list[str] = []
     at = 0
-    while at < len(row):
+    while at < len(row) and len(out) < most:
         size, at = row[at], at + 1
         if size == 0xFB:
             out.append("")
             continue
         if size > 0xFB:
-            width = 2 if size == 0xFC else 3
+            width = {0xFC: 2, 0xFD: 3}.get(size, 8)
             size, at = int.from_bytes(row[at : at + width], "little"), at + width
         out.append(row[at : at + size].decode("utf-8", "replace"))
         at += size

@@ -14,7 +14,7 @@ import secrets
 from k8sext.model.words import Reason
 
 from .rsa import der_inside
-from .stream import Fault
+from .fault import Fault
 
 PLAIN, PLUS = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
 MAX_ROUNDS = 600_000  # about half a second; PostgreSQL's own default is 4096

@@ -21,7 +21,8 @@ def judged(expect: Facts, facts: Facts) -> Reason | None:
     """A warning for what is remarkable. Raises Fault for what is expected and not so.
 
     Of `facts` it knows: role (primary, another word for what follows one, or unknown), database,
-    version, identity, read_only, lag_s, why_no_lag, connections and max_connections.
+    version, identity, read_only, lag_s, why_no_lag, no_right (to ask for the lag), connections and
+    max_connections.
     """
     _same(expect, facts, "database")
     _same(expect, facts, "identity")
@@ -31,6 +32,8 @@ def judged(expect: Facts, facts: Facts) -> Reason | None:
         text = f"version {version}, expected is {spec}"
         raise Fault(Reason.UNSUPPORTED_VERSION, text, **facts)
     _lag(expect, facts)
+    if "max_lag_s" in expect and facts.get("no_right"):
+        return Reason.PERMISSION_DENIED
     if facts.get("role") == "primary" and facts.get("read_only"):
         return Reason.READ_ONLY
     return Reason.NEARLY_FULL if _nearly_full(facts) else None
@@ -38,6 +41,8 @@ def judged(expect: Facts, facts: Facts) -> Reason | None:
 
 def remark(facts: Facts, warning: Reason | None) -> str:
     """What a warning adds to the stage's sentence."""
+    if warning in (Reason.PERMISSION_DENIED, Reason.LAGGING):
+        return f", {facts['why_no_lag']}"
     if warning is Reason.NEARLY_FULL:
         return f", {facts['connections']} of {facts['max_connections']} connections in use"
     return ", and it takes no writes" if warning is Reason.READ_ONLY else ""
@@ -65,7 +70,7 @@ def _role(expect: Facts, facts: Facts) -> None:
 
 def _lag(expect: Facts, facts: Facts) -> None:
     most, lag = expect.get("max_lag_s"), facts.get("lag_s")
-    if not isinstance(most, int | float) or facts.get("role") == "primary":
+    if not isinstance(most, int | float) or facts.get("role") == "primary" or facts.get("no_right"):
         return
     if not isinstance(lag, int | float):
         why = facts.get("why_no_lag") or "the server does not say"

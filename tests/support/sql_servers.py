@@ -8,6 +8,7 @@ stopped at their end, by its process and nothing else. Where a program is not in
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -15,9 +16,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
@@ -173,11 +175,67 @@ def mariadb(sql: str, options: tuple[str, ...] = ()) -> Iterator[Server]:
         argv = [program, *base, f"--socket={folder}/s", f"--port={port}"]
         argv += ["--bind-address=127.0.0.1", f"--pid-file={folder}/pid", f"--ssl-cert={crt}"]
         argv += [f"--ssl-key={key}", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M"]
-        admin = ("mariadb", "--no-defaults", f"--socket={folder}/s", "-uroot", "-N", "-e")
+        admin = (
+            "mariadb",
+            "--no-defaults",
+            "--default-character-set=utf8mb4",
+            f"--socket={folder}/s",
+            "-uroot",
+            "-N",
+            "-e",
+        )
         server = Server(port, folder, folder / "log", admin)
         with _running([*argv, *options], server, "mysql"):
             server.sql(sql)
             yield server
+
+
+@contextlib.contextmanager
+def from_another_address(server: Server, source: str = "127.0.0.2") -> Iterator[Server]:
+    """The same server, which sees clients come from `source`: MariaDB keeps no account of the
+    connection errors of 127.0.0.1.
+    """
+    loop = asyncio.new_event_loop()
+    listening = loop.run_until_complete(_relay(server.port, source))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield replace(server, port=listening.sockets[0].getsockname()[1])
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        listening.close()
+        loop.run_until_complete(_ended(loop))
+        loop.close()
+
+
+async def _ended(loop: asyncio.AbstractEventLoop) -> None:
+    """The connections are gone, whoever still holds them."""
+    open_ones = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    if open_ones:
+        _, late = await asyncio.wait(open_ones, timeout=2)
+        for task in late:
+            task.cancel()
+    await asyncio.sleep(0.01)  # closing a transport takes one more turn of the loop
+
+
+async def _relay(port: int, source: str) -> asyncio.Server:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+        await asyncio.gather(_pipe(reader, there[1]), _pipe(there[0], writer))
+
+    return await asyncio.start_server(handle, "127.0.0.1", 0)
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass  # one side hung up; so does the other now
+    finally:
+        writer.close()
 
 
 # -- processes -------------------------------------------------------------------------------------

@@ -66,8 +66,10 @@ def test_something_else_answers(answer: bytes) -> None:
 
 
 def test_a_switch_to_a_method_that_is_not_spoken() -> None:
-    switch = b"\xfeclient_ed25519\0" + b"x" * 32 + b"\0"
-    assert see(packet(GREETING), packet(switch, 2)) is Reason.AUTH_METHOD_UNSUPPORTED
+    switch = b"\xfeauth_gssapi_client\0" + b"x" * 32 + b"\0"
+    said = (packet(GREETING), packet(switch, 2))
+    assert see(*said, packet(error(1045, "no"), 4)) is Reason.AUTH_METHOD_UNSUPPORTED
+    assert see(*said) is Reason.AUTH_METHOD_UNSUPPORTED  # a server that just hangs up
 
 
 def test_a_key_that_is_none_is_refused() -> None:
