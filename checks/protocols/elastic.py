@@ -5,14 +5,13 @@ How the answers are read is in `_elastic.py`, which travels with this file.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen, WireCheck
 from k8sext.agent.expect import numbers
 from k8sext.agent.http import HttpConnection, Response
 from k8sext.agent.second_look import explain_hang_up
-from k8sext.agent.stream import Stream
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -42,6 +41,9 @@ from ._elastic import (
     used,
     within,
 )
+
+if TYPE_CHECKING:
+    from k8sext.agent.stream import Stream
 
 COLOURS = ("red", "yellow", "green")
 FLOODED = "12"  # the block of index.blocks.read_only_allow_delete, set at the flood stage of a disk

@@ -5,7 +5,6 @@ RFC 5802, RFC 7677; `tls-server-end-point`: RFC 5929 section 4; passwords: RFC 4
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -13,8 +12,8 @@ import secrets
 
 from k8sext.model.words import Reason
 
-from .rsa import der_inside
 from .fault import Fault
+from .rsa import der_inside
 
 PLAIN, PLUS = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
 MAX_ROUNDS = 600_000  # about half a second; PostgreSQL's own default is 4096
@@ -56,6 +55,8 @@ class Scram:
         salt, rounds, nonce = self._challenge(server_first)
         args = ("sha256", self.password, salt, rounds)
         if rounds > QUICK_ROUNDS:
+            import asyncio  # not needed to list the checks
+
             salted = await asyncio.to_thread(hashlib.pbkdf2_hmac, *args)
         else:
             salted = hashlib.pbkdf2_hmac(*args)

@@ -8,12 +8,15 @@ dead. One ClientHello tells the two apart.
 from __future__ import annotations
 
 import ssl
+from typing import TYPE_CHECKING
 
 from k8sext.model.plan import split_address
 from k8sext.model.words import Reason
 
 from .fault import Fault
-from .stream import Stream
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 _RECORDS = (b"\x16\x03", b"\x15\x03")  # a handshake, or an alert (RFC 8446, 5.1)
 _HUNG_UP = (Reason.CLOSED_EARLY, Reason.RESET)
@@ -38,7 +41,7 @@ async def explain_hang_up(stream: Stream, fault: Fault) -> Fault:
 
 async def _greeted(stream: Stream) -> bytes:
     address, port = split_address(stream.peer)
-    second = await Stream.connect(address, port, stream.deadline)
+    second = await type(stream).connect(address, port, stream.deadline)
     try:
         await second.write(client_hello())
         return await second.read_exactly(2)
