@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 
 from k8sext.model.codec import to_json
@@ -19,6 +20,9 @@ from k8sext.model.plan import Plan
 
 CHUNK = 120_000
 PACKAGES = ("k8sext.model", "k8sext.agent")
+AGENT = "k8sext/agent/"
+# `from .stream import`, `from k8sext.agent.stream import`, `from . import resolver` (one a line).
+_IMPORT = re.compile(r"from (?:k8sext\.agent)?\.(?: import )?(\w+)")
 NOT_IN_THE_POD = ("k8sext/agent/pack.py",)
 
 # The code is imported from memory: the root file system is read-only and /tmp may not exist.
@@ -39,7 +43,30 @@ COMMAND = ("python3", "-I", "-c", BOOTSTRAP)
 
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
-    """Path in the archive to source text: what runs in the pod for a plan with these modules."""
+    """Path in the archive to source text: what runs in the pod for a plan with these modules.
+
+    Of the agent's own files only those that somebody imports: a plan without Redis does not carry
+    Redis' wire format.
+    """
+    found = _everything(modules)
+    needed = _imported(found)
+    return {p: text for p, text in found.items() if not p.startswith(AGENT) or p in needed}
+
+
+def _imported(found: Mapping[str, str]) -> set[str]:
+    """The agent's files that its entry point and the checks reach, however late they import."""
+    checks = [text for path, text in found.items() if path.startswith("k8sext/checks/")]
+    reached, texts = {f"{AGENT}__init__.py"}, ["from .main import main", *checks]
+    while texts:
+        for name in _IMPORT.findall(texts.pop()):
+            path = f"{AGENT}{name}.py"
+            if path in found and path not in reached:
+                reached.add(path)
+                texts.append(found[path])
+    return reached
+
+
+def _everything(modules: Iterable[str]) -> dict[str, str]:
     found = {"k8sext/__init__.py": _text("k8sext", "__init__.py")}
     for package in PACKAGES:
         for entry in sorted(resources.files(package).iterdir(), key=lambda e: e.name):

@@ -1,5 +1,6 @@
 """What must hold for every plug-in and for the package as a whole."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -72,6 +73,27 @@ def test_what_checks_say_of_themselves_is_read_without_asyncio() -> None:
         "sys.exit('asyncio' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_the_archive_has_what_its_files_import_and_no_more(name: str) -> None:
+    """However late: an import inside a function counts as well."""
+    sources = pack.sources([CHECKS[name].module.rpartition(".")[2]])
+    wanted = {"k8sext/agent/main.py"}
+    for path, text in sources.items():
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            package = path.rpartition("/")[0].replace("/", ".")
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(p for p in (above, node.module) if p)
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            for dotted in (module, *names) if module.startswith("k8sext.agent") else ():
+                file = dotted.replace(".", "/") + ".py"
+                if (ROOT / file).is_file():
+                    wanted.add(file)
+    agent = {p for p in sources if p.startswith("k8sext/agent/")}
+    assert agent - {"k8sext/agent/__init__.py"} == wanted
 
 
 def test_the_archive_is_the_same_bytes_every_time_and_small() -> None:
