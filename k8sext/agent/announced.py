@@ -68,9 +68,9 @@ def judged(
         return stage
     ends = ", ".join(f"{f.address} ({f.detail})" for f in bad)
     text = f"{announced.whom} are told to go to {ends}"
-    detail = f"{stage.detail}; {text}" if stage.detail else text
     if not announced.vital and stage.status is Status.WARN:
-        return replace(stage, detail=detail)  # the first warning keeps its reason
+        return replace(stage, detail=f"{stage.detail}; {text}")  # the warning keeps its reason
+    detail = f"{text}; {stage.detail}" if stage.detail else text
     status = Status.FAIL if announced.vital else Status.WARN
     return replace(stage, status=status, reason=Reason.ANNOUNCED_UNREACHABLE, detail=detail)
 

@@ -149,7 +149,8 @@ def test_the_evidence_names_each_address_and_how_it_ended() -> None:
     assert facts[1]["reason"] == "refused"
     stage = seen.stage(Stage.VERIFY)
     assert stage is not None
-    assert stage.detail.startswith("fine; toys are told to go to 127.0.0.1:")
+    assert stage.detail.startswith("toys are told to go to 127.0.0.1:")
+    assert stage.detail.endswith("(refused); fine")
 
 
 def test_an_address_is_looked_at_once_whoever_announces_it() -> None:
