@@ -38,7 +38,7 @@ class PymysqlClient(ClientProbe):
     """pymysql.Connection, one SELECT, close."""
 
     info: ClassVar[ClientInfo] = ClientInfo(
-        driver="pymysql", package="PyMySQL", protocols=("mysql",)
+        driver="pymysql", package="PyMySQL", protocols=("mysql",), failed_tls_counts=True
     )
 
     def look(self, dial: Dial, notes: Notes) -> None:

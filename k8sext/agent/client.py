@@ -31,11 +31,15 @@ __all__ = ["ClientInfo", "ClientProbe", "Dial", "Fault", "NamedContext", "Notes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientInfo:
-    """A driver: the module that is imported, the package that brings it, what it speaks."""
+    """A driver: the module that is imported, the package that brings it, what it speaks.
+
+    `failed_tls_counts`: the server counts handshakes that a client breaks off, against its host.
+    """
 
     driver: str
     package: str
     protocols: tuple[str, ...]
+    failed_tls_counts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

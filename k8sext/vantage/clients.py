@@ -165,6 +165,10 @@ def _why_not(scene: Scene, target: Target, rejected: bool) -> tuple[Reason, str]
     if rejected:
         why = "the wire probe's login was rejected; trying again could lock it out"
         return Reason.LOGIN_REJECTED_BEFORE, why
+    tls = seen.stage(Stage.TLS)
+    if tls and tls.status is Status.FAIL and scene.clients[target.protocol].info.failed_tls_counts:
+        why = "one more failed TLS handshake would count against this host at the server"
+        return Reason.NOT_REACHED, why
     kept = (_kept_home(s, s.reason) for s in seen.stages if s.reason)
     return next((k for k in kept if k), None)
 

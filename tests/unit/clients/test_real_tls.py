@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from k8sext import registry
+from k8sext.agent.check import Login
+from k8sext.agent.client import Dial
+from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
+from k8sext.vantage.clients import watched
 from tests.support import drivers, real_servers
 from tests.support.real_servers import PASSWORD, Server
 from tests.support.standins import Pair, certificate
@@ -52,16 +57,46 @@ def test_verified_by_the_bridges_name(served: tuple[str, Server], pair: Pair) ->
     assert PASSWORD not in repr(good)
 
 
+def refused(served: tuple[str, Server], pair: drivers.Pair, reason: Reason) -> None:
+    """MySQL counts broken handshakes (max_connect_errors): its driver adds no second one."""
+    assert pair.reasons == (reason, None if served[0] == "mysql" else reason)
+    assert pair.client.status is (Status.SKIP if served[0] == "mysql" else Status.FAIL)
+
+
 def test_another_name(served: tuple[str, Server], pair: Pair) -> None:
-    mismatch = Reason.CERTIFICATE_NAME_MISMATCH
     other = both(served, TlsMode.VERIFY_FULL, pair.text, name="other.example")
-    assert other.reasons == (mismatch, mismatch)
+    refused(served, other, Reason.CERTIFICATE_NAME_MISMATCH)
+
+
+NAMES = [("svc", None), ("other.example", Reason.CERTIFICATE_NAME_MISMATCH)]
+
+
+@pytest.mark.parametrize(("name", "reason"), NAMES)
+def test_the_driver_alone_asks_for_the_name_and_not_for_what_it_dials(
+    served: tuple[str, Server], pair: Pair, name: str, reason: Reason | None
+) -> None:
+    protocol, server = served
+    login = {"password": PASSWORD} if protocol == "redis" else LOGIN
+    dial = Dial(
+        host="127.0.0.1",
+        port=server.port,
+        server_name=name,
+        protocol=protocol,
+        tls=TlsMode.VERIFY_FULL,
+        ca=pair.text,
+        login=Login({k: Secret(v) for k, v in login.items()}),
+        seconds=5,
+    )
+    stages = watched(registry.clients_by_protocol()[protocol](), dial, 20)
+    ended = next((s for s in stages if s.status is Status.FAIL), None)
+    assert (ended.reason if ended else None) is reason
+    assert ended is None or ended.stage is Stage.TLS
 
 
 def test_another_authority(served: tuple[str, Server], tmp_path: Path) -> None:
     stranger = certificate(tmp_path, "svc").text
-    untrusted = Reason.CERTIFICATE_UNTRUSTED
-    assert both(served, TlsMode.VERIFY_FULL, stranger).reasons == (untrusted, untrusted)
+    other = both(served, TlsMode.VERIFY_FULL, stranger)
+    refused(served, other, Reason.CERTIFICATE_UNTRUSTED)
 
 
 def test_encrypted_and_not_verified(served: tuple[str, Server]) -> None:

@@ -78,7 +78,8 @@ SAME = [
 
 @pytest.mark.parametrize(("wire", "client"), SAME)
 def test_both_fail_alike_and_nothing_is_added(wire: End, client: End) -> None:
-    without = judge([bridge()], [at(ADDRESS, *(wire or ()))], [], LOCAL).bridges[0]
+    stage, reason = wire or (None, None)
+    without = judge([bridge()], [at(ADDRESS, stage, reason)], [], LOCAL).bridges[0]
     report = judged(wire, driver(client))
     assert [d.code for d in report.diagnoses] == [d.code for d in without.diagnoses]
     assert report.status is without.status
