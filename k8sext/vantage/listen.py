@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -106,7 +107,9 @@ class Listener:
                     for line in lines:
                         if self.closed.is_set():
                             return
-                        yield json.loads(line)
+                        with contextlib.suppress(ValueError):  # a cut stream ends within a line
+                            yield json.loads(line)
+                self.closed.wait(RETRY_S)
             except K8sextError as error:
                 if 400 <= getattr(error, "status", 0) < 500:
                     raise

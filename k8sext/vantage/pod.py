@@ -30,7 +30,7 @@ def run(
     follower = Follower(api, plan, start_timeout_s, say, stop or threading.Event())
     made = True  # also where the answer was lost on its way
     try:
-        api.post(path, job)
+        _create(api, path, name_of(plan), job)
         return follower.follow()
     except K8sextError as error:
         made = not hasattr(error, "status")
@@ -40,3 +40,16 @@ def run(
         if made:
             with contextlib.suppress(K8sextError):
                 api.delete(f"{path}/{name_of(plan)}", {"propagationPolicy": "Background"})
+
+
+def _create(api: Api, path: str, name: str, job: Manifest) -> None:
+    """Create the Job once. A lost answer leaves open whether it was made: ask, never send twice."""
+    try:
+        api.post(path, job)
+    except K8sextError as error:
+        if hasattr(error, "status"):  # the API server itself refused
+            raise
+        try:
+            api.get(f"{path}/{name}")
+        except K8sextError:
+            raise error from None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from k8sext.errors import K8sextError
+from k8sext.kube.session import ApiError
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Route
 from k8sext.vantage import pod
@@ -237,3 +238,72 @@ def test_the_job_is_deleted_when_the_caller_is_interrupted() -> None:
     with pytest.raises(KeyboardInterrupt):
         pod.run(api, PLAN, {}, 5, interrupted)
     assert api.deleted
+
+
+# -- the Job is made once ------------------------------------------------------------------------
+
+MANIFEST = {"metadata": {"name": "k8sext-r1"}}
+
+
+class Losing(StandIn):
+    """The answer to the POST is lost; `made` says whether the Job was made all the same."""
+
+    def __init__(self, error: K8sextError, *, made: bool) -> None:
+        super().__init__([added(RUNNING)], [], [[HELLO, END]])
+        self.error, self.made, self.posts = error, made, 0
+
+    def post(self, path: str, body: object, /, **params: object) -> dict[str, Any]:
+        self.posts += 1
+        raise self.error
+
+    def get(self, path: str, /, **params: object) -> dict[str, Any]:
+        assert path.endswith("/jobs/k8sext-r1")
+        if not self.made:
+            raise K8sextError("not found", exit_code=3)
+        return {}
+
+
+LOST = K8sextError("the API server cannot be reached", exit_code=3)
+
+
+def test_a_job_whose_answer_was_lost_is_used_and_not_made_twice() -> None:
+    api = Losing(LOST, made=True)
+    (ran,) = pod.run(api, PLAN, MANIFEST, 2.0, lambda _: None)
+    assert (ran.ended, api.posts, len(api.deleted)) == (True, 1, 1)
+
+
+def test_a_job_that_may_or_may_not_be_there_is_deleted() -> None:
+    api = Losing(LOST, made=False)
+    with pytest.raises(K8sextError, match="cannot be reached"):
+        pod.run(api, PLAN, MANIFEST, 2.0, lambda _: None)
+    assert (api.posts, len(api.deleted)) == (1, 1)
+
+
+def test_a_refused_job_is_told_as_it_was_refused() -> None:
+    refused = ApiError(403, "Forbidden", "exceeded quota", {}, "https://192.0.2.1")
+    api = Losing(refused, made=True)
+    with pytest.raises(ApiError, match="exceeded quota"):
+        pod.run(api, PLAN, MANIFEST, 2.0, lambda _: None)
+    assert api.posts == 1
+
+
+def test_an_interrupt_while_the_job_is_being_made_deletes_it() -> None:
+    class Interrupted(StandIn):
+        def post(self, path: str, body: object, /, **params: object) -> dict[str, Any]:
+            raise KeyboardInterrupt
+
+    api = Interrupted([], [], [])
+    with pytest.raises(KeyboardInterrupt):
+        pod.run(api, PLAN, MANIFEST, 2.0, lambda _: None)
+    assert len(api.deleted) == 1
+
+
+def test_a_watch_that_is_cut_within_a_line_goes_on() -> None:
+    class Cut(StandIn):
+        def _stream(self, what: list[Any]) -> Iterator[bytes]:
+            yield b'{"type": "ADD'
+            yield from super()._stream(what)
+
+    api = Cut([added(RUNNING)], [], [[HELLO, END]])
+    (ran,) = pod.run(api, PLAN, MANIFEST, 2.0, lambda _: None)
+    assert ran.ended
