@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -82,10 +82,14 @@ def merged(files: Sequence[Path]) -> dict[str, Any]:
     result: dict[str, Any] = {"current-context": "", "clusters": {}, "users": {}, "contexts": {}}
     for path in files:
         data = _read(path)
-        result["current-context"] = result["current-context"] or data.get("current-context") or ""
+        current = data.get("current-context") or ""
+        if not _is_text(current):
+            raise _refused("current-context is not text", str(path))
+        result["current-context"] = result["current-context"] or str(current)
         for kind, word in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
             for item in _items(data, kind, word, path):
-                body = _absolute(item.get(word) or {}, path.parent.absolute())
+                body = _shaped(item.get(word) or {}, word, path)
+                body = _absolute(body, path.parent.absolute())
                 result[kind].setdefault(str(item.get("name")), body)
     return result
 
@@ -115,6 +119,44 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise _refused("is not a kubeconfig (not a mapping)", str(path))
     return cast("dict[str, Any]", data)
+
+
+def _shaped(body: Mapping[str, Any], word: str, path: Path) -> dict[str, Any]:
+    """Text where text belongs. A wrong shape is refused, never guessed: `"false"` is no false."""
+    out: dict[str, Any] = {}
+    for key, value in body.items():
+        if key in _FREE or value is None:
+            out[key] = value
+            continue
+        wanted, fits = _SHAPES.get(key, ("text", _is_text))
+        if not fits(value):
+            raise _refused(f"{key} of a {word} is not {wanted}", str(path))
+        out[key] = str(value) if fits is _is_text else value
+    return out
+
+
+def _is_text(value: Any) -> bool:
+    """YAML reads a token of digits as a number, and a user called `on` as true."""
+    return isinstance(value, str | int | float)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in cast("list[object]", value))
+
+
+def _is_lists(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(k, str) and _is_list(v) for k, v in cast("dict[object, object]", value).items()
+    )
+
+
+_FREE = ("exec", "auth-provider", "extensions")  # the official loader's
+_SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "insecure-skip-tls-verify": ("true or false", lambda v: isinstance(v, bool)),
+    "disable-compression": ("true or false", lambda v: isinstance(v, bool)),
+    "as-groups": ("a list of names", _is_list),
+    "as-user-extra": ("a mapping of lists", _is_lists),
+}
 
 
 def _absolute(body: Mapping[str, Any], folder: Path) -> dict[str, Any]:

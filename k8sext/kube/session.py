@@ -111,8 +111,14 @@ class Session:
             access = replace(access, as_uid="", as_extra=())
         elif as_groups:
             access = replace(access, as_groups=tuple(as_groups))
-        if access.as_groups and not access.as_user:
+        if as_groups and not access.as_user:
             raise K8sextError("--as-group needs --as", where="--as-group")
+        if (access.as_groups or access.as_uid or access.as_extra) and not access.as_user:
+            raise K8sextError(
+                "the kubeconfig impersonates groups, an uid or extras, and no user (`as`)",
+                where=f"context {access.context}",
+                exit_code=3,
+            )
         return cls(access)
 
     # -- verbs ----------------------------------------------------------------------------------

@@ -400,6 +400,55 @@ def test_one_clear_sentence(
     assert said in refused(write(tmp_path, config), context)
 
 
+SHAPES: tuple[Any, ...] = (
+    None, [], {}, 5, True, "x", [1], {"a": 1}, [None], [[]], "a\nb", "false", {"a": ["b"]},
+)  # fmt: skip
+FULL = kubeconfig(
+    "http://127.0.0.1:1",
+    cluster={
+        "tls-server-name": "a", "proxy-url": "http://127.0.0.1:1",
+        "insecure-skip-tls-verify": False,
+    },
+    user={
+        "token": CANARY, "username": "u", "password": CANARY, "as": "j", "as-groups": ["a"],
+        "as-uid": "1", "as-user-extra": {"a": ["b"]},
+    },
+    context={"namespace": "n"},
+)  # fmt: skip
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside: list[tuple[Any, Any]] = list(data.items()) if isinstance(data, dict) else []
+    inside += enumerate(data) if isinstance(data, list) else ()
+    return [path, *(p for k, v in inside for p in places(v, (*path, k)))]
+
+
+@pytest.mark.parametrize("path", places(FULL), ids=lambda p: ".".join(map(str, p)) or "all")
+def test_any_shape_anywhere_is_one_sentence(tmp_path: Path, path: tuple[Any, ...]) -> None:
+    """Nobody answers there, so each ends in a refusal: ours, of the file or of the server."""
+    for shape in SHAPES:
+        config = {"": json.loads(json.dumps(FULL))}
+        at: Any = config
+        steps = ("", *path)
+        for step in steps[:-1]:
+            at = at[step]
+        at[steps[-1]] = shape
+        refused(write(tmp_path, config[""]))
+
+
+def test_a_text_is_no_boolean(tmp_path: Path) -> None:
+    """`"false"` in quotes must not switch the check of certificates off."""
+    file = write(
+        tmp_path, kubeconfig("https://192.0.2.1", cluster={"insecure-skip-tls-verify": "false"})
+    )
+    assert "insecure-skip-tls-verify of a cluster is not true or false" in refused(file)
+
+
+def test_a_token_of_digits_is_a_token(server: ApiServer, pki: Pki, tmp_path: Path) -> None:
+    file = write(tmp_path, kubeconfig(server.url, cluster=ca(pki), user={"token": 12345}))
+    assert both(server, file)[0] == "Bearer 12345"
+
+
 @pytest.mark.parametrize(
     "text", [f"token: {CANARY}\n  - [", f"- {CANARY}", f"{CANARY}", "\x00", "a: !!python/name:x y"]
 )

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import select
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -483,19 +484,51 @@ def test_a_stream_that_is_cut_or_silent_simply_ends(server: ApiServer) -> None:
     assert streamed(session(server))[0] == b"one\n"
 
 
-def test_a_silent_stream_ends(pki: Pki) -> None:
-    release = threading.Event()
+class Silent(ApiServer):
+    """Reads a request and says nothing until it is released."""
 
-    class Slow(ApiServer):
-        def answer(self, request: Request) -> Reply:
-            if request.path == "/version":
-                release.wait(20)
-            return super().answer(request)
+    def __init__(self, pki: Pki) -> None:
+        super().__init__(pki)
+        self.release = threading.Event()
 
-    with Slow(pki, Reply(200, b"one\n", length=5000)).running() as server:
+    def answer(self, request: Request) -> Reply:
+        self.requests.append(request)
+        self.release.wait(20)
+        return Reply(hang_up=True)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_silence_is_bounded_and_nothing_is_asked_twice(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(module, "READ_TIMEOUT_S", 0.5)
+    server = Silent(pki)
+    with server.running():
         api = session(server)
-        assert streamed(api, silence_s=0.2)[0] == b"one\n"
-        release.set()
+        error = refused(lambda: api.get("/x") if method == "get" else api.post("/x", {}))
+        server.release.set()
+    assert "timed out" in str(error)
+    assert len(server.requests) == 1
+
+
+def test_a_silent_stream_ends() -> None:
+    """A line comes, then nothing, over a connection that stays open."""
+    over = threading.Event()
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(65536)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\none\n")
+            over.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        api = Session(Access(server=f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        assert streamed(api, silence_s=0.3) == [b"one\n"]
+        over.set()
+        thread.join(10)
 
 
 def test_a_line_has_a_greatest_length(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
