@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from k8sext.errors import K8sextError
+
+
+def _namespace(value: str | None) -> str | None:
+    """It becomes part of API paths, so it is held to what a namespace may be called."""
+    if value and not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise K8sextError(f"{value!r} cannot be the name of a namespace", where="--namespace")
+    return value
+
 
 Kubeconfig = Annotated[
     Path | None,
@@ -19,7 +30,10 @@ Context = Annotated[
     str | None, typer.Option("--context", is_eager=True, help="Context of the kubeconfig.")
 ]
 Namespace = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Namespace; default the context's.")
+    str | None,
+    typer.Option(
+        "--namespace", "-n", callback=_namespace, help="Namespace; default the context's."
+    ),
 ]
 AllNamespaces = Annotated[
     bool, typer.Option("--all-namespaces", "-A", help="Every namespace that has bridges.")

@@ -102,8 +102,8 @@ def _patch(path: Path) -> Mapping[str, Any]:
 
     try:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        why = str(error).splitlines()[0]
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise K8sextError("the pod patch cannot be read", where=str(path), why=why) from error
     if not isinstance(data, dict):
         raise K8sextError("the pod patch is not a mapping (metadata, spec)", where=str(path))
