@@ -109,6 +109,7 @@ def _bridge(service: Object, index: _Index) -> Bridge:
         service_type=spec.get("type") or "ClusterIP",
         cluster_ips=tuple(ip for ip in _cluster_ips(spec) if ip != "None"),
         external_name=spec.get("externalName") or "" if kind is Kind.EXTERNAL_NAME else "",
+        internal_traffic=_internal_traffic(spec),
         origin=said.origin,
         credentials=said.credentials,
         credentials_by_port=said.credentials_by_port,
@@ -149,6 +150,11 @@ def _kind(spec: Object) -> Kind:
     if spec.get("type") == "ExternalName":
         return Kind.EXTERNAL_NAME
     return Kind.HEADLESS if spec.get("clusterIP") == "None" else Kind.SELECTORLESS
+
+
+def _internal_traffic(spec: Object) -> str:
+    policy = str(spec.get("internalTrafficPolicy") or "Cluster")
+    return "" if policy == "Cluster" else policy
 
 
 def _cluster_ips(spec: Object) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.plan import is_address
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
@@ -176,7 +177,7 @@ def _judge_case(case: Case) -> list[Diagnosis]:
     if must_not_be_reached(case.bridge, case.port):
         return _kept_away(case)
     root = _root_cause(case)
-    said = [*([root] if root else []), *_warnings(case, root), *_logins(case)]
+    said = [*([root] if root else []), *_warnings(case, root), *_logins(case), *_ports(case)]
     return [*said, *_clients(case)]
 
 
@@ -255,13 +256,22 @@ def _root_cause(case: Case) -> Diagnosis | None:
 
 def _name_failed(case: Case, name: Observation, ended: StageResult) -> Diagnosis | None:
     """The name leads nowhere; whose fault that is depends on the kind of the Service."""
-    bridge = case.bridge
     missing = ended.reason in (Reason.NAME_NOT_FOUND, Reason.NAME_NO_ADDRESS)
-    if missing and bridge.kind is Kind.HEADLESS and not bridge.endpoints:
-        return _said(case, rows.NO_ENDPOINTS, ended, name)
-    if missing and bridge.kind is Kind.SELECTORLESS:
-        return _said(case, rows.SERVICE_UNKNOWN, ended, name)
+    if missing and case.bridge.kind is not Kind.EXTERNAL_NAME:
+        return _said(case, _no_such_service(case), ended, name)
+    if missing and is_address(case.bridge.external_name):  # CoreDNS: NXDOMAIN, not an alias
+        return _said(case, rows.NAMES[Reason.NAME_NOT_A_NAME], ended, name)
     return _says(case, rows.NAMES, ended, name)
+
+
+def _no_such_service(case: Case) -> Row:
+    """A headless Service has a name only while it has ready endpoints."""
+    if case.bridge.kind is Kind.HEADLESS:
+        if not case.bridge.endpoints:
+            return rows.NO_ENDPOINTS
+        if _none_ready(case):
+            return rows.NOT_READY_NAME
+    return rows.SERVICE_UNKNOWN
 
 
 def _rejected(case: Case, name: Observation) -> Diagnosis | None:
@@ -308,12 +318,9 @@ def _connect_failed(case: Case, name: Observation, ended: StageResult) -> Diagno
     if not bridge.endpoints_of(case.port) and bridge.endpoints:
         return _said(case, rows.PORT_NAME, ended, name)
     reached = [o for o in ends if _connected(o)]
-    if reached and ended.reason in NO_BACKEND_REASONS and _none_ready(case):
-        return _said(case, rows.NOT_READY, ended, name, about=reached[0])
-    if reached and ended.reason in NO_BACKEND_REASONS:
-        return _said(case, rows.NO_BACKEND, ended, name, about=reached[0])
-    if reached and ended.reason is Reason.TIMED_OUT:
-        return _said(case, rows.NAME_TIMES_OUT, ended, name, about=reached[0])
+    inside = _inside_the_cluster(case, ended) if reached else None
+    if inside:
+        return _said(case, inside, ended, name, about=reached[0])
     first = next((o for o in ends if o.ended_by), name)
     cause = first.ended_by or ended
     if cause.reason in (Reason.TIMED_OUT, Reason.NOT_PERMITTED, Reason.REFUSED):
@@ -322,6 +329,24 @@ def _connect_failed(case: Case, name: Observation, ended: StageResult) -> Diagno
             return _said(case, rows.POLICY, cause, first, policies=", ".join(isolating),
                          policy=isolating[0])  # fmt: skip
     return _says(case, {**rows.PATHS, **rows.OURS}, cause, first)
+
+
+def _inside_the_cluster(case: Case, ended: StageResult) -> Row | None:
+    """The name fails where an address accepts: what of the objects explains it, else the network.
+
+    A Service that keeps its traffic on the node refuses or drops it, depending on the data plane.
+    """
+    bridge = case.bridge
+    refused = ended.reason in NO_BACKEND_REASONS
+    if refused and _none_ready(case):
+        return rows.NOT_READY
+    if (refused or ended.reason is Reason.TIMED_OUT) and bridge.internal_traffic == "Local":
+        return rows.LOCAL_TRAFFIC
+    if refused and all(e.source.startswith("Endpoints/") for e in bridge.endpoints):
+        return rows.NOT_MIRRORED
+    if refused:
+        return rows.NO_BACKEND
+    return rows.NAME_TIMES_OUT if ended.reason is Reason.TIMED_OUT else None
 
 
 def _isolating(case: Case, seen: Observation) -> tuple[str, ...]:
@@ -351,11 +376,13 @@ def _partial(case: Case, bad: Sequence[Observation]) -> Diagnosis:
         "share": str(round(100 * len(bad) / total)),
         "target": ", ".join(o.target for o in bad),
     }
-    if ended.stage is not Stage.CONNECT:
-        said = _says(case, {**rows.ANSWERS, **rows.OURS}, ended, bad[0])
-        text = said.summary if said else ""
-        return replace(_said(case, rows.PARTIAL, ended, bad[0], None, **facts), why=text)
-    return _said(case, rows.PARTIAL, ended, bad[0], None, **facts)
+    partial = _said(case, rows.PARTIAL, ended, bad[0], None, **facts)
+    table = rows.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
+    cause = _says(case, {**rows.OURS, **table}, ended, bad[0])
+    if cause is None:
+        return partial
+    why = partial.why if ended.stage is Stage.CONNECT else cause.summary
+    return replace(partial, culprit=cause.culprit, why=why)
 
 
 def _warnings(case: Case, root: Diagnosis | None) -> list[Diagnosis]:
@@ -378,6 +405,20 @@ def _logins(case: Case) -> list[Diagnosis]:
         if auth and auth.reason and auth.reason in rows.LOGINS:
             return [_said(case, rows.LOGINS[auth.reason], auth, seen)]
     return []
+
+
+def _ports(case: Case) -> list[Diagnosis]:
+    """A headless Service whose port is not its endpoints': the probe dialled theirs."""
+    name, port = case.by_name, case.port
+    ends = case.bridge.endpoints_of(port)
+    if case.bridge.kind is not Kind.HEADLESS or name is None or not ends:
+        return []
+    if any(e.port == port.port for e in ends):
+        return []
+    stage = name.stage(Stage.CONNECT)
+    assert stage is not None
+    service_port = str(port.port)
+    return [_said(case, rows.HEADLESS_PORT, stage, name, service_port=service_port)]
 
 
 def _clients(case: Case) -> list[Diagnosis]:

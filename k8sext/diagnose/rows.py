@@ -127,6 +127,34 @@ NOT_READY = Row(
     "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
     "-l kubernetes.io/service-name={service} -o yaml",
 )  # fmt: skip
+NOT_READY_NAME = Row(
+    "KX315", Culprit.MANIFEST,
+    "every endpoint of {service} is marked not ready, so the name has no address: {detail}",
+    "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
+    "-l kubernetes.io/service-name={service} -o yaml",
+)  # fmt: skip
+LOCAL_TRAFFIC = Row(
+    "KX319", Culprit.MANIFEST,
+    "Service {service} has internalTrafficPolicy Local, and an address outside the cluster is "
+    "local to no node: {name} leads nowhere while {target} accepts",
+    "kubectl patch service -n {namespace} {service} "
+    "-p '{{\"spec\":{{\"internalTrafficPolicy\":\"Cluster\"}}}}'",
+)  # fmt: skip
+NOT_MIRRORED = Row(
+    "KX320", Culprit.MANIFEST,
+    "Service {service} has Endpoints and no EndpointSlice, and kube-proxy reads slices only: "
+    "{name} is refused while {target} accepts",
+    "remove the label endpointslice.kubernetes.io/skip-mirror from Endpoints {service}, or make a "
+    "slice: k8sext provision {service} -n {namespace} --to {target} --adopt",
+)  # fmt: skip
+HEADLESS_PORT = Row(
+    "KX321", Culprit.MANIFEST,
+    "Service {service} is headless and says port {service_port}, its endpoints say {port}: nothing "
+    "maps one to the other",
+    "kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"replace\","
+    "\"path\":\"/spec/ports/0/port\",\"value\":{port}}}]'",
+    WARN,
+)  # fmt: skip
 REACHED = Row(
     "KX317", Culprit.PATH, "{name} must not be reachable and is: {target} answers to {depth}",
     "on the firewall before {host} deny TCP {port} from {sources}, or drop expect.unreachable",

@@ -188,7 +188,8 @@ wrong: A busy server stalls as well; a second run with a longer --stage-timeout 
 
 KX315
 means: Every endpoint of the Service is marked as not ready, so kube-proxy sends nothing there.
-how: conditions.ready is false in the slices; the name is refused and the address itself accepts.
+how: conditions.ready is false in the slices; the name is refused (of a headless Service: has no
+  address) and the address itself accepts.
 see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE -o yaml
 repair: Set conditions.ready to true, or leave it out: for outside addresses nobody else will set
   it.
@@ -220,4 +221,32 @@ see: kubectl exec -n NAMESPACE YOUR-POD -- timeout 3 bash -c '</dev/tcp/HOST/POR
 repair: Nothing: this is what was asked for.
 wrong: A server that is merely switched off cannot be reached either; whether something denies the
   way shows only while the server runs.
+
+KX319
+means: The Service has internalTrafficPolicy Local: kube-proxy sends its traffic only to endpoints
+  on the client's own node. An address outside the cluster is on no node, so it goes nowhere.
+how: The field of the Service; its name is refused or silent inside the cluster, and the address
+  itself accepts.
+see: kubectl get service -n NAMESPACE SERVICE -o jsonpath='{.spec.internalTrafficPolicy}'
+repair: Set spec.internalTrafficPolicy to Cluster, which is the default.
+wrong: Data planes that do without kube-proxy may not honour the field; then the cause is theirs.
+
+KX320
+means: The Service stands on legacy Endpoints of which there is no EndpointSlice. kube-proxy and
+  the cluster's DNS read slices only.
+how: No slice carries the Service's name, the Endpoints object has addresses, and the name is
+  refused while an address accepts.
+see: kubectl get endpoints,endpointslices -n NAMESPACE -o yaml | grep -e skip-mirror -e name
+repair: Write an EndpointSlice (k8sext provision --adopt), or let the control plane mirror the
+  Endpoints: no label skip-mirror, no selector in the Service, the mirroring controller running.
+wrong: Endpoints written a moment ago are mirrored within a second or two.
+
+KX321
+means: A headless Service names a port that is not the one its endpoints listen on. Without a
+  cluster IP nothing maps ports: who dials the Service's port reaches no server.
+how: The ports of the Service and of its slices; the probe dialled the endpoints' port.
+see: kubectl get service,endpointslices -n NAMESPACE -o yaml | grep -w port
+repair: Give the Service the port of the endpoints, or take clusterIP None away.
+wrong: Applications that are configured with the right port, or that ask DNS for SRV records, do
+  not notice.
 """

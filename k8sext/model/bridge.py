@@ -83,6 +83,7 @@ class Bridge:
     service_type: str = "ClusterIP"
     cluster_ips: tuple[str, ...] = ()
     external_name: str = ""
+    internal_traffic: str = ""  # spec.internalTrafficPolicy where it is not the usual Cluster
     origin: str = ""
     credentials: CredentialRef | None = None
     credentials_by_port: tuple[tuple[str, CredentialRef], ...] = ()

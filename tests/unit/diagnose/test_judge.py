@@ -362,3 +362,75 @@ def test_the_labels_that_the_pod_has_decide_which_policy_speaks_of_it() -> None:
     like = replace(HERE, policies=(deny,), labels={"app": "shop"})
     assert codes(judged(bridge(), both, like)) == [("KX309", "cluster-network")]
     assert codes(judged(bridge(), both, replace(HERE, policies=(deny,)))) == [("KX302", "path")]
+
+
+def headless(*ports: int, ready: bool = True) -> Bridge:
+    whole = bridge(kind=Kind.HEADLESS, cluster_ips=())
+    ends = (replace(e, port=p, ready=ready) for e in whole.endpoints for p in ports)
+    return replace(whole, endpoints=tuple(ends))
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        (headless(), ("KX305", "manifest")),
+        (headless(26379, ready=False), ("KX315", "manifest")),
+        (headless(26379), ("KX206", "cluster-dns")),
+        (bridge(), ("KX206", "cluster-dns")),
+        (
+            bridge(kind=Kind.EXTERNAL_NAME, external_name="198.51.100.9", endpoints=()),
+            ("KX204", "manifest"),
+        ),
+        (
+            bridge(kind=Kind.EXTERNAL_NAME, external_name="a.example", endpoints=()),
+            ("KX201", "manifest"),
+        ),
+    ],
+)
+def test_a_name_that_does_not_exist(what: Bridge, expected: tuple[str, str]) -> None:
+    """CoreDNS says NXDOMAIN for all of them, also for an externalName that is an address."""
+    report = judged(what, [by_name(RESOLVE, Reason.NAME_NOT_FOUND), at()])
+    assert codes(report) == [expected]
+
+
+@pytest.mark.parametrize("reason", [Reason.REFUSED, Reason.TIMED_OUT])
+def test_traffic_that_is_kept_on_the_node(reason: Reason) -> None:
+    report = judged(bridge(internal_traffic="Local"), [by_name(CONNECT, reason), at()])
+    assert codes(report) == [("KX319", "manifest")]
+    dead = judged(
+        bridge(internal_traffic="Local"), [by_name(CONNECT, reason), at(ADDRESS, CONNECT, reason)]
+    )
+    assert codes(dead)[0][0] in ("KX301", "KX302")
+
+
+def test_endpoints_of_which_there_is_no_slice() -> None:
+    whole = bridge()
+    legacy = tuple(replace(e, source="Endpoints/redis-svc") for e in whole.endpoints)
+    report = judged(replace(whole, endpoints=legacy), [by_name(CONNECT, Reason.REFUSED), at()])
+    assert codes(report) == [("KX320", "manifest")]
+
+
+def test_a_headless_service_with_another_port_is_a_warning() -> None:
+    report = judged(headless(6379), [by_name(), at()])
+    assert codes(report) == [("KX321", "manifest")]
+    assert report.status is Status.WARN
+    assert "26379" in report.diagnoses[0].summary
+    assert codes(judged(headless(26379), [by_name(), at()])) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "culprit"),
+    [
+        (CONNECT, Reason.TIMED_OUT, "path"),
+        (CONNECT, Reason.REFUSED, "server-host"),
+        (HANDSHAKE, Reason.TOO_MANY_CONNECTIONS, "server-state"),
+        (AUTH, Reason.AUTH_REJECTED, "credentials"),
+        (VERIFY, Reason.READ_ONLY, "server-state"),
+    ],
+)
+def test_a_partial_failure_blames_what_fails_there(
+    stage: Stage, reason: Reason, culprit: str
+) -> None:
+    broken = at(OTHER, stage, reason, "o3")
+    report = judged(bridge("redis-svc", ADDRESS, OTHER), [by_name(), at(), broken])
+    assert codes(report) == [("KX307", culprit)]
