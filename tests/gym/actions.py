@@ -18,7 +18,7 @@ from tests.gym.reader import Schema
 from tests.lab import firewall, guise, tunnel, wire
 from tests.lab.cluster import dns
 from tests.lab.guise import Guise
-from tests.lab.hosts import FAR, NODE1, NODE2
+from tests.lab.hosts import FAR, NODE1, NODE2, NODES
 from tests.lab.lab import Lab
 
 Object = dict[str, Any]
@@ -103,6 +103,17 @@ def _hold(world: World, value: Mapping[str, Any]) -> Generator[None]:
             if "say" in value:
                 held.sendall(world.fill(value["say"]).encode("latin-1"))
         yield
+
+
+@contextlib.contextmanager
+def _break_off(world: World, value: Mapping[str, Any]) -> Generator[None]:
+    """Connections from a node that end in the middle of the handshake, as careless probes make."""
+    server = world.servers[value["server"]]
+    for node in NODES:
+        for _ in range(int(value["count"])):
+            with wire.connect(world.lab.place, node.name, server.address, server.port) as made:
+                made.recv(64)
+    yield
 
 
 # -- on the way ----------------------------------------------------------------------------------
@@ -271,6 +282,15 @@ TABLE: Mapping[str, Action] = {
             "keys": {"server": SERVER, "count": {"type": "number"}, "say": {"type": "text"}},
         },
         _hold,
+        servers=_the_server,
+    ),
+    "break_off": Action(
+        {
+            "type": "mapping",
+            "required": ["server", "count"],
+            "keys": {"server": SERVER, "count": {"type": "number"}},
+        },
+        _break_off,
         servers=_the_server,
     ),
     "firewall": Action(
