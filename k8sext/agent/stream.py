@@ -65,6 +65,7 @@ class Stream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None) -> None:
         self.reader = reader
         self.writer = writer
+        self.socket = writer.transport if writer else None  # what lies under TLS, too
         self.first_bytes = b""
         self.received = 0
         self.budget = BYTE_BUDGET
@@ -274,4 +275,6 @@ class Stream:
             async with asyncio.timeout(0.5):
                 await self.writer.wait_closed()
         except (OSError, TimeoutError):
-            self.writer.transport.abort()
+            # Not TLS's own: that of Python 3.11.2 fails in `abort` after `close`.
+            assert self.socket is not None
+            self.socket.abort()
