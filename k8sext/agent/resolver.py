@@ -6,7 +6,9 @@ Wire format: RFC 1035 section 4; search list and ndots: resolv.conf(5).
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import re
 import secrets
 import socket
 import struct
@@ -20,6 +22,7 @@ from .fault import Fault
 
 A, AAAA, CNAME = 1, 28, 5
 RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+UNABLE = (2, 4, 5)
 TRIES = 2
 
 
@@ -61,7 +64,7 @@ def read_config(
     resolv: Path = Path("/etc/resolv.conf"), hosts: Path = Path("/etc/hosts")
 ) -> Config:
     """This machine's resolver configuration; a file that cannot be read counts as empty."""
-    servers, search, ndots, timeout = [], [], 1, 5.0
+    servers, search, ndots, timeout = [], [], 1, 5
     for words in _lines(resolv):
         if words[0] == "nameserver" and len(words) > 1:
             servers.append(words[1])
@@ -69,10 +72,15 @@ def read_config(
             search = words[1:]
         elif words[0] == "options":
             values = dict(w.split(":", 1) for w in words[1:] if ":" in w)
-            ndots = int(values.get("ndots", ndots))
-            timeout = float(values.get("timeout", timeout))
+            ndots = _bounded(values.get("ndots", ""), ndots, 0, 15)
+            timeout = _bounded(values.get("timeout", ""), timeout, 1, 30)
     pairs = tuple((name.lower(), words[0]) for words in _lines(hosts) for name in words[1:])
     return Config(tuple(servers[:3]) or ("127.0.0.1",), tuple(search), ndots, timeout, pairs)
+
+
+def _bounded(text: str, default: int, least: int, most: int) -> int:
+    """An option's number within resolv.conf(5)'s bounds; what is no number is overlooked."""
+    return min(max(int(text), least), most) if re.fullmatch(r"[0-9]{1,6}", text) else default
 
 
 def _lines(path: Path) -> list[list[str]]:
@@ -99,6 +107,7 @@ async def resolve(name: str, config: Config, deadline: float) -> Answer:
         return Answer(name=name, addresses=local, server="/etc/hosts")
     tried: list[str] = []
     exists: Answer | None = None
+    failed: Answer | None = None
     for full in candidates(name, config):
         tried.append(full)
         answer = await _lookup(full, config, deadline, tuple(tried))
@@ -107,9 +116,12 @@ async def resolve(name: str, config: Config, deadline: float) -> Answer:
         if answer.rcode == "NOERROR" or answer.cname:
             exists = exists or answer
         elif answer.rcode != "NXDOMAIN":
-            raise _fault(Reason.DNS_SERVER_FAILURE, answer, f"the DNS server said {answer.rcode}")
+            failed = failed or answer  # glibc goes on: a search domain may be broken for itself
     if exists and exists.cname and exists.rcode == "NOERROR":
         exists = await _follow(exists, config, deadline)
+    if exists is None and failed:
+        said = f"the DNS server said {failed.rcode} for {failed.name}"
+        raise _fault(Reason.DNS_SERVER_FAILURE, failed, said)
     if exists is None:
         last = Answer(name=name, rcode="NXDOMAIN", searched=tuple(tried))
         raise _fault(Reason.NAME_NOT_FOUND, last, f"no such name: {name}")
@@ -181,19 +193,32 @@ async def _lookup(name: str, config: Config, deadline: float, searched: tuple[st
 
 
 async def _ask(name: str, kind: int, config: Config, deadline: float) -> tuple[Reply, str]:
-    """One question, every server in turn, twice."""
+    """One question, every server in turn, twice.
+
+    A server that cannot (SERVFAIL, NOTIMP, REFUSED) is passed over for the next one, as libc does.
+    """
     loop = asyncio.get_running_loop()
+    unable: tuple[Reply, str] | None = None
+    why = ""
     share = max((deadline - loop.time()) / (TRIES * len(config.servers)), 0.05)
     for _ in range(TRIES):
         for server in config.servers:
             until = min(loop.time() + min(share, config.timeout_s), deadline)
             try:
                 async with asyncio.timeout_at(until):
-                    return await _exchange(name, kind, server, config.port), server
-            except (TimeoutError, OSError):
+                    reply = await _exchange(name, kind, server, config.port)
+            except TimeoutError:
                 continue
+            except OSError as error:
+                why = f" ({errno.errorcode.get(error.errno or 0, 'closed')})"
+                continue
+            if reply.rcode not in UNABLE:
+                return reply, server
+            unable = unable or (reply, server)
+        if unable:
+            return unable
     servers = ", ".join(config.servers)
-    raise Fault(Reason.DNS_TIMED_OUT, f"no answer from {servers}", server=servers, name=name)
+    raise Fault(Reason.DNS_TIMED_OUT, f"no answer from {servers}{why}", server=servers, name=name)
 
 
 async def _exchange(name: str, kind: int, server: str, port: int) -> Reply:
@@ -204,14 +229,14 @@ async def _exchange(name: str, kind: int, server: str, port: int) -> Reply:
 
 
 class _Once(asyncio.DatagramProtocol):
-    """Takes the first datagram that carries our number."""
+    """Takes the first datagram that answers our question; others are not for us, or forged."""
 
     def __init__(self, question: bytes) -> None:
         self.question = question
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        if data[:2] == self.question[:2] and not self.answer.done():
+        if answers(self.question, data) and not self.answer.done():
             self.answer.set_result(data)
 
     def error_received(self, exc: Exception) -> None:
@@ -242,6 +267,15 @@ async def _tcp(question: bytes, server: str, port: int) -> bytes:
         raise ConnectionResetError("the DNS server closed the connection") from error
     finally:
         writer.close()
+
+
+def answers(question: bytes, data: bytes) -> bool:
+    """Whether `data` is a response with our number and, as far as it repeats one, our question."""
+    if len(data) < 12 or data[:2] != question[:2] or not data[2] & 0x80:
+        return False
+    repeated = int.from_bytes(data[4:6])
+    asked = question[12:].lower()
+    return not repeated or (repeated == 1 and data[12 : 12 + len(asked)].lower() == asked)
 
 
 def query(name: str, kind: int, number: int) -> bytes:
