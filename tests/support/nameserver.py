@@ -81,25 +81,38 @@ def _record(owner: str, kind: int, data: bytes) -> bytes:
 
 
 @contextmanager
-def serve(script: Script) -> Generator[Nameserver]:
+def serve(script: Script, address: str = "127.0.0.1", port: int = 0) -> Generator[Nameserver]:
     """Run it; the script gives the packets that go back to each question."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        here = Nameserver(int(udp.getsockname()[1]))
-        with socket.create_server(("127.0.0.1", here.port)) as listener:
-            threads = [
-                threading.Thread(target=work, args=(here, on, script), daemon=True)
-                for work, on in ((_over_udp, udp), (_over_tcp, listener))
-            ]
+    udp, listener = _sockets(address, port)
+    here = Nameserver(int(udp.getsockname()[1]))
+    with udp, listener:
+        threads = [
+            threading.Thread(target=work, args=(here, on, script), daemon=True)
+            for work, on in ((_over_udp, udp), (_over_tcp, listener))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield here
+        finally:
+            udp.sendto(_END, (address, here.port))
+            socket.create_connection((address, here.port)).close()
             for thread in threads:
-                thread.start()
-            try:
-                yield here
-            finally:
-                udp.sendto(_END, ("127.0.0.1", here.port))
-                socket.create_connection(("127.0.0.1", here.port)).close()
-                for thread in threads:
-                    thread.join(5)
+                thread.join(5)
+
+
+def _sockets(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Both on one port: one that is free for TCP may be taken for UDP."""
+    for _ in range(20):
+        listener = socket.create_server((address, port))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(listener.getsockname())
+            return udp, listener
+        except OSError:
+            udp.close()
+            listener.close()
+    raise AssertionError("no port is free for both")
 
 
 def _over_udp(here: Nameserver, udp: socket.socket, script: Script) -> None:

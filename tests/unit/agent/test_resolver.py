@@ -150,16 +150,23 @@ def test_a_broken_search_domain_is_passed_over() -> None:
 
 
 def test_the_second_server_is_asked_when_the_first_cannot() -> None:
-    def by_name(asked: Asked) -> list[bytes]:
-        return [asked.reply(rcode=2)]
+    with serve(zone) as good, serve(unable, "127.0.0.2", good.port):
+        config = Config(("127.0.0.2", "127.0.0.1"), port=good.port)
+        answer = ask("both.example", config)
+    assert (answer.addresses[0], answer.server) == ("198.51.100.8", "127.0.0.1")
 
-    with serve(by_name) as server:
-        # 127.0.0.2 has nobody on this port: refused, so the one that cannot has the last word
+
+def test_the_one_that_cannot_has_the_last_word_where_others_are_gone() -> None:
+    with serve(unable) as server:
         config = Config(("127.0.0.2", "127.0.0.1"), port=server.port)
         with pytest.raises(Fault) as caught:
             ask("both.example", config)
     assert caught.value.reason is Reason.DNS_SERVER_FAILURE
     assert caught.value.evidence["server"] == "127.0.0.1"
+
+
+def unable(asked: Asked) -> list[bytes]:
+    return [asked.reply(rcode=2)]
 
 
 def test_nobody_answers() -> None:
