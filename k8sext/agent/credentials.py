@@ -100,6 +100,8 @@ class MountedSecrets:
 
     def _values(self, secret: str) -> dict[str, Secret]:
         """Keys to values. A mounted key is a link into `..data`; hidden names are the kubelet's."""
+        if not secret or "/" in secret or secret.startswith("."):
+            return {}  # no name that a Secret can have: it must not lead out of the mounts
         folder = self.root / secret
         try:
             names = [p for p in folder.iterdir() if not p.name.startswith("..") and p.is_file()]
