@@ -171,6 +171,16 @@ def explained(data: dict[str, Any]) -> str:
     return f"{text}: {said}" if said else text
 
 
+def lost_primary(rows: Any) -> int:
+    """The first primary shard that is not assigned, from `_cat/shards`; 0 where none is."""
+    for row in map(mapping, items_of(rows)):
+        number = text_of(row.get("shard"))
+        lost = row.get("prirep") == "p" and row.get("state") == "UNASSIGNED"
+        if lost and number.isascii() and number.isdigit() and len(number) < 6:
+            return int(number)
+    return 0
+
+
 def stops_writes(block: Any) -> bool:
     """Whether a block of the cluster state holds back writes."""
     return "write" in items_of(mapping(block).get("levels"))

@@ -5,6 +5,7 @@ How the answers are read is in `_elastic.py`, which travels with this file.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -26,6 +27,8 @@ from ._elastic import (
     disk_of,
     explained,
     identified,
+    items_of,
+    lost_primary,
     mapping,
     marks_of,
     passed,
@@ -51,6 +54,7 @@ ASK_MARKS_FROM = 0.8  # share of a disk in use; the watermarks are 85, 90 and 95
 LISTED = 8
 # What is asked, each a small part of a large answer. The master may be missing: never wait for it.
 HEALTH = "/_cluster/health?master_timeout=1s"
+SETTLED = "/_cluster/health?wait_for_status=yellow&timeout=1s&master_timeout=1s"
 NODES = "/_nodes/http?timeout=1s&filter_path=nodes.*.version,nodes.*.http.publish_address"
 BLOCKS = "/_cluster/state/blocks?master_timeout=1s&filter_path=blocks"
 DISKS = (
@@ -65,6 +69,7 @@ EXPLAIN = (
     "/_cluster/allocation/explain?filter_path=index,shard,primary,unassigned_info.reason,"
     "allocate_explanation,node_allocation_decisions.deciders.explanation"
 )
+RED = "/_cat/indices?health=red&format=json&h=index"
 INDEX = "?filter_path=*.settings.index.provided_name"
 _ORDER = (Reason.READ_ONLY, Reason.ALARM, Reason.DEGRADED, Reason.PERMISSION_DENIED)
 Note = tuple[Reason, str]
@@ -163,7 +168,8 @@ class Elasticsearch(WireCheck):
 
     async def _nodes(self) -> tuple[str, ...]:
         """Publish addresses. Also the version where GET / does not tell it."""
-        nodes = [mapping(n) for n in mapping((await self._extra(NODES)).get("nodes")).values()]
+        told = mapping(mapping(await self._extra(NODES)).get("nodes"))
+        nodes = [mapping(n) for n in told.values()]
         versions = sorted({text_of(n.get("version")) for n in nodes} - {""}, key=numbers)
         if self.known and not self.known["version"] and versions:
             official = bool(self.known["official"])
@@ -206,13 +212,17 @@ class Elasticsearch(WireCheck):
             raise refusal(answer) or Fault(
                 Reason.UNHEALTHY, f"{answer.status}: {reason_of(answer)}", code=str(answer.status)
             )
+        if colour == "red":  # an index that is made or closed just now is red for a moment
+            again = mapping(await self._extra(SETTLED))
+            if again.get("status") in COLOURS:
+                health, colour = again, text_of(again["status"])
         missing = count_of(health.get("unassigned_shards"))
         nodes = count_of(health.get("number_of_data_nodes"))
         self.evidence |= {"status": colour, "nodes": count_of(health.get("number_of_nodes"))}
         self.evidence |= {"data_nodes": nodes, "unassigned_shards": missing}
         if colour == "green" or (colour == "yellow" and expect == "yellow"):
             return colour, []
-        why = explained(await self._extra(EXPLAIN)) if missing else ""
+        why = await self._why(colour) if missing else ""
         text = f"unassigned shards: {missing}"
         if colour == "yellow" and nodes == 1:
             text = f"replicas without a second node to go to: {missing}"
@@ -223,6 +233,23 @@ class Elasticsearch(WireCheck):
             text = f"the cluster is yellow, expected is green: {text}"
             raise Fault(Reason.DEGRADED, text, **self.evidence)
         return colour, [(Reason.DEGRADED, text)]
+
+    async def _why(self, colour: str) -> str:
+        """Why one shard is not assigned: of a red cluster a primary, whose data are missing.
+
+        Unasked, the server explains whichever shard it comes to first.
+        """
+        data = mapping(await self._extra(EXPLAIN))
+        if colour != "red":
+            return explained(data)
+        red = [text_of(mapping(row).get("index")) for row in items_of(await self._extra(RED))]
+        self.evidence["red_indices"] = [*red[:LISTED]]
+        if red and data.get("primary") is not True:
+            path = f"/_cat/shards/{quote(red[0], safe='')}?format=json&h=shard,prirep,state"
+            shard = lost_primary(await self._extra(path))
+            asked: dict[str, Json] = {"index": red[0], "shard": shard, "primary": True}
+            data = mapping(await self._extra(EXPLAIN, asked))
+        return explained(data) or f"red indices are {some(red)}"
 
     async def _index(self) -> list[Note]:
         """The expected index, alias or data stream: Fault where it is not there."""
@@ -249,7 +276,7 @@ class Elasticsearch(WireCheck):
 
     async def _blocks(self) -> list[Note]:
         """What takes no writes. Raises Fault where that is the cluster or the expected index."""
-        blocks = mapping((await self._extra(BLOCKS)).get("blocks"))
+        blocks = mapping(mapping(await self._extra(BLOCKS)).get("blocks"))
         for number, block in mapping(blocks.get("global")).items():
             words = text_of(mapping(block).get("description"))
             if number == "1":
@@ -272,7 +299,7 @@ class Elasticsearch(WireCheck):
 
     async def _disks(self) -> list[Note]:
         """Disks of data nodes over a watermark; the marks are asked for only where it is close."""
-        nodes = mapping((await self._extra(DISKS)).get("nodes")).values()
+        nodes = mapping(mapping(await self._extra(DISKS)).get("nodes")).values()
         disks = [d for d in map(disk_of, nodes) if d]
         if not disks:
             return []
@@ -280,7 +307,7 @@ class Elasticsearch(WireCheck):
         self.evidence["disk_used_percent"] = round(100 * fullest, 1)
         if fullest < ASK_MARKS_FROM:
             return []
-        marks = marks_of(await self._extra(MARKS))
+        marks = marks_of(mapping(await self._extra(MARKS)))
         over = [(name, mark) for name, *size in disks if (mark := passed(marks, *size))]
         self.evidence["over_watermark"] = dict(over[:LISTED])
         worst = [f"{name} ({mark})" for name, mark in over if mark != "low"]
@@ -290,23 +317,26 @@ class Elasticsearch(WireCheck):
 
     # -- asking -----------------------------------------------------------------------------------
 
-    async def _extra(self, path: str) -> dict[str, Any]:
-        """An answer that would be good to have: {} where it may not be asked or does not come."""
+    async def _extra(self, path: str, asked: dict[str, Json] | None = None) -> Any:
+        """JSON that would be good to have: None where it may not be asked or does not come."""
         if self.deaf:
-            return {}
+            return None
         try:
-            answer = await self._get(path)
+            answer = await self._get(path, asked)
         except Fault:
             self.deaf = True  # the connection is in the middle of something: ask nothing more
             self.evidence["not_answered"] = path.split("?")[0]
-            return {}
-        return mapping(answer.json()) if answer.status == 200 else {}
+            return None
+        return answer.json() if answer.status in (200, 408) else None  # 408: it waited in vain
 
-    async def _get(self, path: str) -> Response:
+    async def _get(self, path: str, asked: dict[str, Json] | None = None) -> Response:
         headers = {"Accept": "application/json"}
+        body = json.dumps(asked).encode() if asked else b""
+        if body:
+            headers["Content-Type"] = "application/json"
         if self.authorization:
             headers["Authorization"] = self.authorization
         try:
-            return await self.http.request("GET", path, headers)
+            return await self.http.request("GET", path, headers, body)
         except Fault as fault:
             raise await explain_hang_up(self.stream, fault) from fault

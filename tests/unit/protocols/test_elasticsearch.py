@@ -63,6 +63,8 @@ PAGES = {
     "disks": "/_nodes/stats/fs",
     "marks": "/_cluster/settings",
     "why": "/_cluster/allocation/explain",
+    "red": "/_cat/indices",
+    "shards": "/_cat/shards/orders",
     "index": "/orders",
     "count": "/orders/_count",
 }
@@ -324,10 +326,52 @@ def test_what_health_can_be_answered_with(health: Answer, reason: Reason) -> Non
     assert see(scripted(cluster(health=health))) == (Stage.HANDSHAKE, reason)
 
 
+def test_red_for_a_moment_is_asked_again() -> None:
+    """A new or closing index makes a cluster red until its shards have begun (measured)."""
+    answers = [{**RED, "unassigned_shards": 0}, GREEN]
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = (await reader.readuntil(b"\r\n\r\n")).decode().split(" ")[1].split("?")[0]
+            health = path == PAGES["health"]
+            writer.write(
+                page(*((200, answers.pop(0)) if health else cluster().get(path, (404, {}))))
+            )
+
+    assert verified(handle)[0] is Status.PASS
+
+
 def test_red_says_why() -> None:
     status, _, detail = verified(scripted(cluster(health=(200, RED), why=(200, WHY))))
     assert status is Status.FAIL
     assert "primary of orders (NODE_LEFT): the node is above the mark" in detail
+
+
+def test_red_says_why_of_the_primary_that_is_lost() -> None:
+    """Asked for any shard, OpenSearch 2.11.1 explained a replica of another index (measured)."""
+    answers = [{**WHY, "primary": False, "index": "twice"}, WHY]
+    bodies: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pages = cluster(health=(200, RED), red=(200, [{"index": "orders"}]), shards=(200, [
+            {"shard": "0", "prirep": "p", "state": "STARTED"},
+            {"shard": "1", "prirep": "r", "state": "UNASSIGNED"},
+            {"shard": "2", "prirep": "p", "state": "UNASSIGNED"},
+        ]))  # fmt: skip
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            path = head.split(" ")[1].split("?")[0]
+            if "Content-Length: " in head:
+                length = int(head.split("Content-Length: ")[1].split("\r\n")[0])
+                bodies.append(await reader.readexactly(length))
+            answer = (200, answers.pop(0)) if path == PAGES["why"] else pages.get(path, (404, {}))
+            writer.write(page(*answer))
+
+    ended = observed(handle).ended_by
+    assert ended is not None
+    assert "primary of orders (NODE_LEFT)" in ended.detail
+    assert ended.evidence["red_indices"] == ["orders"]
+    assert [json.loads(b) for b in bodies] == [{"index": "orders", "shard": 2, "primary": True}]
 
 
 @pytest.mark.parametrize(
@@ -490,11 +534,13 @@ def test_the_readers_survive_any_json() -> None:
         (read.disk_of, node),
         (read.stopped_indices, {"a": {"12": WRITE_LOCK, "4": {}}}),
         (read.stops_writes, WRITE_LOCK),
+        (read.lost_primary, {"r": [{"shard": "0", "prirep": "p", "state": "UNASSIGNED"}]}),
     ]
     for _ in range(4000):
         for reader, tree in readers:
             data = grown(dice, tree)
-            reader(data if isinstance(data, dict) else {})
+            data = data if isinstance(data, dict) else {}
+            reader(data.get("r") if reader is read.lost_primary else data)
         found = read.disk_of(grown(dice, node))
         if found:
             assert 0 <= read.used(*found[1:]) <= 1

@@ -1,0 +1,218 @@
+"""The Elasticsearch check against real servers on loopback, with the official client as the oracle.
+
+7.1.1 comes with the lab's build; 8.19.21 and OpenSearch run with `-m lab` where
+`python -m tests.lab.building.search` has fetched them.
+"""
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+
+import elasticsearch
+import pytest
+
+from k8sext.model.plan import Budget
+from k8sext.model.result import Observation
+from k8sext.model.tls import TlsMode, TlsSpec
+from k8sext.model.words import Reason, Stage, Status
+from tests.support.converse import observe
+from tests.support.search_servers import ARTIFACTS, PASSWORD, Node, running
+
+PATIENT = Budget(stage_s=10, probe_s=30, run_s=40)
+PRODUCTS = {
+    "elasticsearch-7": ("elasticsearch", "7.1.1"),
+    "elasticsearch-8": ("elasticsearch", "8.19.21"),
+    "opensearch": ("opensearch", "2.11.1"),
+}
+
+
+def started(kind: str) -> Iterator[Node]:
+    artifact = ARTIFACTS[kind]
+    if not artifact.made():
+        pytest.skip(f"{artifact.name} {artifact.version} is not in the lab's cache")
+    with running(kind) as node:
+        yield node
+
+
+# The two that no default build has run with the lab's tests only: each takes some 15 s to start.
+KINDS = [
+    "elasticsearch-7",
+    pytest.param("elasticsearch-8", marks=pytest.mark.lab),
+    pytest.param("opensearch", marks=pytest.mark.lab),
+]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+    yield from started(request.param)
+
+
+def ask(node: Node, method: str, path: str, body: object = None) -> tuple[int, object]:
+    """A request of the administrator, to bring about what the check shall find."""
+    scheme, context = "http", None
+    headers = {"Content-Type": "application/json"}
+    if node.ca:
+        scheme, context = "https", ssl.create_default_context(cadata=node.ca)
+        headers["Authorization"] = "Basic " + b64encode(f"shop:{PASSWORD}".encode()).decode()
+    request = urllib.request.Request(
+        f"{scheme}://{node.address}:{node.http}{path}",
+        json.dumps(body).encode() if body is not None else None,
+        headers,
+        method=method,
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, None
+
+
+def see(node: Node, login: dict[str, str] | None = None, **expect: object) -> Observation:
+    seen = observe(
+        "elastic",
+        "elasticsearch",
+        node.address,
+        node.http,
+        login=login if login is not None else node.login,
+        tls=TlsSpec(mode=TlsMode.REQUIRE if node.ca else TlsMode.DISABLE),
+        expect=expect,
+        budget=PATIENT,
+    )
+    assert PASSWORD not in repr(seen)
+    return seen
+
+
+def ended(seen: Observation) -> Reason | None:
+    return seen.ended_by.reason if seen.ended_by else None
+
+
+def driver(node: Node) -> elasticsearch.Elasticsearch:
+    if not node.ca:
+        return elasticsearch.Elasticsearch(f"http://{node.address}:{node.http}", max_retries=0)
+    return elasticsearch.Elasticsearch(
+        f"https://{node.address}:{node.http}",
+        basic_auth=("shop", PASSWORD),
+        ssl_context=ssl.create_default_context(cadata=node.ca),
+        max_retries=0,
+    )
+
+
+def test_who_it_is_and_whether_the_official_client_agrees(node: Node) -> None:
+    seen = see(node)
+    assert (seen.depth, seen.status) == (Stage.VERIFY, Status.PASS)
+    assert (seen.fact("product"), seen.fact("version")) == PRODUCTS[node.kind]
+    clients = seen.fact("clients")
+    assert isinstance(clients, dict)
+    client = driver(node)
+    if "accepts" in str(clients["8"]):
+        assert client.cluster.health()["status"] == "green"
+    else:
+        with pytest.raises(elasticsearch.UnsupportedProductError):
+            client.cluster.health()
+    client.close()
+    status, health = ask(node, "GET", "/_cluster/health")
+    assert status == 200
+    assert isinstance(health, dict)
+    assert seen.fact("nodes") == health["number_of_nodes"]
+
+
+def test_client_9_is_refused_by_server_8(node: Node) -> None:
+    """The one thing in the table that a server, not a client, refuses."""
+    expected = Reason.UNSUPPORTED_VERSION
+    assert ended(see(node, client="9")) is expected
+    assert ended(see(node, client="8")) is (None if node.kind == "elasticsearch-8" else expected)
+
+
+def test_logins(node: Node) -> None:
+    if not node.ca:
+        assert ended(see(node, {"username": "shop", "password": "wrong-4711"})) is None
+        return  # it has no logins and ignores one
+    assert ended(see(node, {"username": "shop", "password": "wrong-4711"})) is Reason.AUTH_REJECTED
+    assert ended(see(node, {"token": "wrong-4711"})) is Reason.AUTH_REJECTED
+    assert ended(see(node, {})) is Reason.AUTH_REQUIRED
+    poor = see(node, {"username": "poor", "password": PASSWORD})
+    assert (poor.depth, poor.status) == (Stage.VERIFY, Status.WARN)
+
+
+def test_a_login_that_may_only_read_its_index(node: Node) -> None:
+    if node.kind != "elasticsearch-8":
+        pytest.skip("only the node of Elasticsearch 8 has such a role")
+    ask(node, "PUT", "/orders", {"settings": {"number_of_replicas": 0}})
+    reader = {"username": "reader", "password": PASSWORD}
+    assert ended(see(node, reader, index="orders")) is None
+    # It does not tell whether the index is there to those without a right to it.
+    assert ended(see(node, reader, index="absent")) is Reason.PERMISSION_DENIED
+    ask(node, "DELETE", "/orders")
+
+
+def test_yellow_red_and_why(node: Node) -> None:
+    ask(node, "PUT", "/twice", {"settings": {"number_of_replicas": 1, "number_of_shards": 1}})
+    yellow = see(node)
+    verify = yellow.stage(Stage.VERIFY)
+    assert verify is not None
+    assert (verify.status, verify.reason) == (Status.WARN, Reason.DEGRADED)
+    assert "replica of twice (INDEX_CREATED)" in verify.detail
+    assert see(node, health="yellow").status is Status.PASS
+    assert ended(see(node, health="green")) is Reason.DEGRADED
+    nowhere = {"number_of_replicas": 0, "index.routing.allocation.require._name": "nowhere"}
+    ask(node, "PUT", "/lost?wait_for_active_shards=0", {"settings": nowhere})
+    red = see(node, health="yellow").ended_by
+    assert red is not None
+    assert red.reason is Reason.UNHEALTHY
+    assert "primary of lost (INDEX_CREATED)" in red.detail
+    ask(node, "DELETE", "/lost")
+    ask(node, "DELETE", "/twice")
+    assert see(node).status is Status.PASS
+
+
+def test_indices_and_what_holds_back_writes(node: Node) -> None:
+    ask(node, "PUT", "/orders-1", {"settings": {"number_of_replicas": 0}})
+    ask(node, "PUT", "/orders-1/_alias/orders")
+    assert see(node, index="orders").fact("indices") == ["orders-1"]
+    assert ended(see(node, index="orders-*")) is None
+    assert ended(see(node, index="absent")) is Reason.OBJECT_MISSING
+    assert ended(see(node, index="absent-*")) is Reason.OBJECT_MISSING
+    ask(node, "PUT", "/orders-1/_settings", {"index.blocks.read_only_allow_delete": True})
+    assert see(node).status is Status.WARN
+    assert ended(see(node, index="orders")) is Reason.READ_ONLY
+    ask(node, "PUT", "/orders-1/_settings", {"index.blocks.read_only_allow_delete": None})
+    ask(node, "PUT", "/_cluster/settings", {"transient": {"cluster.blocks.read_only": True}})
+    assert ended(see(node)) is Reason.READ_ONLY
+    ask(node, "PUT", "/_cluster/settings", {"transient": {"cluster.blocks.read_only": None}})
+    ask(node, "POST", "/orders-1/_close")
+    assert ended(see(node, index="orders")) is Reason.READ_ONLY
+    ask(node, "DELETE", "/orders-1")
+
+
+def test_the_wrong_way_to_speak_to_it(node: Node) -> None:
+    def other(port: int, mode: TlsMode) -> Reason | None:
+        tls = TlsSpec(mode=mode)
+        return ended(
+            observe("elastic", "elasticsearch", node.address, port, tls=tls, budget=PATIENT)
+        )
+
+    if node.ca:
+        assert other(node.http, TlsMode.DISABLE) is Reason.TLS_REQUIRED
+        assert other(node.transport, TlsMode.DISABLE) is Reason.TLS_REQUIRED
+        return
+    assert other(node.http, TlsMode.REQUIRE) is Reason.TLS_NOT_OFFERED
+    assert other(node.transport, TlsMode.DISABLE) is Reason.WRONG_PROTOCOL
+
+
+def test_a_node_that_finds_no_master() -> None:
+    """Its name for the cluster is no identity: any two such nodes have it in common."""
+    kind = "elasticsearch-7"
+    if not ARTIFACTS[kind].made():
+        pytest.skip("Elasticsearch 7.1.1 is not in the lab's cache: python -m tests.lab build")
+    alone: dict[str, object] = {"discovery__type": "zen", "discovery__seed_hosts": ["127.0.0.1:1"]}
+    alone["discovery__initial_state_timeout"] = "1s"
+    with running(kind, **alone) as node:
+        seen = see(node)
+    assert (seen.depth, ended(seen)) == (Stage.HANDSHAKE, Reason.UNHEALTHY)
+    assert seen.fact("identity") == ""
+    assert seen.ended_by is not None
+    assert "no master" in seen.ended_by.detail
