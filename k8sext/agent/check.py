@@ -57,9 +57,13 @@ class CheckInfo:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The values of one credential, by our word for each (`username`, `password`, …)."""
+    """The values of one credential, by our word for each (`username`, `password`, …).
+
+    `hints` is what may be wrong with them, said without showing them (`credential_hints.py`).
+    """
 
     values: Mapping[str, Secret]
+    hints: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

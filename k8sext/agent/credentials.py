@@ -15,6 +15,7 @@ from k8sext.model.words import Reason
 
 from .check import Login
 from .client_pair import ClientPair, pair_of
+from .credential_hints import address_hints, hints
 
 Aliases = Mapping[str, tuple[str, ...]]
 CONSENT_KEY = "k8sext.service"
@@ -148,14 +149,18 @@ def login_of(values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases)
                 break
     if "password" in aliases and not {"password", "token", "api_key"} & set(found):
         return _key_missing(ref.secret, "password", values)
-    return Login(found)
+    return Login(found, hints=(*hints(found), *_address_hints(values)))
 
 
 def _key_missing(secret: str, key: str, values: Mapping[str, Secret]) -> Missing:
     there = ", ".join(sorted(values)) or "none"
-    return Missing(
-        Reason.SECRET_KEY_MISSING, f"Secret {secret} has no key {key}; its keys are: {there}"
-    )
+    text = f"Secret {secret} has no key {key}; its keys are: {there}"
+    return Missing(Reason.SECRET_KEY_MISSING, "; ".join((text, *_address_hints(values))))
+
+
+def _address_hints(values: Mapping[str, Secret]) -> tuple[str, ...]:
+    found = (address_hints(key, values[key].reveal()) for key in ADDRESS_KEYS if key in values)
+    return tuple(hint for said in found for hint in said)
 
 
 def _from_address(values: Mapping[str, Secret]) -> dict[str, Secret]:

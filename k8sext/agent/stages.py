@@ -165,6 +165,8 @@ async def converse(
             return await check.auth(login)
         except Fault as fault:
             ended.append(fault)
+            if login and login.hints and fault.reason is Reason.AUTH_REJECTED:
+                fault.evidence["credential_hints"] = [*login.hints]
             raise
 
     async def tls() -> Seen | None:

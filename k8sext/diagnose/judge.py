@@ -495,6 +495,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "seen_as": f" {source}" if source else "",
         "service_ports": _names(p.name for p in bridge.ports),
         "endpoint_ports": _names(e.port_name for e in bridge.endpoints),
+        "hinted": "".join(f"; {hint}" for hint in _hints(ended)),
         "endpoint_port": next((e.port_name for e in bridge.endpoints), ""),
     }
 
@@ -517,7 +518,13 @@ def _why(case: Case, ended: StageResult, seen: Observation) -> str:
     unread = ""
     if ended.stage is Stage.CONNECT and ended.reason is Reason.TIMED_OUT:
         unread = _policy_words(case)
-    return "; ".join(dict.fromkeys(p for p in (*parts, said, unread, proxy) if p))
+    return "; ".join(dict.fromkeys(p for p in (*parts, said, *_hints(ended), unread, proxy) if p))
+
+
+def _hints(ended: StageResult) -> tuple[str, ...]:
+    """What may be wrong with the values of a rejected login; they never contain them."""
+    found = ended.evidence.get("credential_hints")
+    return tuple(str(hint) for hint in found) if isinstance(found, list) else ()
 
 
 def _policy_words(case: Case) -> str:

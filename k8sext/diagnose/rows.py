@@ -227,7 +227,8 @@ ANSWERS: dict[Reason, Row] = {
         "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN),
     Reason.AUTH_REJECTED: Row("KX601", Culprit.CREDENTIALS,
         "{target} rejects the login: {detail}",
-        "correct the values in Secret {secret} (namespace {namespace}), or the user at the server"),
+        "correct the values in Secret {secret} (namespace {namespace}), or the user at the "
+        "server{hinted}"),
     Reason.HOST_NOT_ALLOWED: Row("KX603", Culprit.SERVER_CONFIG,
         "{target} does not allow this client's address{seen_as}: {detail}",
         "allow {sources} in the server's host rules (pg_hba.conf, 'user'@'host')"),

@@ -5,7 +5,9 @@ KX601
 means: The server rejects the login.
 how: One login was tried with the values of the Secret, at one address first. After a rejection
   the same login was not tried again on this server, so that the account is not locked.
-see: Log in with the same user from a pod; the evidence has the server's own words.
+see: Log in with the same user from a pod; the evidence has the server's own words, and under
+  credential_hints what is odd about the values (an end of line, quotes, base64 twice, a
+  placeholder), told without showing any of them.
 repair: Correct the Secret's values or the user's password at the server. A line break at the end
   of a value (echo without -n) is a part of the password.
 wrong: Some servers say the same for an unknown user, a wrong database or a host that may not log
