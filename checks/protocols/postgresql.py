@@ -182,7 +182,8 @@ class Postgresql(WireCheck):
         if answer == b"S":
             return Seen(evidence=await self.stream.start_tls())
         if answer[:1] == b"E":
-            raise error_of(await self._unframed(answer[1:]))
+            fault = error_of(await self._unframed(answer[1:]))
+            raise fault if fault.evidence["code"] else await self._wrong("an error without a code")
         if answer != b"N":
             raise await self._wrong("the answer to SSLRequest is none of PostgreSQL's")
         if mode is None:
@@ -370,7 +371,8 @@ class Postgresql(WireCheck):
             facts |= state_facts(state)
             if state[6:7] == ["t"]:
                 (identity,) = await self._rows(IDENTITY)
-                facts |= {} if isinstance(identity, Fault) else {"identity": identity[0]}
+                if identity and not isinstance(identity, Fault):
+                    facts["identity"] = identity[0]
         if not isinstance(extensions, Fault):
             facts["extensions"] = extensions[0] if extensions else ""
         warning = self._judged(facts)

@@ -71,7 +71,11 @@ class Scram:
     def _challenge(self, server_first: str) -> tuple[bytes, int, str]:
         try:
             parts = dict(p.split("=", 1) for p in server_first.split(","))
-            salt, rounds, nonce = base64.b64decode(parts["s"]), int(parts["i"]), parts["r"]
+            salt, rounds, nonce = (
+                base64.b64decode(parts["s"], validate=True),
+                int(parts["i"]),
+                parts["r"],
+            )
         except (ValueError, KeyError) as error:
             raise Fault(Reason.WRONG_PROTOCOL, "not a SCRAM challenge") from error
         if not nonce.startswith(self.nonce) or not 1 <= rounds <= MAX_ROUNDS:

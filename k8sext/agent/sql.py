@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from k8sext.model.result import Facts, Json
 from k8sext.model.words import Reason
 
 from .check import Fault, Key
 from .expect import Declared, version_in
 
+MAX_DIGITS = 20
 NEARLY_ALL = 0.9  # of the connections a server allows
 
 EXPECTS: Declared = {
@@ -89,6 +92,8 @@ def _nearly_full(facts: Facts) -> bool:
 
 def number(text: str) -> Json:
     """A whole number or a decimal one; None for anything else (NULL, words)."""
+    if len(text) > MAX_DIGITS:
+        return None
     try:
         return int(text)
     except ValueError:
@@ -97,4 +102,4 @@ def number(text: str) -> Json:
         value = float(text)
     except ValueError:
         return None
-    return value if abs(value) < 1e18 else None
+    return value if math.isfinite(value) else None
