@@ -45,7 +45,7 @@ def judged(expect: Facts, facts: Facts) -> Reason | None:
 def remark(facts: Facts, warning: Reason | None) -> str:
     """What a warning adds to the stage's sentence."""
     if warning in (Reason.PERMISSION_DENIED, Reason.LAGGING):
-        return f", {facts['why_no_lag']}"
+        return f", {facts.get('why_no_lag') or 'its replication does not run'}"
     if warning is Reason.NEARLY_FULL:
         return f", {facts['connections']} of {facts['max_connections']} connections in use"
     return ", and it takes no writes" if warning is Reason.READ_ONLY else ""

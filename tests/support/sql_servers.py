@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,7 +85,7 @@ ssl_key_file = '{folder}/server.key'
 
 
 @contextlib.contextmanager
-def postgresql(hba: str, sql: str, settings: str = "") -> Iterator[Server]:
+def postgresql(hba: str, sql: str, settings: str = "") -> Generator[Server]:
     """A cluster whose superuser is reachable by its socket; `sql` is run before the first test."""
     if not (POSTGRESQL / "initdb").exists():
         raise NotInstalled("PostgreSQL 15 is not installed on this machine")
@@ -97,7 +97,7 @@ def postgresql(hba: str, sql: str, settings: str = "") -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def standby(primary: Server) -> Iterator[Server]:
+def standby(primary: Server) -> Generator[Server]:
     """A streaming standby of `primary`."""
     with _folder("postgres") as folder:
         port, data = free_port(), folder / "data"
@@ -135,7 +135,7 @@ def _postgres_argv(server: Server) -> list[str]:
 
 
 @contextlib.contextmanager
-def pgbouncer(behind: Server, users: str, settings: str = "") -> Iterator[Server]:
+def pgbouncer(behind: Server, users: str, settings: str = "") -> Generator[Server]:
     """PgBouncer before `behind`; `users` is its auth_file."""
     program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     if not Path(program).exists():
@@ -158,7 +158,7 @@ def pgbouncer(behind: Server, users: str, settings: str = "") -> Iterator[Server
 
 
 @contextlib.contextmanager
-def mariadb(sql: str, options: tuple[str, ...] = ()) -> Iterator[Server]:
+def mariadb(sql: str, options: tuple[str, ...] = ()) -> Generator[Server]:
     """A server whose root is reachable by its socket; `sql` is run before the first test."""
     program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
     if not Path(program).exists():
@@ -191,7 +191,7 @@ def mariadb(sql: str, options: tuple[str, ...] = ()) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def from_another_address(server: Server, source: str = "127.0.0.2") -> Iterator[Server]:
+def from_another_address(server: Server, source: str = "127.0.0.2") -> Generator[Server]:
     """The same server, which sees clients come from `source`: MariaDB keeps no account of the
     connection errors of 127.0.0.1.
     """
@@ -242,7 +242,7 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @contextlib.contextmanager
-def _folder(user: str) -> Iterator[Path]:
+def _folder(user: str) -> Generator[Path]:
     """A short path (sockets have 107 characters) that `user` owns; removed at the end."""
     with tempfile.TemporaryDirectory(prefix="k8sext-", dir="/tmp") as name:
         own(Path(name), user, 0o700)
@@ -271,7 +271,7 @@ def _argv_as(user: str, argv: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _running(argv: list[str], server: Server, user: str) -> Iterator[None]:
+def _running(argv: list[str], server: Server, user: str) -> Generator[None]:
     with server.log_file.open("w") as log:
         process = subprocess.Popen(_argv_as(user, argv), stdout=log, stderr=log, cwd="/")
     try:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from k8sext.agent.fault import Fault
 from k8sext.agent.scram import MAX_ROUNDS, Scram, end_point, prepared
-from k8sext.agent.stream import Fault
 from k8sext.model.words import Reason
 from tests.support.sql_servers import certificate
 

@@ -89,16 +89,12 @@ def counted(server: Server, name: str) -> int:
 
 
 def driver_gets_in(server: Server, user: str, password: str, database: str, tls: bool) -> bool:
+    options: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "user": user}
+    options |= {"password": password, "ssl_disabled": not tls}
+    options |= {"database": database} if database else {}
+    options |= {"ssl": {"check_hostname": False}} if tls else {}
     try:
-        pymysql.connect(
-            host="127.0.0.1",
-            port=server.port,
-            user=user,
-            password=password,
-            database=database or None,
-            ssl_disabled=not tls,
-            ssl={"check_hostname": False} if tls else None,
-        ).close()
+        pymysql.connect(**options).close()
     except (pymysql.err.MySQLError, RuntimeError):
         return False
     return True

@@ -29,12 +29,12 @@ hostssl all certuser 127.0.0.1/32 cert
 host all trusted,ghost 127.0.0.1/32 trust
 host all shop,odd,locked,full,reader 127.0.0.1/32 scram-sha-256
 """
-SQL = "".join(
+ROLES = "".join(
     f"CREATE ROLE {user} LOGIN PASSWORD '{ODD if user == 'odd' else 'canary-4711'}';"
     for user in USERS
     if user != "md5user"
 )
-SQL += """
+SQL = f"""{ROLES}
 SET password_encryption = 'md5';
 CREATE ROLE md5user LOGIN PASSWORD 'canary-4711';
 ALTER ROLE locked NOLOGIN;
