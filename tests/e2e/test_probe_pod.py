@@ -1,6 +1,8 @@
 """The probe pod: where it goes, whom it looks like, what an unfriendly cluster does to it."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -131,8 +133,17 @@ def test_what_cannot_be_done_is_exit_2_in_one_sentence(
     lab.apply([workload(), shop_service(**spec)], namespace=namespace)
     ran = doctor(lab, namespace, *words)
     assert (ran.code, ran.out) == (2, "")
-    assert said in ran.err
-    assert ran.err.count("\n") == 1
+    (sentence,) = [line for line in ran.err.splitlines() if line.startswith("k8sext: ")]
+    assert said in sentence
+
+
+def test_a_patch_that_changes_what_runs_is_exit_2(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    deploy(lab, namespace, [REDIS])
+    file = tmp_path / "patch.yaml"
+    file.write_text(json.dumps({"spec": {"containers": [{"name": "probe", "command": ["sh"]}]}}))
+    ran = doctor(lab, namespace, "--pod-patch", str(file))
+    assert (ran.code, ran.out) == (2, "")
+    assert "probe's command" in ran.err
 
 
 # -- shards --------------------------------------------------------------------------------------
@@ -178,6 +189,35 @@ def test_a_shard_that_is_killed_leaves_its_own_bridges_untested(lab: Lab, namesp
     assert ran.overall() == ["KX911"]
     assert ran.bridge("redis-svc")["status"] == "pass"
     assert ran.said("postgresql-svc") == [("KX907", "tool-environment")]
+
+
+def test_an_agent_that_is_killed_keeps_what_was_seen(lab: Lab, namespace: str) -> None:
+    """As the kernel does when memory is short: no last word, no end record."""
+    deploy(lab, namespace, [REDIS, PG])
+    with lab.firewall("DROP", destination="198.51.100.9"):
+        process = cluster.started(
+            lab, "doctor", "-n", namespace, "--stage-timeout", "15", "-o", "json"
+        )
+        _pod_that_probes(lab, namespace, min(REDIS[0], PG[0]))
+        os.kill(_agent(lab, namespace), signal.SIGKILL)
+        ran = cluster.ended(process)
+    assert (ran.code, ran.overall()) == (3, ["KX911"]), ran.out + ran.err
+    assert "137" in ran.report["vantages"][0]["diagnoses"][0]["summary"]
+    assert ran.bridge("redis-svc")["status"] == "pass"
+    assert ran.said("postgresql-svc") == [("KX907", "tool-environment")]
+
+
+def _agent(lab: Lab, namespace: str) -> int:
+    """The process of the namespace's only probe, as this machine numbers it."""
+    (pod,) = lab.get("pods", "-n", namespace)["items"]
+    mark = f"K8SEXT_POD_IP={pod['status']['podIP']}\0".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes():
+                return int(folder.name)
+        except OSError:
+            continue
+    raise AssertionError("no such process")
 
 
 def _pod_that_probes(lab: Lab, namespace: str, service: str) -> str:
@@ -380,6 +420,20 @@ def test_a_log_that_is_cut_is_read_on_without_loss_or_doubles(
     seen = [(o["service"], o["route"]) for b in ran.report["bridges"] for o in b["observations"]]
     assert sorted(seen) == sorted((b[0], r) for b in FIVE for r in ("name", "endpoint"))
     assert not ran.report["vantages"][0].get("notes")
+
+
+def test_a_heart_beats_while_nothing_else_is_to_be_said(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """A path that is silent for longer than the proxy lets a log be."""
+    deploy(lab, namespace, [REDIS])
+    with (
+        lab.firewall("DROP", destination=OUTSIDE),
+        rough_proxy(lab, "idle", tmp_path) as (config, said),
+    ):
+        ran = doctor(lab, namespace, "--kubeconfig", config, "--stage-timeout", "12")
+    assert ran.said("redis-svc") == [("KX302", "path")], ran.out + ran.err
+    assert "cut" not in said
 
 
 def test_verdicts_survive_a_blocked_log_path(lab: Lab, namespace: str, tmp_path: Path) -> None:
