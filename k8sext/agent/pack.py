@@ -21,8 +21,10 @@ from k8sext.model.plan import Plan
 CHUNK = 120_000
 PACKAGES = ("k8sext.model", "k8sext.agent")
 AGENT = "k8sext/agent/"
-# `from .stream import`, `from k8sext.agent.stream import`, `from . import resolver` (one a line).
-_IMPORT = re.compile(r"from (?:k8sext\.agent)?\.(?: import )?(\w+)")
+# `from .stream import`, `from k8sext.agent.stream import`
+_MODULE = re.compile(r"from (?:k8sext\.agent)?\.(\w+) import")
+# `from . import expect, resolver`, `from k8sext.agent import (…)`
+_MODULES = re.compile(r"from (?:k8sext\.agent|\.) import (?:\(([^)]*)\)|([\w, ]+))")
 NOT_IN_THE_POD = ("k8sext/agent/pack.py",)
 
 # The code is imported from memory: the root file system is read-only and /tmp may not exist.
@@ -58,12 +60,18 @@ def _imported(found: Mapping[str, str]) -> set[str]:
     checks = [text for path, text in found.items() if path.startswith("k8sext/checks/")]
     reached, texts = {f"{AGENT}__init__.py"}, ["from .main import main", *checks]
     while texts:
-        for name in _IMPORT.findall(texts.pop()):
+        for name in _names(texts.pop()):
             path = f"{AGENT}{name}.py"
             if path in found and path not in reached:
                 reached.add(path)
                 texts.append(found[path])
     return reached
+
+
+def _names(text: str) -> list[str]:
+    """Modules of the agent that a file imports, by the ways in which that is written here."""
+    lists = (word for pair in _MODULES.findall(text) for word in pair)
+    return [*_MODULE.findall(text), *(n for words in lists for n in re.findall(r"\w+", words))]
 
 
 def _everything(modules: Iterable[str]) -> dict[str, str]:

@@ -117,12 +117,14 @@ class Listener:
 
     def _read_log(self, shard: int, pod: str) -> None:
         path = f"/api/v1/namespaces/{self.plan.namespace}/pods/{pod}/log"
+        pause = LOG_PAUSE_S
         while not self.closed.is_set():
             self.ran[shard].wait(LOG_POLL_S)
             got, ended = self._read_log_once(shard, path)
             if ended:
                 return
-            self.closed.wait(RETRY_S if got else LOG_PAUSE_S)
+            self.closed.wait(RETRY_S if got else pause)
+            pause = min(pause * 1.2, RETRY_S)  # a log that is refused for good
 
     def _read_log_once(self, shard: int, path: str) -> tuple[bool, bool]:
         """Follow the log from its start; who listens drops what it has. (got any, got the end)."""
