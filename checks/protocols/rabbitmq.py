@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from k8sext import __version__
 from k8sext.agent.amqp import Reader, long, queue_state, short
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
 from k8sext.agent.guess import wrong_protocol
 from k8sext.model.result import Json
@@ -131,12 +131,12 @@ class Rabbitmq(WireCheck):
             "vhost": ("virtual-host", "RABBITMQ_DEFAULT_VHOST", "spring.rabbitmq.virtual-host"),
         },
         expects={
-            "queue": "name of a queue that must exist",
-            "min_consumers": "number of readers that the queue must have; 0: none is fine",
-            "max_messages": "number of messages that may wait in the queue",
-            "exchange": "name of an exchange that must exist",
-            "version": "range, e.g. >=3.8",
-            "identity": "the cluster's name",
+            "queue": Key("name of a queue that must exist"),
+            "min_consumers": Key("readers that the queue must have; 0: none is fine", "number"),
+            "max_messages": Key("messages that may wait in the queue", "number"),
+            "exchange": Key("name of an exchange that must exist"),
+            "version": Key("range, e.g. >=3.8", "version"),
+            "identity": Key("the cluster's name", "words"),
         },
     )
     opened = False

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.amqp import queue_state
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
 from k8sext.agent.guess import wrong_protocol
 from k8sext.agent.http import HttpConnection, Response, basic
@@ -45,14 +45,14 @@ class RabbitmqManagement(WireCheck):
             "vhost": ("virtual-host", "RABBITMQ_DEFAULT_VHOST", "spring.rabbitmq.virtual-host"),
         },
         expects={
-            "exchange": "name of an exchange that must exist",
-            "exchange_type": "direct, fanout, topic, headers, …",
-            "queue": "name of a queue that must exist",
-            "routing_key": "the queue must be bound to the exchange with it",
-            "min_consumers": "number of readers that the queue must have; 0: none is fine",
-            "max_messages": "number of messages that may wait in the queue",
-            "version": "range, e.g. >=3.8",
-            "identity": "the cluster's name",
+            "exchange": Key("name of an exchange that must exist"),
+            "exchange_type": Key("direct, fanout, topic, headers, …"),
+            "queue": Key("name of a queue that must exist"),
+            "routing_key": Key("the queue must be bound to the exchange with it"),
+            "min_consumers": Key("readers that the queue must have; 0: none is fine", "number"),
+            "max_messages": Key("messages that may wait in the queue", "number"),
+            "version": Key("range, e.g. >=3.8", "version"),
+            "identity": Key("the cluster's name", "words"),
         },
     )
     authorization = ""

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import ClassVar
 
-from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.check import Announced, CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
 from k8sext.agent.guess import wrong_protocol
 from k8sext.agent.redis_info import (
@@ -32,6 +32,7 @@ from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 SLOTS = 16384
+ROLES = ("master", "replica", "cluster", "sentinel")
 
 # By the first word of an error.
 _ERRORS = {
@@ -107,14 +108,17 @@ class Redis(WireCheck):
             "database": ("REDIS_DB", "spring.redis.database", "spring.data.redis.database"),
         },
         expects={
-            "role": "master, replica, cluster or sentinel",
-            "version": "range of the product's own version, e.g. >=6",
-            "database": "number of a database that must be there",
-            "maxmemory_policy": "e.g. noeviction",
-            "max_lag": "seconds that a replica may not have heard of its master",
-            "sentinel_master": "name of a master that a Sentinel must watch",
-            "identity": "run_id, replication id, cluster node id, or the identity of a report; "
-            "the ids of a server without persistence change when it restarts",
+            "role": Key("what the server must be", choices=ROLES),
+            "version": Key("range of the product's own version, e.g. >=6", "version"),
+            "database": Key("number of a database that must be there"),
+            "maxmemory_policy": Key("e.g. noeviction"),
+            "max_lag_s": Key("seconds that a replica may not have heard of its master", "number"),
+            "sentinel_master": Key("name of a master that a Sentinel must watch"),
+            "identity": Key(
+                "run_id, replication id, cluster node id, or the identity of a report; the ids of "
+                "a server without persistence change when it restarts",
+                "words",
+            ),
         },
     )
     verify_needs_login = False
@@ -248,11 +252,11 @@ class Redis(WireCheck):
         if policy and policy != fields.get("maxmemory_policy"):
             text = f"maxmemory_policy is {fields.get('maxmemory_policy')}, expected is {policy}"
             raise Fault(Reason.UNEXPECTED, text, **evidence)
-        lag, quiet = expect.get("max_lag"), number(fields, "master_last_io_seconds_ago")
+        lag, quiet = expect.get("max_lag_s"), number(fields, "master_last_io_seconds_ago")
         if isinstance(lag, int | float) and role == "replica":
             if fields.get("master_link_status") != "up" or quiet > lag:
                 text = f"the replica has not heard of its master {master_of(fields)} for {quiet} s"
-                raise Fault(Reason.UNHEALTHY, text, **evidence)
+                raise Fault(Reason.LAGGING, text, **evidence)
 
     def _version(self, version: str) -> None:
         spec = str(self.target.expect.get("version", ""))

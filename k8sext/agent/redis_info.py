@@ -73,7 +73,7 @@ def clients(fields: Fields) -> list[Note]:
     """Connections that are nearly used up."""
     limit, now = number(fields, "maxclients"), number(fields, "connected_clients")
     full = 0 < limit and now >= NEARLY * limit
-    return [(Reason.DEGRADED, f"{now} of {limit} clients are connected")] if full else []
+    return [(Reason.NEARLY_FULL, f"{now} of {limit} clients are connected")] if full else []
 
 
 def replication(fields: Fields) -> list[Note]:
@@ -84,10 +84,10 @@ def replication(fields: Fields) -> list[Note]:
             down = fields.get("master_link_down_since_seconds", "?")
             what = "is being copied" if fields.get("master_sync_in_progress") == "1" else "is down"
             text = f"the link to its master {master} {what} ({down} s): its data are old"
-            return [(Reason.DEGRADED, text)]
+            return [(Reason.LAGGING, text)]
         quiet = number(fields, "master_last_io_seconds_ago")
         text = f"its master {master} has been silent for {quiet} s"
-        return [(Reason.DEGRADED, text)] if quiet > QUIET_S else []
+        return [(Reason.LAGGING, text)] if quiet > QUIET_S else []
     bad = [r for r in replicas(fields) if r.get("state") != "online" or number(r, "lag") > QUIET_S]
     said = ", ".join(f"{r.get('ip')}:{r.get('port')} {r.get('state')}" for r in bad[:8])
     return [(Reason.DEGRADED, f"replicas that do not follow: {said}")] if bad else []

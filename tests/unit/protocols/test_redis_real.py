@@ -152,7 +152,7 @@ def test_a_master_and_its_replica(tmp_path: Path) -> None:
         assert reason(copy) is None
         assert said(copy) == f"replica of {HOST}:{master}"
         assert copy.fact("identity") == see(master).fact("identity")
-        assert reason(see(replica, role="replica", max_lag=30)) is None
+        assert reason(see(replica, role="replica", max_lag_s=30)) is None
         refused = see(replica, role="master")
         assert reason(refused) is Reason.READ_ONLY
         assert f"a replica of {HOST}:{master}" in said(refused)
@@ -163,7 +163,7 @@ def test_a_master_and_its_replica(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("replica-serve-stale-data yes", Reason.DEGRADED),
+        ("replica-serve-stale-data yes", Reason.LAGGING),
         ("replica-serve-stale-data no", Reason.UNHEALTHY),  # MASTERDOWN
     ],
 )
@@ -173,9 +173,9 @@ def test_a_replica_whose_master_is_gone(tmp_path: Path, line: str, expected: Rea
         seen = see(replica)
         assert reason(seen) is expected
         assert "master" in said(seen).lower()
-        assert seen.status is (Status.WARN if expected is Reason.DEGRADED else Status.FAIL)
-        if expected is Reason.DEGRADED:
-            assert reason(see(replica, max_lag=5)) is Reason.UNHEALTHY
+        assert seen.status is (Status.WARN if expected is Reason.LAGGING else Status.FAIL)
+        if expected is Reason.LAGGING:
+            assert see(replica, max_lag_s=5).status is Status.FAIL
 
 
 @pytest.mark.parametrize("alive", [True, False])
@@ -265,7 +265,7 @@ def test_no_connection_left(tmp_path: Path) -> None:
         client(number) as second,
     ):
         first.ping()
-        assert reason(see(number)) is Reason.DEGRADED  # ours is the second of two
+        assert reason(see(number)) is Reason.NEARLY_FULL  # ours is the second of two
         second.ping()
         assert reason(see(number)) is Reason.TOO_MANY_CONNECTIONS
 
