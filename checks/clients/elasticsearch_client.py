@@ -21,7 +21,10 @@ class ElasticsearchClient(ClientProbe):
     """info() and cluster.health()."""
 
     info: ClassVar[ClientInfo] = ClientInfo(
-        driver="elasticsearch", package="elasticsearch", protocols=("elasticsearch",)
+        driver="elasticsearch",
+        package="elasticsearch",
+        protocols=("elasticsearch",),
+        chain_alone=False,
     )
     has_login = False
 

@@ -59,7 +59,7 @@ class PsycopgClient(ClientProbe):
     """psycopg.connect, one SELECT, close."""
 
     info: ClassVar[ClientInfo] = ClientInfo(
-        driver="psycopg", package="psycopg", protocols=("postgresql",)
+        driver="psycopg", package="psycopg", protocols=("postgresql",), presents=False
     )
 
     def look(self, dial: Dial, notes: Notes) -> None:
@@ -77,6 +77,7 @@ class PsycopgClient(ClientProbe):
                 passfile=os.devnull,
                 connect_timeout=max(2, round(dial.seconds)),
                 gssencmode="disable",
+                target_session_attrs="any",  # what the environment says is not the bridge's
                 application_name="k8sext",
                 autocommit=True,
                 **tls,
@@ -122,6 +123,7 @@ def _trusted(dial: Dial) -> Generator[dict[str, Any], None, None]:
         return
     # The wire probe shows no client certificate; libpq would take one from the home folder.
     options = {"sslcertmode": "disable"} if psycopg.pq.version() >= 160000 else {}
+    mode = "verify-full" if dial.named else "verify-ca"
     if not dial.verified:
         yield {"sslmode": "require", "sslrootcert": "", **options}
     elif dial.ca is None:
@@ -130,4 +132,4 @@ def _trusted(dial: Dial) -> Generator[dict[str, Any], None, None]:
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
             file.write(dial.ca)
             file.flush()
-            yield {"sslmode": "verify-full", "sslrootcert": file.name, **options}
+            yield {"sslmode": mode, "sslrootcert": file.name, **options}

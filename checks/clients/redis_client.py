@@ -37,7 +37,9 @@ _TEXTS = (
 class RedisClient(ClientProbe):
     """redis.Redis, PING, close."""
 
-    info: ClassVar[ClientInfo] = ClientInfo(driver="redis", package="redis", protocols=("redis",))
+    info: ClassVar[ClientInfo] = ClientInfo(
+        driver="redis", package="redis", protocols=("redis",), presents=False
+    )
 
     def look(self, dial: Dial, notes: Notes) -> None:
         """PING over one connection of a pool of one."""
@@ -118,5 +120,5 @@ def _tls(dial: Dial) -> dict[str, Any]:
     if dial.tls is TlsMode.DISABLE:
         return {}
     words = "required" if dial.verified else "none"
-    options = {"ssl_cert_reqs": words, "ssl_check_hostname": dial.verified}
+    options = {"ssl_cert_reqs": words, "ssl_check_hostname": dial.named}
     return {**options, "ssl_ca_data": dial.ca} if dial.ca else options

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from k8sext.model.plan import is_address
 from k8sext.model.result import Facts, Json, StageResult
@@ -26,6 +26,9 @@ from k8sext.model.words import STAGES, Reason, Stage, Status
 from .check import Login
 from .fault import Fault, fault_of
 
+if TYPE_CHECKING:
+    from .client_pair import ClientPair
+
 __all__ = ["ClientInfo", "ClientProbe", "Dial", "Fault", "NamedContext", "Notes", "network_fault"]
 
 
@@ -34,12 +37,16 @@ class ClientInfo:
     """A driver: the module that is imported, the package that brings it, what it speaks.
 
     `failed_tls_counts`: the server counts handshakes that a client breaks off, against its host.
+    `presents`: it takes a client certificate from memory. `chain_alone`: it can verify a chain
+    without a name.
     """
 
     driver: str
     package: str
     protocols: tuple[str, ...]
     failed_tls_counts: bool = False
+    presents: bool = True
+    chain_alone: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +63,13 @@ class Dial:
     server_name: str
     protocol: str
     tls: TlsMode = TlsMode.DISABLE
+    verified: bool = False  # whether the chain of certificates is
+    named: bool = False  # whether the certificate must be for `server_name` as well
     ca: str | None = None
+    pair: ClientPair | None = None
     login: Login | None = None
     expect: Facts = field(default_factory=dict[str, Json])
     seconds: float = 3.0  # what the driver is told to give one step
-
-    @property
-    def verified(self) -> bool:
-        """Whether the certificate is checked, as the wire probe does."""
-        return self.tls is TlsMode.VERIFY_FULL or (self.tls is TlsMode.REQUIRE and bool(self.ca))
 
     def get(self, word: str, default: str = "") -> str:
         """A value of the login in clear; use it in the line that hands it over."""
@@ -76,12 +81,15 @@ class Dial:
             return None
         context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
         context.server_name = self.server_name
+        context.check_hostname = self.named
         if not self.verified:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.verify_mode = ssl.CERT_NONE
         elif self.ca:
             context.load_verify_locations(cadata=self.ca)
         else:
             context.load_default_certs()
+        if self.pair:
+            self.pair.load(context)
         context.sealed = True
         return context
 
@@ -107,6 +115,7 @@ class NamedContext(ssl.SSLContext):
 # What the server has said itself, so that connecting and the first exchange had worked.
 _SAID = frozenset({
     Reason.AUTH_REQUIRED, Reason.AUTH_REJECTED, Reason.AUTH_METHOD_UNSUPPORTED,
+    Reason.ACCOUNT_LOCKED,
     Reason.LOOPBACK_ONLY_USER, Reason.PERMISSION_DENIED, Reason.PASSWORD_EXPIRED,
     Reason.DATABASE_MISSING, Reason.VHOST_MISSING,
 })  # fmt: skip

@@ -20,7 +20,8 @@ NOT_ASKED = (
     Reason.UNEXPECTED, Reason.OBJECT_MISSING, Reason.READ_ONLY, Reason.WRONG_ROLE,
     Reason.UNSUPPORTED_VERSION, Reason.DEGRADED, Reason.UNHEALTHY, Reason.ALARM, Reason.LOADING,
     Reason.PERMISSION_DENIED, Reason.AUTH_REQUIRED, Reason.OUT_OF_TIME,
-    Reason.ANNOUNCED_UNREACHABLE,
+    Reason.ANNOUNCED_UNREACHABLE, Reason.NO_CONSUMER, Reason.NEARLY_FULL, Reason.LAGGING,
+    Reason.BAD_EXPECTATION,
 )  # fmt: skip
 # Libraries word these differently for one and the same fault.
 NETWORK = (

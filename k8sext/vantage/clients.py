@@ -32,8 +32,8 @@ ORDER = (Route.NAME, Route.ORIGIN, Route.ENDPOINT)
 
 # What a wire probe met that keeps the driver, and the login that it would send, at home.
 REJECTED = (
-    Reason.AUTH_REJECTED, Reason.PASSWORD_EXPIRED, Reason.LOCKED_OUT, Reason.LOOPBACK_ONLY_USER,
-    Reason.LOGIN_REJECTED_BEFORE,
+    Reason.AUTH_REJECTED, Reason.PASSWORD_EXPIRED, Reason.ACCOUNT_LOCKED, Reason.LOCKED_OUT,
+    Reason.LOOPBACK_ONLY_USER, Reason.LOGIN_REJECTED_BEFORE,
 )  # fmt: skip
 NOT_USABLE = (
     Reason.NO_CONSENT, Reason.SECRET_MISSING, Reason.SECRET_KEY_MISSING, Reason.NO_CREDENTIALS,
@@ -165,12 +165,28 @@ def _why_not(scene: Scene, target: Target, rejected: bool) -> tuple[Reason, str]
     if rejected:
         why = "the wire probe's login was rejected; trying again could lock it out"
         return Reason.LOGIN_REJECTED_BEFORE, why
-    tls = seen.stage(Stage.TLS)
-    if tls and tls.status is Status.FAIL and scene.clients[target.protocol].info.failed_tls_counts:
-        why = "one more failed TLS handshake would count against this host at the server"
+    why = _tls_forbids(scene, target, seen)
+    if why:
         return Reason.NOT_REACHED, why
     kept = (_kept_home(s, s.reason) for s in seen.stages if s.reason)
     return next((k for k in kept if k), None)
+
+
+def _tls_forbids(scene: Scene, target: Target, seen: Observation) -> str:
+    """What the driver cannot do as the wire probe does, or must not do a second time."""
+    stage = seen.stage(Stage.TLS)
+    if stage is None or stage.status is Status.SKIP:
+        return ""
+    info, tls = scene.clients[target.protocol].info, _target_tls(scene, target)
+    if stage.status is Status.FAIL and info.failed_tls_counts:
+        return "one more failed TLS handshake would count against this host at the server"
+    if target.tls.ca_secret and tls.ca is None:
+        return "there is no CA to verify the server with"
+    if stage.evidence.get("client_certificate") == "presented" and not info.presents:
+        return f"the server asks for a certificate, and {info.driver} takes one from files only"
+    if tls.wants_chain and not tls.wants_name and not info.chain_alone:
+        return f"{info.driver} cannot verify a chain without a name"
+    return ""
 
 
 def _kept_home(stage: StageResult, reason: Reason) -> tuple[Reason, str] | None:
@@ -183,20 +199,39 @@ def _kept_home(stage: StageResult, reason: Reason) -> tuple[Reason, str] | None:
     return None
 
 
+def _target_tls(scene: Scene, target: Target) -> TargetTls:
+    """What the wire probe asked of TLS; nothing is connected by it."""
+    ca = scene.logins.file(target.tls.ca_secret, target.tls.ca_key)
+    mode = scene.checks[target.protocol].default_tls
+    return TargetTls(target, ca, mode, scene.logins.client_pair(target))
+
+
 def _dial(scene: Scene, target: Target) -> Dial:
-    check, door = scene.checks[target.protocol], scene.door(target)
-    ca = scene.logins.file(target.tls.ca_secret, target.tls.ca_key) if target.tls.ca_key else None
+    check, door, seen = scene.checks[target.protocol], scene.door(target), scene.wire[target.id]
+    asked = _target_tls(scene, target)
+    tls = _tls(asked, seen)
+    verified = tls is not TlsMode.DISABLE and asked.wants_chain
     return Dial(
         host=door.host,
         port=door.port,
-        server_name=TargetTls(target, ca).server_name,
+        server_name=_server_name(asked, seen),
         protocol=target.protocol,
-        tls=_tls(target, check, scene.wire[target.id]),
-        ca=ca,
+        tls=tls,
+        verified=verified,
+        named=verified and asked.wants_name,
+        ca=asked.ca,
+        pair=asked.pair,
         login=_login(scene, target, check),
         expect=target.expect,
         seconds=scene.budget.stage_s,
     )
+
+
+def _server_name(asked: TargetTls, seen: Observation) -> str:
+    """A name of the bridge that the certificate has, where the wire probe saw one."""
+    matching = seen.fact("matching")
+    fitting = [n for n in asked.names if isinstance(matching, list) and n in matching]
+    return (fitting[0] if fitting else asked.names[0]).removesuffix(".")
 
 
 def _login(scene: Scene, target: Target, check: type[WireCheck]) -> Login | None:
@@ -206,16 +241,16 @@ def _login(scene: Scene, target: Target, check: type[WireCheck]) -> Login | None
     return found if isinstance(found, Login) else None
 
 
-def _tls(target: Target, check: type[WireCheck], seen: Observation) -> TlsMode:
+def _tls(asked: TargetTls, seen: Observation) -> TlsMode:
     """What the wire probe did, so that no driver needs to try: `prefer` logs in twice."""
     stage = seen.stage(Stage.TLS)
-    asked = target.tls.mode or check.default_tls
+    mode = asked.mode or TlsMode.DISABLE
     used = stage is not None and stage.status is not Status.SKIP
     if not used and (stage is None or stage.reason is Reason.NOT_APPLICABLE):
         return TlsMode.DISABLE
-    if used and asked is TlsMode.DISABLE:
+    if used and mode is TlsMode.DISABLE:
         return TlsMode.REQUIRE  # the protocol's own preference, as with PostgreSQL
-    return asked
+    return mode
 
 
 def watched(probe: ClientProbe, dial: Dial, seconds: float) -> tuple[StageResult, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from k8sext import registry
+from k8sext.agent import pack
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = registry.clients()
@@ -56,3 +57,10 @@ def test_finding_them_imports_no_driver() -> None:
         f"sys.exit(bool({OFFICIAL!r} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_nothing_of_them_travels_into_the_pod() -> None:
+    every = [e.module.rpartition(".")[2] for e in registry.wire_checks().values()]
+    sources = pack.sources(every)
+    assert "k8sext/agent/client.py" not in sources
+    assert not [path for path in sources if "/clients/" in path]

@@ -81,7 +81,10 @@ def http(
     headers: Mapping[str, str] | None = None,
     heads: list[str] | None = None,
 ) -> Talk:
-    """A page for each path; with `login`, 401 for any other Authorization. `heads` are kept."""
+    """A page for each path, whatever its query; with `login`, 401 for any other Authorization.
+
+    `heads` are kept.
+    """
 
     def talk(conn: socket.socket) -> None:
         reader = conn.makefile("rb")
@@ -94,7 +97,8 @@ def http(
             head = b"".join(lines).decode("latin-1")
             if heads is not None:
                 heads.append(head)
-            status, body = pages.get(head.split(" ")[1], (404, {}))
+            path = head.split(" ")[1]
+            status, body = pages.get(path, pages.get(path.partition("?")[0], (404, {})))
             if login and f"authorization: {login}\r\n".lower() not in head.lower():
                 status, body = 401, {"error": {"reason": "missing credentials"}, "status": 401}
             conn.sendall(_page(status, body, headers or {}))

@@ -43,8 +43,8 @@ def both(
 ) -> drivers.Pair:
     protocol, server = served
     login = {"password": PASSWORD} if protocol == "redis" else LOGIN
-    key = "ca.crt" if ca else ""
-    spec = TlsSpec(mode=mode, ca_secret="svc", ca_key=key, server_name=name)
+    where = {"ca_secret": "svc", "ca_key": "ca.crt"} if ca else {}
+    spec = TlsSpec(mode=mode, server_name=name, **where)
     return drivers.both(protocol, server.port, login, ca=ca, tls=spec)
 
 
@@ -83,6 +83,8 @@ def test_the_driver_alone_asks_for_the_name_and_not_for_what_it_dials(
         server_name=name,
         protocol=protocol,
         tls=TlsMode.VERIFY_FULL,
+        verified=True,
+        named=True,
         ca=pair.text,
         login=Login({k: Secret(v) for k, v in login.items()}),
         seconds=5,

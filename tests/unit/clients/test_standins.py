@@ -138,7 +138,8 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ssl
 
 def over_tls(context: ssl.SSLContext, ca: str, protocol: str, name: str = "") -> Pair:
     mode = TlsMode.VERIFY_FULL if ca else TlsMode.REQUIRE
-    spec = TlsSpec(mode=mode, ca_secret="svc", ca_key="ca.crt" if ca else "", server_name=name)
+    where = {"ca_secret": "svc", "ca_key": "ca.crt"} if ca else {}
+    spec = TlsSpec(mode=mode, server_name=name, **where)
     pages = {**cluster("8.19.0"), "/ready": (200, {})}
     with serving(http(pages, headers=OFFICIAL), context) as port:
         pair = both(protocol, port, LOGIN, ca=ca, tls=spec)

@@ -10,6 +10,7 @@ import pytest
 from k8sext import registry
 from k8sext.agent.check import Login
 from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes
+from k8sext.agent.credentials import GivenValues
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import Secret
@@ -338,6 +339,50 @@ TLS = [
     (TlsMode.VERIFY_FULL, (Status.SKIP, Reason.NOT_REACHED), TlsMode.VERIFY_FULL),
     (TlsMode.DISABLE, (Status.SKIP, Reason.NOT_APPLICABLE), TlsMode.DISABLE),
 ]
+
+
+def test_a_driver_asks_for_a_name_of_the_bridge_that_the_certificate_has() -> None:
+    names = ("svc", "svc.dev", "svc.dev.svc.cluster.local")
+    one = target("redis", 1, tls=TlsSpec(mode=TlsMode.VERIFY_FULL), tls_names=names)
+    passed = wire(one, (Stage.TLS, Status.PASS, None))
+    stages = tuple(
+        replace(s, evidence={"matching": ["svc.dev", "x"]}) if s.stage is Stage.TLS else s
+        for s in passed.stages
+    )
+    _, dials = sent(one, seen={"o1": replace(passed, stages=stages)})
+    assert [(d.server_name, d.verified, d.named) for d in dials] == [("svc.dev", True, True)]
+
+
+CANNOT: list[tuple[dict[str, Any], TlsSpec, dict[str, Any]]] = [
+    ({"failed_tls_counts": True}, TlsSpec(mode=TlsMode.VERIFY_FULL), {"status": Status.FAIL}),
+    ({"presents": False}, TlsSpec(mode=TlsMode.REQUIRE),
+     {"evidence": {"client_certificate": "presented"}}),
+    ({}, TlsSpec(mode=TlsMode.VERIFY_FULL, ca_secret="absent", ca_key="ca.crt"), {}),
+    ({"chain_alone": False}, TlsSpec(mode=TlsMode.REQUIRE, ca_secret="svc", ca_key="ca.crt"), {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("info", "spec", "change"), CANNOT)
+def test_a_driver_that_cannot_do_tls_as_the_wire_probe_does_is_not_sent(
+    info: dict[str, Any], spec: TlsSpec, change: dict[str, Any]
+) -> None:
+    one = target("redis", 1, tls=spec)
+    passed = wire(one, (Stage.TLS, Status.PASS, None))
+    stages = tuple(replace(s, **change) if s.stage is Stage.TLS else s for s in passed.stages)
+    probe = scripted(lambda _d, notes: notes.passed(Stage.VERIFY))
+    for able in (True, False):
+        probe.info = replace(probe.info, **(info if not able else {}))
+        files = {} if spec.ca_secret == "absent" and not able else {"ca.crt": "x"}
+        given = {**logins(LOGIN, **files).by_service}
+        if spec.ca_secret == "absent" and able:
+            given["absent"] = given["svc"]
+        (seen,), _ = sent(
+            one,
+            seen={"o1": replace(passed, stages=stages)},
+            clients={"redis": probe},
+            logins=GivenValues(given),
+        )
+        assert seen.status is (Status.PASS if able else Status.SKIP), seen.stages[0]
 
 
 @pytest.mark.parametrize(("asked", "met", "given"), TLS)
