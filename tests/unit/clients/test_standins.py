@@ -199,3 +199,19 @@ def test_nobody_listens(protocol: str) -> None:
     with serving(says(b"")) as port:
         pass
     assert both(protocol, port, LOGIN).reasons == (Reason.REFUSED, Reason.REFUSED)
+
+
+@pytest.mark.parametrize("protocol", ["elasticsearch", "https"])
+def test_a_client_certificate_is_presented_and_shown_nowhere(protocol: str, tmp_path: Path) -> None:
+    pair = certificate(tmp_path, "svc")
+    served, key = pair.context(), pair.key.read_text()
+    served.verify_mode = ssl.CERT_REQUIRED
+    served.load_verify_locations(cadata=pair.text)
+    ours = {"tls.crt": pair.text, "tls.key": key}
+    spec = TlsSpec(mode=TlsMode.VERIFY_FULL, ca_secret="svc", ca_key="ca.crt")
+    with serving(http(cluster("8.19.0"), headers=OFFICIAL), served) as port:
+        good = both(protocol, port, {**LOGIN, **ours}, ca=pair.text, tls=spec)
+        bare = both(protocol, port, LOGIN, ca=pair.text, tls=spec)
+    assert (good.reasons, good.client.depth) == ((None, None), Stage.VERIFY)
+    assert bare.wire.status is bare.client.status is Status.FAIL
+    assert key.splitlines()[1] not in repr(good)
