@@ -7,6 +7,7 @@ each server and credential; one rejected login ends the logins with it; endpoint
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -79,7 +80,9 @@ class Runner:
             task.cancel()
             self._observed(tasks[task], _out_of_time())
         for task in done:
-            task.result()
+            error = task.exception()
+            if error is not None:  # a defect of ours costs this probe, not those beside it
+                self._observed(tasks[task], _broke(error))
 
     # -- one target -----------------------------------------------------------------------------
 
@@ -307,6 +310,19 @@ class Runner:
             return {**known, "dns": True, "api": False, "words": fault.detail}
         await stream.close()
         return {**known, "dns": True, "api": True}
+
+
+def _broke(error: BaseException) -> tuple[StageResult, ...]:
+    """The probe itself broke, outside of its stages."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    first = StageResult(
+        stage=Stage.RESOLVE,
+        status=Status.INCONCLUSIVE,
+        reason=Reason.INTERNAL_ERROR,
+        detail=f"{type(error).__name__} at {where.filename.rsplit('/', 1)[-1]}:{where.lineno}",
+    )
+    rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in STAGES[1:])
+    return (first, *rest)
 
 
 def _out_of_time() -> tuple[StageResult, ...]:

@@ -1,0 +1,93 @@
+"""A defect of ours, or of the standard library, costs one probe and not the run."""
+
+import asyncio
+from typing import ClassVar
+
+from k8sext.agent.check import CheckInfo, Login, Seen, WireCheck
+from k8sext.agent.credentials import GivenValues
+from k8sext.agent.main import load_checks
+from k8sext.agent.runner import Runner
+from k8sext.agent.stream import Stream
+from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.result import Observation
+from k8sext.model.words import Reason, Route, Status
+
+
+class Rude(WireCheck):
+    """Breaks after its stages, where nobody expects it."""
+
+    info: ClassVar[CheckInfo] = CheckInfo(name="rude", summary="", proves="", ports=())
+    verify_needs_login = False
+
+    async def handshake(self) -> Seen:
+        return Seen()
+
+    async def auth(self, login: Login | None) -> Seen | None:
+        return None
+
+    async def verify(self) -> Seen:
+        return Seen()
+
+    async def goodbye(self) -> None:
+        await self.stream.close()
+        raise ZeroDivisionError
+
+
+def test_the_other_probes_are_seen_all_the_same() -> None:
+    seen: list[Observation] = []
+
+    async def run() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        targets = tuple(
+            Target(
+                id=f"o-{protocol}", service="svc", port_key="p", protocol=protocol,
+                route=Route.ENDPOINT, host="127.0.0.1", port=port, server=protocol,
+            )
+            for protocol in ("rude", "tcp")
+        )  # fmt: skip
+        plan = Plan(
+            run_id="t",
+            namespace="dev",
+            targets=targets,
+            modules=("plain_tcp",),
+            budget=Budget(stage_s=2, run_s=10),
+        )
+        checks = {**load_checks(plan.modules), "rude": Rude}
+        async with server:
+            await Runner(plan, checks, GivenValues({}), seen.append).run()
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    by = {o.protocol: o for o in seen}
+    assert len(seen) == 2
+    assert by["tcp"].status is Status.PASS
+    assert by["rude"].status is Status.INCONCLUSIVE
+    ended = by["rude"].ended_by
+    assert ended is not None
+    assert ended.reason is Reason.INTERNAL_ERROR
+    assert "ZeroDivisionError" in ended.detail
+
+
+class _Gone:
+    """A TLS transport after the server's reset, as CPython 3.11 leaves it."""
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None:
+        raise ConnectionResetError
+
+    @property
+    def transport(self) -> "_Gone":
+        return self
+
+    def abort(self) -> None:
+        raise AttributeError("'NoneType' object has no attribute '_abort'")
+
+
+def test_close_never_raises() -> None:
+    asyncio.run(Stream(None, _Gone()).close())  # type: ignore[arg-type] # pyright: ignore
