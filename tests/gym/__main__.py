@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"{len(cases)} cases can be read")
         return 0
     lab = up()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         board = Gym.on(lab, _say, options.reports).run(cases)
     finally:
@@ -71,3 +74,5 @@ if __name__ == "__main__":
     except CaseError as problem:
         sys.stderr.write(f"gym: {problem}\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

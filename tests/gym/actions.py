@@ -142,6 +142,11 @@ def _line(world: World, value: Mapping[str, Any]) -> AbstractContextManager[None
     return tunnel.bad_line(world.lab.place, world.servers[value["server"]], kind)
 
 
+def _node_wall(world: World, value: Mapping[str, Any]) -> AbstractContextManager[None]:
+    action = cast("firewall.Action", str(value["action"]).upper())
+    return firewall.dialled(world.lab.place, action, str(world.fill(value["dialled"])))
+
+
 # -- names ---------------------------------------------------------------------------------------
 
 
@@ -323,6 +328,17 @@ TABLE: Mapping[str, Action] = {
         },
         _line,
         servers=_the_server,
+    ),
+    "node_wall": Action(
+        {
+            "type": "mapping",
+            "required": ["dialled", "action"],
+            "keys": {
+                "dialled": {"type": "text"},
+                "action": {"type": "text", "enum": ["drop", "reset"]},
+            },
+        },
+        _node_wall,
     ),
     "dns": Action(
         {

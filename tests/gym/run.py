@@ -27,6 +27,14 @@ STAGE_TIMEOUT_S = 2
 """Shorter than the product's own 3 s: silence is waited for in dozens of cases."""
 AT_ONCE = 3
 RUN_LIMIT_S = 90
+_PATHS = {
+    "Namespace": "/api/v1/namespaces",
+    "Service": "/api/v1/namespaces/{namespace}/services",
+    "Endpoints": "/api/v1/namespaces/{namespace}/endpoints",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+}
 
 
 class Locks:
@@ -86,7 +94,14 @@ class Gym:
         began = time.monotonic()
         order = sorted(cases, key=_patience)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = dict(zip((c.id for c in order), pool.map(self._one, order), strict=True))
+            running = [pool.submit(self._one, case) for case in order]
+            try:
+                results = {f.result().case.id: f.result() for f in running}
+            except (
+                BaseException
+            ):  # an interrupt: those that run undo what they did, no other starts
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
         return score.Board([results[c.id] for c in cases], time.monotonic() - began)
 
     def _one(self, case: Case) -> score.Result:
@@ -213,13 +228,24 @@ class _Run:
         ]
         # Services last: kube-proxy then never writes rules for one that has no endpoints yet.
         placed.sort(key=lambda o: o.get("kind") == "Service")
-        self.lab.apply([space, *placed])
+        for item in (space, *placed):
+            self._apply(item)
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
         give_up = time.monotonic() + 20
         while kubeapi.get(self.lab.place, account) is None:
             if time.monotonic() > give_up:
                 raise LabError(f"namespace {namespace} gets no service account")
             time.sleep(0.05)
+
+    def _apply(self, item: dict[str, Any]) -> None:
+        """Server-side apply; straight to the API for the usual kinds, a third of kubectl's time."""
+        kind = str(item.get("kind"))
+        if kind not in _PATHS:
+            self.lab.apply([item])
+            return
+        meta = item["metadata"]
+        path = _PATHS[kind].format(namespace=meta.get("namespace", ""))
+        kubeapi.apply(self.lab.place, f"{path}/{meta['name']}", item)
 
     def _look(self, namespace: str, words: Sequence[str]) -> score.Seen:
         argv = [K8SEXT, "doctor", "-n", namespace, "-o", "json"]

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Literal
 
-from tests.lab.hosts import ROUTER, inside
+from tests.lab.hosts import NODES, ROUTER, inside
 from tests.lab.place import Place
 
 Action = Literal["DROP", "REJECT", "RESET"]
@@ -51,6 +51,22 @@ def rule(
         yield
     finally:
         _iptables(place, "--delete", specification)
+
+
+@contextlib.contextmanager
+def dialled(place: Place, action: Action, address: str) -> Generator[None]:
+    """On the nodes: connections of pods that were dialled to this address, whatever kube-proxy
+    made of it since (conntrack's original destination).
+    """
+    match = ["--protocol", "tcp", "--match", "conntrack", "--ctorigdst", address]
+    specification = ["FORWARD", *match, "--jump", *_TARGETS[action]]
+    for node in NODES:
+        inside(place, node.name, ["iptables", "--wait", "--insert", *specification])
+    try:
+        yield
+    finally:
+        for node in NODES:
+            inside(place, node.name, ["iptables", "--wait", "--delete", *specification])
 
 
 @contextlib.contextmanager

@@ -19,6 +19,12 @@ def serve(client):
     with client:
         if greeting:
             client.sendall(greeting)
+        if then == "flood":
+            try:
+                while True:
+                    client.sendall(bytes(65536))
+            except OSError:
+                return
         if then == "wait" or answer:
             try:
                 while client.recv(65536):
@@ -59,6 +65,6 @@ ROLE = Role(
     options={
         "greeting": {"type": "text"},
         "answer": {"type": "text"},
-        "then": {"type": "text", "enum": ["wait", "close", "reset"]},
+        "then": {"type": "text", "enum": ["wait", "close", "reset", "flood"]},
     },
 )
