@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from urllib.parse import quote
 
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
 from k8sext.agent.http import HttpConnection, Response, basic
+from k8sext.agent.second_look import explain_hang_up
+from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-EXPECTS = {"path": "what to ask for, default /", "status": "the status that must come"}
-CREDENTIALS: dict[str, tuple[str, ...]] = {"username": ("user",), "password": ()}
+EXPECTS = {
+    "path": "what to ask for, default /",
+    "status": 'the status that must come: 200, "2xx" or a list of them',
+    "body_contains": "text that the answer must have in it",
+}
+CREDENTIALS: dict[str, tuple[str, ...]] = {
+    "username": ("user",),
+    "password": (),
+    "token": ("bearer", "bearer-token"),
+}
+STANDARD_PORTS = (80, 443)
+# What a server says to a Host header that it does not know (421: RFC 9110, 15.5.20).
+_UNKNOWN_HOST = (400, 403, 404, 421)
 
 
 class Http(WireCheck):
@@ -32,32 +46,25 @@ class Http(WireCheck):
     async def handshake(self) -> Seen:
         """The first answer, whatever its status."""
         name = self.target.tls.server_name or next(iter(self.target.tls_names), "")
-        self.http = HttpConnection(self.stream, name or self.target.address)
+        port = "" if self.target.port in STANDARD_PORTS else f":{self.target.port}"
+        self.http = HttpConnection(self.stream, f"{name}{port}" if name else self.target.address)
         self.answer = await self._get()
-        if self.answer.status == 400:
-            self._refused_for_tls(self.answer.body)
-        server = self.answer.headers.get("server", "")
-        return Seen(
-            detail=f"{self.answer.status} {self.answer.reason}",
-            evidence={"status": self.answer.status, "product": server},
-        )
-
-    @staticmethod
-    def _refused_for_tls(body: bytes) -> None:
-        """The words of nginx and of Go's net/http for what no TLS alert can say."""
-        if b"HTTPS port" in body or b"HTTP request to an HTTPS server" in body:
+        if self.answer.wants_tls:
             raise Fault(Reason.TLS_REQUIRED, "the server says that this is its HTTPS port")
-        if b"SSL certificate" in body:
+        if self.answer.status == 400 and b"SSL certificate" in self.answer.body:  # nginx
             text = "the server says that it wants one, or another one"
-            raise Fault(Reason.CLIENT_CERTIFICATE_REQUIRED, text, words=body.decode("latin-1"))
+            words = self.answer.body.decode("latin-1")
+            raise Fault(Reason.CLIENT_CERTIFICATE_REQUIRED, text, words=words)
+        return Seen(detail=told(self.answer), evidence=self._facts())
 
     async def auth(self, login: Login | None) -> Seen | None:
-        """Basic authentication, where it is asked for."""
-        if self.answer.status != 401 or self._wanted() == 401:
+        """Basic authentication or a bearer token, where it is asked for."""
+        if self.answer.status != 401 or self._meets():
             return None
+        schemes = self.answer.headers.get("www-authenticate", "").lower()
         if login is None:
             raise Fault(Reason.AUTH_REQUIRED, "401: the service asks for a login")
-        self.authorization = basic(login.get("username"), login.get("password"))
+        self.authorization = _authorization(login, schemes)
         self.answer = await self._get()
         if self.answer.status == 401:
             raise Fault(Reason.AUTH_REJECTED, f"401 {self.answer.reason}", code="401")
@@ -65,25 +72,113 @@ class Http(WireCheck):
         return Seen(detail="login accepted", warning=Reason.PASSWORD_IN_CLEAR if clear else None)
 
     async def verify(self) -> Seen:
-        """The status."""
-        status, wanted = self.answer.status, self._wanted()
-        if wanted and status != wanted:
-            raise Fault(Reason.UNEXPECTED, f"status {status}, expected is {wanted}")
-        if not wanted and status >= 500:
-            text = f"{status} {self.answer.reason}"
-            raise Fault(Reason.UNHEALTHY, text, code=str(status))
-        return Seen(detail=f"{self._path()} answers {status}", evidence={"status": status})
+        """Status and text as expected; without an expectation, no error of the server's."""
+        meets = self._meets()
+        if not meets:
+            await self._other_host()
+            raise_unwell(self.answer, "status" not in self.target.expect)
+        if not meets and "status" in self.target.expect:
+            text = f"{told(self.answer)}, expected is {self.target.expect['status']}"
+            raise Fault(Reason.UNEXPECTED, text, **self._facts())
+        said = f"{self._path()} answers {told(self.answer)}"
+        wanted = str(self.target.expect.get("body_contains") or "")
+        if wanted and wanted.encode() not in self.answer.body:
+            raise Fault(Reason.UNEXPECTED, f"{said}, without {wanted!r} in it", **self._facts())
+        if meets or self.answer.status != 403:
+            return Seen(detail=said, evidence=self._facts())
+        who = "this login" if self.authorization else "this client"
+        return Seen(
+            detail=f"{said}: it refuses {who}",
+            evidence=self._facts(),
+            warning=Reason.PERMISSION_DENIED,
+        )
+
+    async def _other_host(self) -> None:
+        """Whether the outside name would be answered: an ExternalName does not change the Host
+        header, and a server of many names knows only its own.
+        """
+        names = (n for n in self.target.tls_names if "." in n and not self._ours(n))
+        other = next(names, "")
+        if self.answer.status not in _UNKNOWN_HOST or not other:
+            return
+        host, self.http.host = self.http.host, other
+        answer = await self._get()
+        self.http.host = host
+        if answer.status < 400 and (self._meets(answer) or "status" not in self.target.expect):
+            text = f"{told(self.answer)} for Host {host}, and {told(answer)} for Host {other}"
+            raise Fault(Reason.HOST_NAME_UNKNOWN, text, status=self.answer.status, other_host=other)
+
+    def _ours(self, name: str) -> bool:
+        """Whether it is one of the Service's own names: SERVICE.NAMESPACE[.svc[.DOMAIN]]."""
+        full = any(other.startswith(f"{name}.svc") for other in self.target.tls_names)
+        return full or name.endswith(".svc") or ".svc." in name
+
+    def _facts(self) -> dict[str, Json]:
+        facts: dict[str, Json] = {
+            "status": self.answer.status,
+            "product": self.answer.headers.get("server", ""),
+            "host": self.http.host,
+            "keep_alive": self.answer.keeps,
+        }
+        return facts | ({"location": self.answer.redirect} if self.answer.redirect else {})
 
     async def _get(self) -> Response:
         headers = {"Authorization": self.authorization} if self.authorization else {}
-        return await self.http.request("GET", self._path(), headers)
+        try:
+            return await self.http.request("GET", self._path(), headers)
+        except Fault as fault:
+            raise await explain_hang_up(self.stream, fault) from fault
 
     def _path(self) -> str:
-        return str(self.target.expect.get("path") or "/")
+        """What is asked for; nothing in it can become a header."""
+        path = quote(str(self.target.expect.get("path") or "/"), safe="/?&=%:;,+@!$'()*~-._[]")
+        return path if path.startswith("/") else f"/{path}"
 
-    def _wanted(self) -> int:
-        value = self.target.expect.get("status")
-        return value if isinstance(value, int) else 0
+    def _meets(self, answer: Response | None = None) -> bool:
+        """Whether the status is as expected; without an expectation, whether it is no error."""
+        status = (answer or self.answer).status
+        if "status" not in self.target.expect:
+            return status < 400
+        return status_in(status, self.target.expect["status"])
+
+
+def raise_unwell(answer: Response, any_status: bool) -> None:
+    """Raises Fault for a proxy that does not reach its server and, where no status is expected,
+    for a server's own error.
+    """
+    code = str(answer.status)
+    if answer.gateway:
+        text = f"{told(answer)} from {answer.gateway}, a proxy in front of it"
+        raise Fault(Reason.UNHEALTHY, f"{text}, which does not reach it", code=code)
+    if any_status and answer.status >= 500:
+        raise Fault(Reason.UNHEALTHY, told(answer), code=code)
+
+
+def told(answer: Response) -> str:
+    """Status and its words, and where a redirection leads: it is not followed."""
+    words = f"{answer.status} {answer.reason}".strip()
+    return f"{words} to {answer.redirect}" if answer.redirect else words
+
+
+def status_in(status: int, wanted: Json) -> bool:
+    """Whether a status is 200, "200", "2xx" or in a list of such. Raises Fault for another wish."""
+    if isinstance(wanted, list):
+        return any(status_in(status, one) for one in wanted)
+    text = str(wanted).lower()
+    if len(text) == 3 and text[0] in "12345" and (text[1:] == "xx" or text.isdecimal()):
+        return text in (str(status), f"{status // 100}xx")
+    raise Fault(Reason.UNEXPECTED, f"expect.status: {wanted!r} is no status such as 200 or 2xx")
+
+
+def _authorization(login: Login, schemes: str) -> str:
+    """The header's value. Raises Fault for schemes that take neither a password nor a token."""
+    if login.get("token"):
+        return f"Bearer {login.get('token')}"
+    if schemes and "basic" not in schemes:
+        offered = ", ".join(s for s in ("bearer", "digest", "negotiate", "ntlm") if s in schemes)
+        text = f"401: it takes no user and password in the Basic way ({offered or 'unknown'})"
+        raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
+    return basic(login.get("username"), login.get("password"))
 
 
 class Https(Http):

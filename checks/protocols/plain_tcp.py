@@ -1,15 +1,25 @@
-"""Any TCP service: who accepts, and what it says by itself."""
+"""Any TCP service: who accepts, and what it says by itself.
+
+Nothing is ever sent, so that nothing is said of servers that wait for their client: that somebody
+accepts is all that a pass means. A proxy may accept for a server that is dead.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Fault, Seen, WireCheck
+from k8sext.agent.guess import speaker
+from k8sext.model.result import Json
+from k8sext.model.secret import printable
 from k8sext.model.words import Reason, Stage
 
 LISTEN_S = 0.3
-# Beginnings of what servers say first; MySQL's greeting has its protocol number at byte 4.
-_SPEAKERS = ((b"SSH-", "SSH"), (b"220 ", "SMTP or FTP"), (b"INFO {", "NATS"), (b"RFB ", "VNC"))
+# Beginnings of what servers say first that no check of ours is likely to meet otherwise.
+_SPEAKERS = (
+    (b"RFB ", "VNC"), (b"+OK ", "POP3"), (b"* OK", "IMAP"), (b"@RSYNCD", "rsync"),
+)  # fmt: skip
+MYSQL = "annotate k8sext.io/protocol=mysql: a broken handshake counts against this address"
 
 
 class PlainTcp(WireCheck):
@@ -24,7 +34,7 @@ class PlainTcp(WireCheck):
     verify_needs_login = False
 
     async def handshake(self) -> Seen | None:
-        """What the server says by itself within 0.3 s."""
+        """What the server says by itself within 0.3 s; None: it waits for its client."""
         self.stream.deadline = self.stream.sooner(LISTEN_S)
         try:
             said = await self.stream.read_some(64)
@@ -34,14 +44,16 @@ class PlainTcp(WireCheck):
             raise
         if not said:
             raise Fault(Reason.CLOSED_EARLY, "the connection was accepted and closed at once")
-        who = _speaker(said)
-        return Seen(
-            detail=f"says {who}" if who else f"says {len(said)} bytes of its own",
-            evidence=self.stream.first_bytes_fact(),
-        )
+        who = heard(said)
+        evidence: dict[str, Json] = {**self.stream.first_bytes_fact()}
+        line = said.splitlines()[0].decode("ascii", "replace") if who else ""
+        if line.isprintable() and line.isascii():
+            evidence["words"] = printable(line)
+        hint = f" ({MYSQL})" if who.startswith("MySQL") else ""
+        text = f"says {who}{hint}" if who else f"says {len(said)} bytes that tell no protocol"
+        return Seen(detail=text, evidence=evidence)
 
 
-def _speaker(said: bytes) -> str:
-    if said[4:5] == b"\x0a" and said[3:4] == b"\0":
-        return "MySQL (annotate k8sext.io/protocol=mysql: a broken handshake counts against us)"
-    return next((name for start, name in _SPEAKERS if said.startswith(start)), "")
+def heard(said: bytes) -> str:
+    """Who speaks first like that; "" where it is not known."""
+    return next((who for start, who in _SPEAKERS if said.startswith(start)), "") or speaker(said)

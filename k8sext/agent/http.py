@@ -22,6 +22,7 @@ MAX_HEADERS = 100
 MAX_BODY = 2 << 20
 # Not str.isdigit, which takes "¹" (int does not), and not more digits than int() is safe with.
 _NUMBER = re.compile(r"[0-9]{1,12}")
+_UNSENDABLE = re.compile(r"[\r\n\0]")  # would begin another header
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,12}")
 
 
@@ -98,6 +99,10 @@ class HttpConnection:
         }
         if body:
             fields["Content-Length"] = str(len(body))
+        if _UNSENDABLE.search(fields.get("Authorization", "")):
+            text = "the login was not sent: it has a line break in it, which no header may have"
+            raise Fault(Reason.AUTH_REJECTED, text)
+        fields = {name: _UNSENDABLE.sub("", value) for name, value in fields.items()}
         if not self.kept:
             await self.stream.reconnect()
             self.kept = True

@@ -219,6 +219,10 @@ ANSWERS: dict[Reason, Row] = {
         "point Service {service} at the right server, or correct expect.role"),
     Reason.UNSUPPORTED_VERSION: Row("KX504", Culprit.WRONG_TARGET,
         "{target} is of another version: {detail}", "correct expect.version, or upgrade"),
+    Reason.HOST_NAME_UNKNOWN: Row("KX506", Culprit.MANIFEST,
+        "{target} does not know the bridge's name, which clients send as Host: {detail}",
+        "add {service} to the names that the server answers to (nginx: server_name), or let "
+        "clients send the outside name: a Service changes no Host header"),
     Reason.TOO_MUCH: Row("KX505", Culprit.WRONG_TARGET,
         "{target} sends more than any {protocol} server would: {detail}",
         "check what listens on {target}"),

@@ -122,4 +122,14 @@ see: timeout 3 bash -c 'cat </dev/tcp/HOST/PORT' | od -c | head
 repair: See what listens there: most often it is another protocol whose first bytes read as a huge
   length.
 wrong: A server with a very unusual configuration; please report it with the first bytes.
+
+KX506
+means: The web server answers to its own name and not to the bridge's, which is what clients of the
+  bridge send as Host.
+how: The path was asked for with the bridge's name as Host and, after an answer such as 404 or 421,
+  on the same connection with the outside name, which was answered.
+see: curl -i -H 'Host: SERVICE' http://HOST:PORT/, and again with the outside name
+repair: Add the bridge's name to the server (nginx: server_name), or have clients send the outside
+  name. An ExternalName leads to the address and leaves the Host header as it is.
+wrong: Clients that set the Host header themselves, or a proxy that does, never notice.
 """

@@ -95,6 +95,7 @@ class Reason(StrEnum):
     WRONG_PRODUCT = "wrong_product"
     WRONG_ROLE = "wrong_role"  # a Sentinel where a Redis server is expected, ...
     UNSUPPORTED_VERSION = "unsupported_version"
+    HOST_NAME_UNKNOWN = "host_name_unknown"  # HTTP: the outside name is answered, the bridge's not
     TOO_MUCH = "too_much"  # more bytes than any honest answer has
     # who may come in
     AUTH_REQUIRED = "auth_required"  # the server wants a login and none is configured
