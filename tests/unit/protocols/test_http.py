@@ -39,7 +39,8 @@ def probe(port: int, protocol: str = "http", **options: Any) -> Observation:
         host="127.0.0.1",
         port=port,
         server=f"127.0.0.1:{port}",
-        **{"tls_names": NAMES, **options},
+        tls_names=options.pop("tls_names", NAMES),
+        **options,
     )
     budget = Budget(stage_s=2.0, probe_s=5.0, run_s=6.0)
     plan = Plan(run_id="t", namespace="dev", targets=(target,), modules=(), budget=budget)
