@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ def pair_of(secret: str, values: Mapping[str, Secret]) -> ClientPair | None:
 
 
 @contextmanager
-def _file(text: str) -> Iterator[str]:
+def _file(text: str) -> Generator[str]:
     """A path to `text`, which OpenSSL insists on: in memory, else a file that only we can read.
 
     The pod's root file system is read-only; memory files need none (Linux).

@@ -20,13 +20,13 @@ MAX_CHAIN = 16
 class LookedInto(ssl.SSLObject):
     """Passes on what arrives and keeps the first bytes of it."""
 
-    context: Context
-
     def _arrived(self) -> None:
-        data = self.context.arrived.read()
+        context = self.context
+        assert isinstance(context, Context)
+        data = context.arrived.read()
         if data:
-            self.context.first_bytes = (self.context.first_bytes + data)[:FIRST_BYTES]
-            self.context.passed_on.write(data)
+            context.first_bytes = (context.first_bytes + data)[:FIRST_BYTES]
+            context.passed_on.write(data)
 
     def do_handshake(self) -> None:
         """As SSLObject's."""

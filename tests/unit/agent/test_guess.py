@@ -37,3 +37,15 @@ def test_the_rest_of_the_answer_is_read_for_the_evidence() -> None:
         "not this; this is SSH",
         b"SSH-2.0-OpenSSH_9.2".hex(),
     )
+
+
+@pytest.mark.parametrize("version", [b"\x01", b"\x03"])
+def test_an_alert_to_clear_text_means_that_tls_is_wanted(version: bytes) -> None:
+    async def answered() -> tuple[Reason, object]:
+        stream = fed(b"\x15\x03" + version + b"\x00\x02\x02\x0a")
+        await stream.read_exactly(1)
+        fault = await wrong_protocol(stream, "not this")
+        return fault.reason, fault.evidence["first_bytes"]
+
+    said = (b"\x15\x03" + version + b"\x00\x02\x02\x0a").hex()
+    assert asyncio.run(answered()) == (Reason.TLS_REQUIRED, said)

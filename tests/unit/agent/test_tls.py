@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from k8sext import registry
 from k8sext.agent import client_pair, pack
 from k8sext.model.plan import Target
 from k8sext.model.result import Observation
@@ -19,6 +21,7 @@ from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Route, Stage, Status
 from tests.support import certificates, pythons, tls_table
 from tests.support.converse import observe
+from tests.support.sample_report import sample
 from tests.support.tls_table import CASES, Case, Server, probe, server_context, target_of
 
 BY_NAME = {case.name: case for case in CASES}
@@ -126,6 +129,41 @@ def test_https_verifies_without_being_told(folder: Path) -> None:
     seen = asked(folder, "http_api", "https", "self-signed", TlsSpec())
     assert seen.ended_by is not None
     assert seen.ended_by.reason is Reason.CERTIFICATE_UNTRUSTED
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"400 The plain HTTP request was sent to HTTPS port", Reason.TLS_REQUIRED),
+        (b"Client sent an HTTP request to an HTTPS server.", Reason.TLS_REQUIRED),
+        (b"400 No required SSL certificate was sent", Reason.CLIENT_CERTIFICATE_REQUIRED),
+        (b"400 The SSL certificate error", Reason.CLIENT_CERTIFICATE_REQUIRED),
+    ],
+)
+def test_what_http_servers_say_of_tls_in_words(body: bytes, reason: Reason) -> None:
+    """The words of nginx (ngx_http_special_response.c) and of Go (net/http/server.go)."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+
+    server = Server(serve)
+    try:
+        seen = observe("http_api", "http", "127.0.0.1", server.port)
+    finally:
+        server.close()
+    assert seen.ended_by is not None
+    assert seen.ended_by.reason is reason
+
+
+def test_the_expiry_is_in_the_wide_report(folder: Path) -> None:
+    seen = probe(BY_NAME["good"], folder)[0]
+    base = sample()
+    first = replace(base.bridges[0], observations=(seen,))
+    options = registry.report_options(width=200)
+    shown = str(registry.report("wide").render(replace(base, bridges=(first,)), options))
+    assert f"expires {seen.fact('not_after')}" in " ".join(shown.split())
 
 
 def test_redis_encrypts_only_when_told(folder: Path) -> None:
