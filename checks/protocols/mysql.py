@@ -1,6 +1,6 @@
 """MySQL, MariaDB, Percona Server and what speaks their protocol, client/server protocol 4.1.
 
-Packets and login methods: MySQL internals "Client/Server Protocol", MariaDB documentation
+Packets: MySQL internals "Client/Server Protocol", MariaDB documentation
 "Clientserver protocol"; error numbers: the error references of both. Never a bare connect: a
 handshake that is broken off counts towards max_connect_errors, and error 1129 then locks out every
 pod behind the node's address. So whatever happens, a greeted server gets a complete login.
@@ -8,19 +8,16 @@ pod behind the node's address. So whatever happens, a greeted server gets a comp
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import re
-import secrets
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from k8sext.agent import ed25519, sql
+from k8sext.agent import sql
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.guess import wrong_protocol
-from k8sext.agent.rsa import encrypt_oaep
+from k8sext.agent.mysql_login import CACHING, ED25519, NATIVE, PARSEC, Methods
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
@@ -33,10 +30,6 @@ MAX_STEPS = 8  # of one login
 MAX_COLUMNS = 256
 WRONG = b"\0"  # an answer that is complete and opens nothing
 NOBODY = "k8sext"  # who logs in, and fails, where there is no login: see `goodbye`
-NATIVE, CACHING, SHA256, CLEAR, DIALOG, ED25519, PARSEC = (
-    "mysql_native_password", "caching_sha2_password", "sha256_password", "mysql_clear_password",
-    "dialog", "client_ed25519", "parsec",
-)  # fmt: skip
 
 WHO = "SELECT USER() AS user, CURRENT_USER() AS account, DATABASE() AS db, CONNECTION_ID() AS id"
 # Lists and never fails, whatever a version lacks.
@@ -131,46 +124,6 @@ def parse_greeting(packet: bytes) -> Greeting:
     return Greeting(version, thread, capabilities, salt, plugin.decode("ascii", "replace"))
 
 
-# -- login methods --------------------------------------------------------------------------------
-
-
-def native_password(password: bytes, salt: bytes) -> bytes:
-    """mysql_native_password: SHA1(p) xor SHA1(salt + SHA1(SHA1(p)))."""
-    first = hashlib.sha1(password, usedforsecurity=False).digest()
-    twice = hashlib.sha1(first, usedforsecurity=False).digest()
-    mixed = hashlib.sha1(salt + twice, usedforsecurity=False).digest()
-    return _xor(first, mixed) if password else b""
-
-
-def sha2_password(password: bytes, salt: bytes) -> bytes:
-    """caching_sha2_password, fast path: SHA256(p) xor SHA256(SHA256(SHA256(p)) + salt)."""
-    first = hashlib.sha256(password).digest()
-    mixed = hashlib.sha256(hashlib.sha256(first).digest() + salt).digest()
-    return _xor(first, mixed) if password else b""
-
-
-def ed25519_password(password: bytes, salt: bytes) -> bytes:
-    """client_ed25519: the salt signed with SHA512(password) in the place of the expanded seed."""
-    return ed25519.sign(salt, hashlib.sha512(password).digest())
-
-
-def parsec_password(password: bytes, salt: bytes, extended: bytes) -> bytes:
-    """parsec: both sides' salts signed with the key that PBKDF2 makes of the password.
-
-    `extended` is 'P', the iterations' exponent above 10 and 18 bytes. Raises ValueError.
-    """
-    if len(extended) != 20 or extended[:1] != b"P" or extended[1] > 3 or len(salt) != 32:
-        raise ValueError("no extended salt of parsec")
-    rounds = 1024 << extended[1]
-    seed = hashlib.pbkdf2_hmac("sha512", password, extended[2:], rounds, 32)
-    ours = secrets.token_bytes(32)
-    return ours + ed25519.sign(salt + ours, hashlib.sha512(seed).digest())
-
-
-def _xor(one: bytes, two: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, two, strict=True))
-
-
 class Mysql(WireCheck):
     """Greeting, perhaps TLS, login, three or four questions, COM_QUIT."""
 
@@ -207,7 +160,6 @@ class Mysql(WireCheck):
     logged_in = False
     said_login = False
     session: Fault | None = None  # why there is none although the login was accepted
-    password = b""
 
     async def handshake(self) -> Seen:
         """The greeting, or the error that stands in its place (1130, 1129, 1040)."""
@@ -244,8 +196,7 @@ class Mysql(WireCheck):
         if login is None:
             raise Fault(Reason.AUTH_REQUIRED, "the server always asks for a login")
         user = login.get("username", "root")
-        self.password = login.get("password").replace("\0", "").encode("utf-8", "replace")
-        await self._send_login(user)
+        await self._send_login(user, login.get("password"))
         try:
             plugin = await self._finish(await self._packet())
             self.logged_in = True
@@ -275,20 +226,17 @@ class Mysql(WireCheck):
         flags = LONG_PASSWORD | PROTOCOL_41 | TRANSACTIONS | SECURE | PLUGIN | more
         return struct.pack("<IIB23x", flags, 1 << 24, UTF8MB4)
 
-    async def _send_login(self, user: str) -> None:
+    async def _send_login(self, user: str, password: str) -> None:
         self.said_login = True
+        self.methods = Methods(password, encrypted=self.stream.encrypted)
         offered = self._greeted.plugin
         # Where the server's first choice is none of these, an answer to the usual one makes it
         # switch to what the account needs.
         plugin = offered if offered in (CACHING, NATIVE) else NATIVE
-        answer = self._first_answer(plugin)
+        answer = self.methods.first(plugin, self._greeted.salt)
         more = self._with_schema | (SSL if self.stream.encrypted else 0)
         body = self._header(more) + _zero(user) + bytes([len(answer)]) + answer
         await self._send(body + (_zero(self._schema) if self._schema else b"") + _zero(plugin))
-
-    def _first_answer(self, plugin: str) -> bytes:
-        mix = sha2_password if plugin == CACHING else native_password
-        return mix(self.password, self._greeted.salt)
 
     async def _finish(self, packet: bytes) -> str:
         """OK, error, another method, or more of this one. Returns the method that was spoken."""
@@ -303,7 +251,7 @@ class Mysql(WireCheck):
             if kind == b"\xfe":
                 plugin, salt = _switch(packet)
             try:
-                answer = WRONG if refused else await self._answer(plugin, salt, packet)
+                answer = WRONG if refused else await self.methods.answer(plugin, salt, packet)
             except Fault as fault:
                 if fault.reason is not Reason.AUTH_METHOD_UNSUPPORTED:
                     raise
@@ -316,58 +264,6 @@ class Mysql(WireCheck):
             except Fault as fault:
                 raise refused or fault from fault
         raise refused or await self._wrong("a login without an end")
-
-    async def _answer(self, plugin: str, salt: bytes, packet: bytes) -> bytes | None:
-        """The answer to a switch to `plugin`, or to more of it; None: only wait."""
-        switched = packet[:1] == b"\xfe"
-        if not switched and packet[:1] != b"\x01" and plugin not in (PARSEC, DIALOG):
-            raise await self._wrong("the answer to the login is none of MySQL's")
-        secret = self.password + b"\0"
-        if plugin == NATIVE and switched:
-            return native_password(self.password, salt)
-        if plugin == CACHING:
-            return sha2_password(self.password, salt) if switched else self._full(packet[1:], salt)
-        if plugin == SHA256:
-            return self._sha256(salt) if switched else self._by_key(packet[1:], salt)
-        if plugin == ED25519 and switched:
-            return ed25519_password(self.password, salt)
-        if plugin == PARSEC:
-            return b"" if switched else await self._parsec(salt, packet.removeprefix(b"\x01"))
-        if plugin in (CLEAR, DIALOG):
-            if self.stream.encrypted:
-                return secret
-            why = "would send the password in clear"
-            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, f"login method {plugin} {why}")
-        text = f"login method {plugin or 'mysql_old_password'} is not one that k8sext speaks"
-        raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text, plugin=plugin)
-
-    def _full(self, data: bytes, salt: bytes) -> bytes | None:
-        """caching_sha2: 3 the fast way worked, 4 in full: in clear inside TLS, else by RSA."""
-        if data == b"\x03":
-            return None
-        if data == b"\x04":
-            return self.password + b"\0" if self.stream.encrypted else b"\x02"
-        return self._by_key(data, salt)
-
-    def _sha256(self, salt: bytes) -> bytes:
-        """In clear inside TLS, else a request for the server's key; no password: none."""
-        if self.stream.encrypted or not self.password:
-            return self.password + b"\0"
-        return b"\x01"
-
-    def _by_key(self, data: bytes, salt: bytes) -> bytes:
-        secret = self.password + b"\0"
-        mixed = bytes(c ^ salt[i % len(salt)] for i, c in enumerate(secret)) if salt else secret
-        try:
-            return encrypt_oaep(data.decode("ascii", "replace"), mixed)
-        except ValueError as error:
-            raise Fault(Reason.WRONG_PROTOCOL, f"a public key that is none: {error}") from error
-
-    async def _parsec(self, salt: bytes, extended: bytes) -> bytes:
-        try:
-            return await asyncio.to_thread(parsec_password, self.password, salt, extended)
-        except ValueError as error:
-            raise Fault(Reason.WRONG_PROTOCOL, str(error)) from error
 
     # -- verify -----------------------------------------------------------------------------------
 
@@ -469,8 +365,7 @@ class Mysql(WireCheck):
             await self._send(b"\x01")
             await self.stream.read_some()
         elif self.greeting and not self.said_login:
-            self.password = b""
-            await self._send_login(NOBODY)
+            await self._send_login(NOBODY, "")
             await self._finish(await self._packet())
 
     # -- packets ----------------------------------------------------------------------------------

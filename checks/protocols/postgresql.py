@@ -17,17 +17,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar
 
-from k8sext.agent import scram, sql
+from k8sext.agent import pgwire, scram, sql
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.expect import numbers, version_in
-from k8sext.agent.guess import wrong_protocol
+from k8sext.agent.stream import Stream
+from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 PROTOCOL = 196608  # 3.0
-MAX_MESSAGE = 1 << 20
 CRDB = "CockroachDB CCL "  # stands before the number in crdb_version
 NOBODY = "k8sext"  # whom we ask for where there is no login: made up
 OK, CLEAR, MD5, SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 10, 11, 12
@@ -109,13 +109,13 @@ _ENCRYPTED = ("SSL encryption", "SSL on")
 def error_of(body: bytes) -> Fault:
     """An ErrorResponse as a Fault; a host rule's refusal names our address."""
     fields = {f[:1]: f[1:].decode("utf-8", "replace") for f in body.split(b"\0") if f}
-    code, words, routine = (fields.get(k, "") for k in (b"C", b"M", b"R"))
-    reason = _reason(code, words, routine)
+    code, words, more, routine = (fields.get(k, "") for k in (b"C", b"M", b"D", b"R"))
+    reason = _reason(code, f"{words} {more}", routine)
     seen: dict[str, Json] = {"words": words, "code": code}
     if reason is Reason.HOST_NOT_ALLOWED:
         address = next((a for a in _QUOTED.findall(words) if _is_address(a)), "")
         seen |= {"source_seen": address} if address else {}
-    return Fault(reason, words, **seen)
+    return Fault(reason, f"{words} ({more})" if more else words, **seen)
 
 
 def _reason(code: str, words: str, routine: str) -> Reason:
@@ -171,6 +171,10 @@ class Postgresql(WireCheck):
     key_pid = 0  # the process that a cancel request would name
     parameters: Mapping[str, str] = MappingProxyType({})
 
+    def __init__(self, target: Target, stream: Stream) -> None:
+        super().__init__(target, stream)
+        self.messages = pgwire.Messages(stream)
+
     async def tls(self) -> Seen | None:
         """SSLRequest. Without a mode: as libpq's `prefer`, but on this one connection."""
         mode = self.target.tls.mode
@@ -182,10 +186,14 @@ class Postgresql(WireCheck):
         if answer == b"S":
             return Seen(evidence=await self.stream.start_tls())
         if answer[:1] == b"E":
-            fault = error_of(await self._unframed(answer[1:]))
-            raise fault if fault.evidence["code"] else await self._wrong("an error without a code")
+            fault = error_of(await self.messages.rest(answer[1:]))
+            raise (
+                fault
+                if fault.evidence["code"]
+                else await self.messages.wrong("an error without a code")
+            )
         if answer != b"N":
-            raise await self._wrong("the answer to SSLRequest is none of PostgreSQL's")
+            raise await self.messages.wrong("the answer to SSLRequest is none of PostgreSQL's")
         if mode is None:
             return None
         raise Fault(Reason.TLS_NOT_OFFERED, "the server answered SSLRequest with N")
@@ -199,13 +207,15 @@ class Postgresql(WireCheck):
         expected = str(self.target.expect.get("database", ""))
         database = (self.login.get("database") if self.login else "") or expected or self.user
         words = ("user", self.user, "database", database, "application_name", "k8sext")
-        body = struct.pack("!I", PROTOCOL) + b"".join(_text(w) for w in words) + b"\0"
-        await self.stream.write(struct.pack("!I", len(body) + 4) + body)
-        kind, answer = await self._message()
+        body = struct.pack("!I", PROTOCOL) + b"".join(pgwire.text(w) for w in words) + b"\0"
+        await self.messages.send(b"", body)
+        kind, answer = await self.messages.read()
         if kind == b"E":
             return await self._refused(error_of(answer))
         if kind != b"R" or len(answer) < 4:
-            raise await self._wrong("the answer to the startup message is none of PostgreSQL's")
+            raise await self.messages.wrong(
+                "the answer to the startup message is none of PostgreSQL's"
+            )
         self.request = answer
         self.method = struct.unpack_from("!I", answer)[0]
         return Seen(detail=self._method_name(), evidence={"user": self.user})
@@ -295,9 +305,9 @@ class Postgresql(WireCheck):
             salt = self.request[4:8]
             inner = hashlib.md5((password + self.user).encode(), usedforsecurity=False).hexdigest()
             outer = hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
-            await self._send(b"p", b"md5" + outer.encode() + b"\0")
+            await self.messages.send(b"p", b"md5" + outer.encode() + b"\0")
         elif self.method == CLEAR:
-            await self._send(b"p", _text(password))
+            await self.messages.send(b"p", pgwire.text(password))
         else:
             text = f"the server asks for {self._method_name()}"
             raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
@@ -323,17 +333,19 @@ class Postgresql(WireCheck):
         self.spoken = name
         talk = scram.Scram(password, encrypted=could, endpoint=bound)
         first = talk.first()
-        await self._send(b"p", name.encode() + b"\0" + struct.pack("!I", len(first)) + first)
+        await self.messages.send(
+            b"p", name.encode() + b"\0" + struct.pack("!I", len(first)) + first
+        )
         challenge = await self._auth_message(SASL_CONTINUE)
-        await self._send(b"p", await talk.final(challenge))
+        await self.messages.send(b"p", await talk.final(challenge))
         talk.check(await self._auth_message(SASL_FINAL))
 
     async def _auth_message(self, wanted: int) -> str:
-        kind, body = await self._message()
+        kind, body = await self.messages.read()
         if kind == b"E":
             raise error_of(body)
         if kind != b"R" or struct.unpack_from("!I", body.ljust(4, b"\xff"))[0] != wanted:
-            raise await self._wrong("the login's next message is none of PostgreSQL's")
+            raise await self.messages.wrong("the login's next message is none of PostgreSQL's")
         return body[4:].decode("utf-8", "replace")
 
     async def _ready(self) -> None:
@@ -341,7 +353,7 @@ class Postgresql(WireCheck):
         parameters: dict[str, str] = {}
         self.parameters = parameters
         while True:
-            kind, body = await self._message()
+            kind, body = await self.messages.read()
             if kind == b"Z":
                 return
             if kind == b"E":
@@ -417,17 +429,16 @@ class Postgresql(WireCheck):
 
     async def _rows(self, *statements: str) -> list[list[str] | Fault]:
         """The first row of each statement (or its error), all asked in one round trip."""
-        queries = (b"Q" + _sized(_text(sql)) for sql in statements)
-        await self.stream.write(b"".join(queries))
+        await self.messages.ask(*statements)
         return [await self._one_row() for _ in statements]
 
     async def _one_row(self) -> list[str] | Fault:
         row: list[str] = []
         fault: Fault | None = None
         while True:
-            kind, body = await self._message()
+            kind, body = await self.messages.read()
             if kind == b"D" and not row:
-                row = columns(body)
+                row = pgwire.columns(body)
             elif kind == b"E":
                 fault = error_of(body)
                 if fault.reason in (Reason.UNHEALTHY, Reason.TOO_MANY_CONNECTIONS):
@@ -442,38 +453,7 @@ class Postgresql(WireCheck):
         client that just leaves is not.
         """
         if self.logged_in:
-            await self._send(b"X", b"")
-
-    # -- messages ---------------------------------------------------------------------------------
-
-    async def _send(self, kind: bytes, body: bytes) -> None:
-        await self.stream.write(kind + _sized(body))
-
-    async def _message(self) -> tuple[bytes, bytes]:
-        """The next message that is no notice."""
-        while True:
-            kind = await self.stream.read_exactly(1)
-            if not kind.isalpha():
-                raise await self._wrong("the first byte is none of PostgreSQL's")
-            (length,) = struct.unpack("!I", await self.stream.read_exactly(4))
-            if not 4 <= length <= MAX_MESSAGE:
-                raise await self._wrong(f"a message of {length} bytes")
-            body = await self.stream.read_exactly(length - 4)
-            if kind != b"N":
-                return kind, body
-
-    async def _unframed(self, begun: bytes) -> bytes:
-        """An error in place of the answer to SSLRequest, of which some is read."""
-        while len(begun) < 4:
-            begun += await self.stream.read_exactly(4 - len(begun))
-        (length,) = struct.unpack_from("!I", begun)
-        if not 4 <= length <= MAX_MESSAGE:
-            raise await self._wrong(f"a message of {length} bytes")
-        rest = max(0, length - len(begun))
-        return begun[4:length] + (await self.stream.read_exactly(rest) if rest else b"")
-
-    async def _wrong(self, why: str) -> Fault:
-        return await wrong_protocol(self.stream, why)
+            await self.messages.send(b"X", b"")
 
 
 class _Asking(Postgresql):
@@ -537,27 +517,3 @@ def _extension(item: str) -> tuple[str, str]:
     except ValueError as error:
         raise Fault(Reason.BAD_EXPECTATION, f"expect.extension {item} {error}") from error
     return found[1], found[2] or ""
-
-
-def _text(word: str) -> bytes:
-    """A zero-terminated string; one that holds a zero would be another message."""
-    return word.replace("\0", "").encode("utf-8", "replace") + b"\0"
-
-
-def _sized(body: bytes) -> bytes:
-    return struct.pack("!I", len(body) + 4) + body
-
-
-def columns(body: bytes) -> list[str]:
-    """DataRow: count, then length and bytes of each; length -1 is NULL."""
-    try:
-        (count,) = struct.unpack_from("!H", body)
-        at, out = 2, list[str]()
-        for _ in range(count):
-            (length,) = struct.unpack_from("!i", body, at)
-            at += 4
-            out.append(body[at : at + max(length, 0)].decode("utf-8", "replace"))
-            at += max(length, 0)
-    except struct.error as error:
-        raise Fault(Reason.WRONG_PROTOCOL, "a row that ends early") from error
-    return out

@@ -115,6 +115,15 @@ def test_a_login_method_that_is_not_spoken() -> None:
     assert reason_of(gssapi) is Reason.AUTH_METHOD_UNSUPPORTED
 
 
+def test_a_standby_that_will_never_serve_is_not_starting_up() -> None:
+    words = b"the database system is not accepting connections"
+    body = b"C57P03\0M" + words + b"\0DHot standby mode is disabled.\0\0"
+    seen = observed(message(b"E", body))
+    assert seen.ended_by is not None
+    assert seen.ended_by.reason is Reason.UNHEALTHY
+    assert "Hot standby mode is disabled" in seen.ended_by.detail
+
+
 def test_a_host_rule_in_another_language() -> None:
     words = "kein pg_hba-Eintrag für Host „192.0.2.11“, Benutzer „shop“, Datenbank „shop“"
     seen = observed(error("28000", words, "ClientAuthentication"))
@@ -140,8 +149,8 @@ def test_an_error_in_place_of_the_answer_to_sslrequest() -> None:
 @pytest.mark.parametrize("asks", [ASKS_MD5, ASKS_CLEAR, ACCEPTED])
 def test_a_whole_conversation(asks: bytes) -> None:
     session = SESSION[len(ACCEPTED) :] if asks == ACCEPTED else SESSION
-    replies = (asks + session + FACTS, b"") if asks == ACCEPTED else (asks, session + FACTS)
-    seen = observed(*replies, row("7000000000000000001"))
+    rest = session + FACTS + row("7000000000000000001")
+    seen = observed(asks + rest) if asks == ACCEPTED else observed(asks, rest)
     assert seen.ended_by is None, seen
     assert seen.fact("role") == "primary"
     assert seen.fact("proxy") is None
