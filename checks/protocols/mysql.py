@@ -26,6 +26,7 @@ LONG_PASSWORD, WITH_DB, PROTOCOL_41, SSL, SECURE, PLUGIN = 1, 8, 512, 2048, 3276
 TRANSACTIONS = 8192
 UTF8MB4 = 45
 MAX_PACKET = 1 << 20
+MAX_PACKETS = 2000  # of one connection; reading what is there already lets nobody else run
 MAX_STEPS = 8  # of one login
 MAX_COLUMNS = 256
 WRONG = b"\0"  # an answer that is complete and opens nothing
@@ -156,6 +157,7 @@ class Mysql(WireCheck):
     )
     order: ClassVar[tuple[Stage, ...]] = (Stage.HANDSHAKE, Stage.TLS, Stage.AUTH, Stage.VERIFY)
     sequence = 0
+    count = 0  # of the packets read
     greeting: Greeting | None = None
     logged_in = False
     said_login = False
@@ -407,6 +409,9 @@ class Mysql(WireCheck):
         await self.stream.write(head + body)
 
     async def _packet(self) -> bytes:
+        self.count += 1
+        if self.count > MAX_PACKETS:
+            raise Fault(Reason.TOO_MUCH, "more packets than any honest answer has")
         head = await self.stream.read_exactly(4)
         length = int.from_bytes(head[:3], "little")
         if not 0 < length < MAX_PACKET:

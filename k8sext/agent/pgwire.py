@@ -13,6 +13,7 @@ from .guess import wrong_protocol
 from .stream import Fault, Stream
 
 MAX_MESSAGE = 1 << 20
+MAX_MESSAGES = 2000  # of one connection; reading what is there already lets nobody else run
 
 
 class Messages:
@@ -20,6 +21,7 @@ class Messages:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        self.count = 0
 
     async def send(self, kind: bytes, body: bytes) -> None:
         """One message; the startup message and its like have no kind."""
@@ -32,6 +34,9 @@ class Messages:
     async def read(self) -> tuple[bytes, bytes]:
         """The next message that is no notice. Raises Fault."""
         while True:
+            self.count += 1
+            if self.count > MAX_MESSAGES:
+                raise Fault(Reason.TOO_MUCH, "more messages than any honest answer has")
             kind = await self.stream.read_exactly(1)
             if not kind.isalpha():
                 raise await self.wrong("the first byte is none of PostgreSQL's")

@@ -227,6 +227,11 @@ class Stream:
     async def start_tls(self) -> Facts:
         """Encrypt from here on, as the target's TlsSpec asks. Returns evidence, raises Fault."""
         assert self.tls is not None, "the stage runner sets it"
+        if getattr(self.reader, "_buffer", b""):
+            # What came in clear would be read as if it had come encrypted (CVE-2021-23222).
+            text = "bytes in clear where the TLS handshake must come"
+            reason = Reason.WRONG_PROTOCOL if self.received else Reason.TLS_NOT_OFFERED
+            raise Fault(reason, text, **self.first_bytes_fact())
         return await self.tls.start(self)
 
     async def reconnect(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from k8sext.agent.rsa import encrypt_oaep
 from k8sext.model.result import Observation
+from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import against, check_class
 from tests.support.sql_fuzz import survive
@@ -213,6 +214,18 @@ def test_optional_questions_may_fail() -> None:
 @pytest.mark.parametrize("answer", [b"\xfb/etc/passwd", OK, b"\2\1"])
 def test_a_query_that_is_answered_with_something_else(answer: bytes) -> None:
     assert see(packet(OLD), packet(OK, 2), packet(answer, 1)) is Reason.WRONG_PROTOCOL
+
+
+def test_a_flood_of_rows_ends() -> None:
+    flood = table(("user",))[:-9] + packet(b"\1x", 4) * 100_000
+    assert see(packet(OLD), packet(OK, 2), flood) is Reason.TOO_MUCH
+
+
+def test_what_comes_in_clear_before_tls_is_not_taken_for_encrypted() -> None:
+    offers = GREETING.replace(b"\xfe\xf7", b"\xfe\xff")
+    require = TlsSpec(mode=TlsMode.REQUIRE)
+    assert see(packet(offers) + packet(OK, 2), tls=require) is Reason.WRONG_PROTOCOL
+    assert see(packet(GREETING), tls=require) is Reason.TLS_NOT_OFFERED
 
 
 # -- caching_sha2_password and parsec: stand-ins made from the documented packets -----------------

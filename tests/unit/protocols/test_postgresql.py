@@ -161,6 +161,11 @@ def test_a_notice_may_come_at_any_time() -> None:
     assert reason_of(notice + ASKS_MD5, notice + SESSION + FACTS, row("7")) is None
 
 
+@pytest.mark.parametrize("flood", [message(b"N", b""), message(b"S", b"")])
+def test_a_flood_of_small_messages_ends(flood: bytes) -> None:
+    assert reason_of(ASKS_MD5, ACCEPTED + flood * 100_000) is Reason.TOO_MUCH
+
+
 def test_what_is_optional_may_fail() -> None:
     denied = error("42501", "permission denied for function") + READY
     seen = observed(ASKS_MD5, SESSION + WHO + denied + denied)

@@ -46,6 +46,9 @@ ALTER ROLE reader SET default_transaction_read_only = on;
 SETTINGS = "ssl_ca_file = '{folder}/server.crt'\n"
 
 
+SECRET = "canary-4711"
+
+
 def secret(user: str) -> str:
     return ODD if user == "odd" else "canary-4711"
 
@@ -157,6 +160,19 @@ def test_the_login_is_bound_to_the_channel_where_there_is_one(server: Server) ->
     assert auth is not None
     assert auth.detail == "user shop, SCRAM-SHA-256-PLUS"
     assert auth.status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("localhost", None), ("other.example", (Stage.TLS, Reason.CERTIFICATE_NAME_MISMATCH))],
+)
+def test_a_verified_certificate(
+    server: Server, name: str, expected: tuple[Stage, Reason] | None
+) -> None:
+    tls = TlsSpec(mode=TlsMode.VERIFY_FULL, ca_secret="svc", ca_key="ca", server_name=name)
+    authority = (server.folder / "server.crt").read_text()
+    login = {"username": "shop", "password": SECRET, "database": "postgres", "ca": authority}
+    assert reason(see(server, "shop", tls=tls, login=login)) == expected
 
 
 def test_facts(server: Server) -> None:
