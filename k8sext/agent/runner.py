@@ -62,6 +62,9 @@ class Runner:
         self.login_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.rejected: set[str] = set()
         self.tls_memory = TlsMemory()
+        self.expectable: dict[str, set[str]] = defaultdict(set)  # by any port of a Service
+        for target in plan.targets:
+            self.expectable[target.service] |= set(checks[target.protocol].info.expects)
         self.endpoints_left: dict[str, int] = defaultdict(int)
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
@@ -260,14 +263,9 @@ class Runner:
         if target.route is Route.ENDPOINT:
             self.reached.add(target.server)
         cls = self.checks[target.protocol]
-        good, wrong = expect.read(cls.info.expects, target.expect, self._keys_of(target.service))
+        good, wrong = expect.read(cls.info.expects, target.expect, self.expectable[target.service])
         check = cls(replace(target, expect=good), stream)
         return await converse(log, check, login, missing, wrong, only)
-
-    def _keys_of(self, service: str) -> set[str]:
-        """What any port of the Service knows to expect."""
-        protocols = {t.protocol for t in self.plan.targets if t.service == service}
-        return {key for p in protocols for key in self.checks[p].info.expects}
 
     def _tls(self, target: Target) -> TargetTls:
         ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)

@@ -6,12 +6,17 @@ from typing import Any
 import pytest
 
 from k8sext import discover, infer, registry
+from k8sext.agent.credentials import NoLogins
 from k8sext.agent.expect import Key, read
+from k8sext.agent.main import load_checks
+from k8sext.agent.runner import Runner
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, Kind, Port
-from k8sext.model.words import Reason, Stage
+from k8sext.model.plan import Plan, Target
+from k8sext.model.result import Observation
+from k8sext.model.words import Reason, Route, Stage
 from k8sext.provision.desired import BridgeSpec, complete
-from tests.support.converse import against, observe
+from tests.support.converse import FAST, against, observe
 
 DECLARED: dict[str, Key | str] = {
     "role": Key("", choices=("primary", "standby")),
@@ -72,7 +77,8 @@ def test_no_check_takes_a_version_that_is_none(name: str) -> None:
 
 
 async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1)
+    await reader.read(64)
+    writer.close()
 
 
 def test_a_probe_that_passes_with_a_misspelt_expectation_fails_for_it() -> None:
@@ -86,6 +92,30 @@ def test_what_ends_a_probe_first_is_said_first() -> None:
     seen = observe("plain_tcp", "tcp", "127.0.0.1", 1, expect={"rolle": "primary"})
     assert seen.ended_by is not None
     assert seen.ended_by.reason is Reason.REFUSED
+
+
+def test_a_whole_services_expectation_may_be_of_another_port() -> None:
+    """`queue` is for AMQP; the management port beside it passes."""
+    seen: list[Observation] = []
+
+    async def served() -> None:
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        base: dict[str, Any] = {"service": "mq", "route": Route.ENDPOINT, "host": "127.0.0.1"}
+        base |= {"port": port, "expect": {"queue": "orders"}}
+        targets = (
+            Target(id="o1", port_key="amqp", protocol="rabbitmq", **base),
+            Target(id="o2", port_key="web", protocol="tcp", **base),
+        )
+        modules = ("rabbitmq", "plain_tcp")
+        plan = Plan(run_id="t", namespace="dev", targets=targets, modules=modules, budget=FAST)
+        await Runner(plan, load_checks(modules), NoLogins(), seen.append).run()
+        server.close()
+        await asyncio.sleep(0.05)  # the connections' own ends
+
+    asyncio.run(served())
+    web = next(o for o in seen if o.id == "o2")
+    assert web.ended_by is None, web
 
 
 def bridge(*protocols: str, **expect: Any) -> Bridge:
