@@ -295,7 +295,7 @@ def within(version: str, spec: str) -> bool:
     try:
         return version_in(version, spec)
     except ValueError as error:
-        raise Fault(Reason.UNEXPECTED, f"expect.version: {error}") from error
+        raise Fault(Reason.BAD_EXPECTATION, f"expect.version: {error}") from error
 
 
 def some(names: Any) -> str:

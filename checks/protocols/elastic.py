@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen, WireCheck
-from k8sext.agent.expect import numbers
+from k8sext.agent.expect import Key, numbers
 from k8sext.agent.http import HttpConnection, Response
 from k8sext.agent.second_look import explain_hang_up
 from k8sext.model.plan import Target
@@ -93,12 +93,15 @@ class Elasticsearch(WireCheck):
             "token": ("bearer", "bearer-token", "ELASTIC_TOKEN"),
         },
         expects={
-            "health": "green: yellow fails; yellow: yellow is good enough; else it is a warning",
-            "index": "index, alias or data stream that must exist and take writes",
-            "cluster_name": "name of the cluster",
-            "identity": "its cluster_uuid",
-            "version": "range, e.g. >=7.1,<8",
-            "client": "version of the official client in use (7.13, 8, 9): must be let in",
+            "health": Key(
+                "green: yellow fails; yellow: is good enough; else yellow is a warning",
+                choices=("green", "yellow"),
+            ),
+            "index": Key("index, alias or data stream that must exist and take writes"),
+            "cluster_name": Key("name of the cluster"),
+            "identity": Key("its cluster_uuid"),
+            "version": Key("range, e.g. >=7.1,<8", "version"),
+            "client": Key("version of the official client in use (7.13, 8, 9): must be let in"),
         },
     )
     verify_needs_login = False

@@ -6,6 +6,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.expect import Key
 from k8sext.agent.http import HttpConnection, Response, basic
 from k8sext.agent.second_look import explain_hang_up
 from k8sext.model.result import Json
@@ -13,9 +14,9 @@ from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 EXPECTS = {
-    "path": "what to ask for, default /",
-    "status": 'the status that must come: 200, "2xx" or a list of them',
-    "body_contains": "text that the answer must have in it",
+    "path": Key("what to ask for, default /"),
+    "status": Key('the status that must come: 200, "2xx" or a list of them', "words"),
+    "body_contains": Key("text that the answer must have in it"),
 }
 CREDENTIALS: dict[str, tuple[str, ...]] = {
     "username": ("user",),
@@ -78,7 +79,8 @@ class Http(WireCheck):
             await self._other_host()
             raise_unwell(self.answer, "status" not in self.target.expect)
         if not meets and "status" in self.target.expect:
-            text = f"{told(self.answer)}, expected is {self.target.expect['status']}"
+            wish = " or ".join(map(str, _listed(self.target.expect["status"])))
+            text = f"{told(self.answer)}, expected is {wish}"
             raise Fault(Reason.UNEXPECTED, text, **self._facts())
         said = f"{self._path()} answers {told(self.answer)}"
         wanted = str(self.target.expect.get("body_contains") or "")
@@ -163,11 +165,17 @@ def told(answer: Response) -> str:
 def status_in(status: int, wanted: Json) -> bool:
     """Whether a status is 200, "200", "2xx" or in a list of such. Raises Fault for another wish."""
     if isinstance(wanted, list):
-        return any(status_in(status, one) for one in wanted)
+        return max((status_in(status, one) for one in wanted), default=False)  # looks at all
     text = str(wanted).lower()
     if len(text) == 3 and text[0] in "12345" and (text[1:] == "xx" or text.isdecimal()):
         return text in (str(status), f"{status // 100}xx")
-    raise Fault(Reason.UNEXPECTED, f"expect.status: {wanted!r} is no status such as 200 or 2xx")
+    raise Fault(
+        Reason.BAD_EXPECTATION, f"expect.status: {wanted!r} is no status such as 200 or 2xx"
+    )
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [value]
 
 
 def _authorization(login: Login, schemes: str) -> str:

@@ -392,7 +392,7 @@ def test_yellow(expect: dict[str, str], status: Status, reason: Reason | None) -
     [
         ({"version": ">=7.1,<8"}, None),
         ({"version": ">=8"}, Reason.UNSUPPORTED_VERSION),
-        ({"version": "new"}, Reason.UNEXPECTED),
+        ({"version": "new"}, Reason.BAD_EXPECTATION),
         ({"cluster_name": "lab", "health": "green", "identity": "u-1"}, None),
         ({"cluster_name": "other"}, Reason.UNEXPECTED),
         ({"identity": "other"}, Reason.UNEXPECTED),

@@ -111,7 +111,7 @@ def came_to(seen: Observation) -> tuple[Status, Reason | None]:
         (page("401 Who"), {"status": 401}, Status.PASS, None),
         (page("403 Forbidden"), {"status": 403}, Status.PASS, None),
         (page("503 Later"), {"status": 503}, Status.PASS, None),
-        (page("200 OK"), {"status": "fine"}, Status.FAIL, Reason.UNEXPECTED),
+        (page("200 OK"), {"status": "fine"}, Status.FAIL, Reason.BAD_EXPECTATION),
         (page("200 OK"), {"body_contains": "hell"}, Status.PASS, None),
         (page("200 OK"), {"body_contains": "heaven"}, Status.FAIL, Reason.UNEXPECTED),
         (page("400 Bad", body="The plain HTTP request was sent to HTTPS port"), {},
