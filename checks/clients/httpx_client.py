@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from k8sext import __version__
 from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
+from k8sext.model.plan import join_address
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 
@@ -25,10 +26,12 @@ class HttpxClient(ClientProbe):
 
         context = dial.context()
         scheme = "https" if context else "http"
-        host = f"[{dial.host}]" if ":" in dial.host else dial.host
-        url = f"{scheme}://{host}:{dial.port}{dial.expect.get('path') or '/'}"
+        url = f"{scheme}://{join_address(dial.host, dial.port)}{dial.expect.get('path') or '/'}"
         transport = httpx.HTTPTransport(verify=context or False, retries=0, trust_env=False)
-        headers = {"Host": dial.server_name, "User-Agent": f"k8sext/{__version__}"}
+        # As for http://NAME:PORT/, whatever is dialled for the name.
+        usual = dial.port == (443 if context else 80)
+        name = dial.server_name if usual else join_address(dial.server_name, dial.port)
+        headers = {"Host": name, "User-Agent": f"k8sext/{__version__}"}
         with httpx.Client(
             transport=transport, timeout=dial.seconds, trust_env=False, headers=headers
         ) as client:

@@ -15,16 +15,18 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from k8sext.agent import pgwire, scram, sql
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.expect import numbers, version_in
-from k8sext.agent.stream import Stream
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
+
+if TYPE_CHECKING:
+    from k8sext.agent.stream import Stream
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 PROTOCOL = 196608  # 3.0

@@ -10,7 +10,6 @@ management port tells all three.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import struct
@@ -175,7 +174,7 @@ class Rabbitmq(WireCheck):
             return await self.stream.read_exactly(4)
         except Fault as fault:
             if fault.reason is Reason.SILENT:
-                self.stream.deadline = asyncio.get_running_loop().time() + LAST_WORD_S
+                self.stream.give(LAST_WORD_S)
                 await self.stream.write(b"\r\n\r\n")
                 with contextlib.suppress(Fault):
                     return await self.stream.read_exactly(4)

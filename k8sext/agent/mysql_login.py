@@ -5,15 +5,14 @@ Facts: MySQL internals "Authentication Method", MariaDB documentation of client_
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 
 from k8sext.model.words import Reason
 
 from . import ed25519
+from .fault import Fault
 from .rsa import encrypt_oaep
-from .stream import Fault
 
 NATIVE, CACHING, SHA256, CLEAR, DIALOG, ED25519, PARSEC = (
     "mysql_native_password", "caching_sha2_password", "sha256_password", "mysql_clear_password",
@@ -86,6 +85,8 @@ class Methods:
 
     async def _parsec(self, salt: bytes, extended: bytes) -> bytes:
         try:
+            import asyncio  # not needed to list the checks
+
             return await asyncio.to_thread(parsec_password, self.password, salt, extended)
         except ValueError as error:
             raise Fault(Reason.WRONG_PROTOCOL, str(error)) from error

@@ -6,11 +6,15 @@ PostgreSQL documentation, "Message Formats".
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 from k8sext.model.words import Reason
 
+from .fault import Fault
 from .guess import wrong_protocol
-from .stream import Fault, Stream
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 MAX_MESSAGE = 1 << 20
 MAX_MESSAGES = 2000  # of one connection; reading what is there already lets nobody else run

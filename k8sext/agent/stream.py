@@ -98,6 +98,10 @@ class Stream:
         stream.deadline = deadline
         return stream
 
+    def give(self, seconds: float) -> None:
+        """Set the deadline `seconds` from now, also where the one there was has passed."""
+        self.deadline = asyncio.get_running_loop().time() + seconds
+
     def sooner(self, seconds: float) -> float:
         """The deadline `seconds` from now, but never past the one there is."""
         end = asyncio.get_running_loop().time() + seconds

@@ -91,7 +91,7 @@ def test_a_page() -> None:
     with serving(http({"/ready": (200, {})}, heads=heads)) as port:
         pair = both("http", port, expect={"path": "/ready"})
     assert (pair.reasons, pair.client.depth) == ((None, None), Stage.VERIFY)
-    assert all("\r\nhost: svc\r\n" in head.lower() for head in heads)
+    assert all(f"\r\nhost: svc:{port}\r\n" in head.lower() for head in heads)
     assert "k8sext/" in heads[1]
 
 
