@@ -422,20 +422,6 @@ def test_a_log_that_is_cut_is_read_on_without_loss_or_doubles(
     assert not ran.report["vantages"][0].get("notes")
 
 
-def test_a_heart_beats_while_nothing_else_is_to_be_said(
-    lab: Lab, namespace: str, tmp_path: Path
-) -> None:
-    """A path that is silent for longer than the proxy lets a log be."""
-    deploy(lab, namespace, [REDIS])
-    with (
-        lab.firewall("DROP", destination=OUTSIDE),
-        rough_proxy(lab, "idle", tmp_path) as (config, said),
-    ):
-        ran = doctor(lab, namespace, "--kubeconfig", config, "--stage-timeout", "12")
-    assert ran.said("redis-svc") == [("KX302", "path")], ran.out + ran.err
-    assert "cut" not in said
-
-
 def test_verdicts_survive_a_blocked_log_path(lab: Lab, namespace: str, tmp_path: Path) -> None:
     deploy(lab, namespace, [REDIS, PG, MYSQL, ELASTIC])
     wrong = cluster.secret_of("mysql-auth", password="not-the-password-7131")

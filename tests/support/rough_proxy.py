@@ -19,17 +19,14 @@ from typing import Literal
 
 from tests.lab.lab import Lab
 
-Mode = Literal["cut", "idle", "refuse", "record"]
-IDLE_S = 7.0  # the agent's heart beats every 5 s
+Mode = Literal["cut", "refuse", "record"]
 RECORD = "passed-the-proxy"
 CUT_AFTER = 900  # bytes of an answer: in the middle of a record
 CUTS = 4
 
 
 class Proxy:
-    """`cut`: the first logs end in the middle of a line. `idle`: a log that is silent is cut.
-
-    `refuse`: no log is given at all.
+    """`cut`: the first logs end in the middle of a line. `refuse`: no log is given at all.
 
     `record`: all bytes of both directions, uncompressed, go to a file.
     """
@@ -53,11 +50,10 @@ class Proxy:
                 writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return
             limit = self._limit() if is_log else -1
-            patience = IDLE_S if is_log and self.mode == "idle" else None
             back, there = await asyncio.open_connection("127.0.0.1", self.port)
             there.write(self._noted(head))
             up = asyncio.create_task(self._pipe(reader, there))
-            await self._pipe(back, writer, limit, patience)
+            await self._pipe(back, writer, limit)
             up.cancel()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -76,26 +72,15 @@ class Proxy:
         return CUT_AFTER * self.cuts
 
     async def _pipe(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        limit: int = -1,
-        patience: float | None = None,
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int = -1
     ) -> None:
         passed = 0
-        while data := await self._read(reader, 256 if limit >= 0 else 65536, patience):
+        while data := await reader.read(256 if limit >= 0 else 65536):
             passed += len(data)
             if 0 <= limit < passed:
                 return
             writer.write(self._noted(data))
             await writer.drain()
-
-    async def _read(self, reader: asyncio.StreamReader, most: int, patience: float | None) -> bytes:
-        try:
-            return await asyncio.wait_for(reader.read(most), patience)
-        except TimeoutError:
-            print("cut", file=sys.stderr, flush=True)
-            return b""
 
     def _noted(self, data: bytes) -> bytes:
         """Written down; nobody is let ask for compression, for it would hide words."""
