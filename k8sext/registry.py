@@ -13,16 +13,19 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from k8sext.agent.check import CheckInfo, WireCheck
-from k8sext.agent.client import ClientInfo, ClientProbe
 from k8sext.errors import K8sextError
+
+if TYPE_CHECKING:  # loaded where drivers are asked for
+    from k8sext.agent.client import ClientInfo, ClientProbe
 
 PROTOCOLS = "k8sext.checks.protocols"
 CLIENTS = "k8sext.checks.clients"
 RULES = "k8sext.checks.rules"
 REPORTS = "k8sext.reports"
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,17 @@ def wire_checks() -> Mapping[str, WireCheckEntry]:
     """Every wire check by protocol, in the order of names."""
     found: dict[str, WireCheckEntry] = {}
     for module in _modules(PROTOCOLS):
-        for cls in _own_checks(module):
+        for cls in _own(module, WireCheck):
             _once(found, cls.info.name, module.__name__)
             found[cls.info.name] = WireCheckEntry(cls.info, cls, module.__name__)
     return MappingProxyType(dict(sorted(found.items())))
 
 
-def _own_checks(module: Any) -> Iterator[type[WireCheck]]:
-    """The checks that a module itself defines; what it imports or keeps private is not its own."""
+def _own(module: Any, base: type[P]) -> Iterator[type[P]]:
+    """The plug-ins that a module itself defines; what it imports or keeps private is none."""
     for name, value in vars(module).items():
-        if not isinstance(value, type) or name.startswith("_") or value is WireCheck:
-            continue
-        if issubclass(value, WireCheck) and value.__module__ == module.__name__:
+        public = isinstance(value, type) and not name.startswith("_")
+        if public and issubclass(value, base) and value.__module__ == module.__name__:
             if "info" in vars(value):
                 yield value
 
@@ -67,9 +69,11 @@ class ClientEntry:
 @functools.cache
 def clients() -> Mapping[str, ClientEntry]:
     """Every client probe by driver; importing them imports no driver."""
+    from k8sext.agent.client import ClientProbe
+
     found: dict[str, ClientEntry] = {}
     for module in _modules(CLIENTS):
-        for cls in _own_clients(module):
+        for cls in _own(module, ClientProbe):
             _once(found, cls.info.driver, module.__name__)
             found[cls.info.driver] = ClientEntry(cls.info, cls, module.__name__)
     return MappingProxyType(dict(sorted(found.items())))
@@ -84,15 +88,6 @@ def clients_by_protocol() -> Mapping[str, type[ClientProbe]]:
             _once(found, protocol, entry.module)
             found[protocol] = entry.cls
     return MappingProxyType(found)
-
-
-def _own_clients(module: Any) -> Iterator[type[ClientProbe]]:
-    """As `_own_checks`."""
-    for name, value in vars(module).items():
-        public = isinstance(value, type) and not name.startswith("_")
-        if public and issubclass(value, ClientProbe) and value.__module__ == module.__name__:
-            if "info" in vars(value):
-                yield value
 
 
 @functools.cache

@@ -83,8 +83,9 @@ def _everything(modules: Iterable[str]) -> dict[str, str]:
     for folder in ("k8sext/checks", "k8sext/checks/protocols"):
         found[f"{folder}/__init__.py"] = ""
     protocols = resources.files("k8sext.checks.protocols")
-    for name in (f"{prefix}{module}.py" for module in modules for prefix in ("", "_")):
-        if protocols.joinpath(name).is_file():  # `_NAME.py` is the other half of a large check
+    for module in modules:
+        half = f"_{module}.py"  # the other half of a large check
+        for name in (f"{module}.py", *([half] if protocols.joinpath(half).is_file() else [])):
             found[f"k8sext/checks/protocols/{name}"] = protocols.joinpath(name).read_text("utf-8")
     return {path: text for path, text in found.items() if path not in NOT_IN_THE_POD}
 
