@@ -73,21 +73,33 @@ def test_the_other_probes_are_seen_all_the_same() -> None:
     assert "ZeroDivisionError" in ended.detail
 
 
+class _Plain:
+    """What lies under TLS."""
+
+    aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
 class _Gone:
     """A TLS transport after the server's reset, as CPython 3.11 leaves it."""
+
+    def __init__(self, transport: object) -> None:
+        self.transport = transport
 
     def close(self) -> None: ...
 
     async def wait_closed(self) -> None:
         raise ConnectionResetError
 
-    @property
-    def transport(self) -> "_Gone":
-        return self
-
     def abort(self) -> None:
         raise AttributeError("'NoneType' object has no attribute '_abort'")
 
 
 def test_close_never_raises() -> None:
-    asyncio.run(Stream(None, _Gone()).close())  # type: ignore[arg-type] # pyright: ignore
+    plain = _Plain()
+    stream = Stream(None, _Gone(plain))  # type: ignore[arg-type] # pyright: ignore
+    stream.writer = _Gone(_Gone(plain))  # type: ignore[assignment] # pyright: ignore
+    asyncio.run(stream.close())
+    assert plain.aborted
