@@ -25,13 +25,13 @@ def serve(client):
                     client.sendall(bytes(65536))
             except OSError:
                 return
-        if then == "wait" or answer:
+        if then in ("wait", "reset") or answer:
             try:
                 while client.recv(65536):
                     if answer:
                         client.sendall(answer)
-                        if then != "wait":
-                            break
+                    if then != "wait":
+                        break
             except OSError:
                 return
         if then == "reset":
