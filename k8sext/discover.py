@@ -7,7 +7,7 @@ second.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -50,6 +50,7 @@ class _Index:
     slices: Mapping[tuple[str, str], list[Object]]
     endpoints: Mapping[tuple[str, str], Object]
     owners: Mapping[str, str]  # address to "node NAME" or "pod NAMESPACE/NAME"
+    virtual: frozenset[str]  # cluster IPs of the Services that are seen
     words: infer.Vocabulary
 
 
@@ -75,7 +76,8 @@ def _index(snapshot: Objects, words: infer.Vocabulary) -> _Index:
             slices[meta["namespace"], name].append(item)
     endpoints = {(e["metadata"]["namespace"], e["metadata"]["name"]): e for e in snapshot.endpoints}
     owners = dict(_pod_addresses(snapshot)) | dict(_node_addresses(snapshot))
-    return _Index(slices, endpoints, owners, words)
+    virtual = (ip for s in snapshot.services for ip in _cluster_ips(s.get("spec") or {}))
+    return _Index(slices, endpoints, owners, frozenset(virtual), words)
 
 
 def _node_addresses(snapshot: Objects) -> Iterator[tuple[str, str]]:
@@ -99,7 +101,9 @@ def _bridge(service: Object, index: _Index) -> Bridge:
     kind = _kind(spec)
     said = notes.parse(meta.get("annotations") or {}, index.words.names)
     key = (meta["namespace"], meta["name"])
-    endpoints, problems = _endpoints(key, index) if kind is not Kind.EXTERNAL_NAME else ((), ())
+    families = spec.get("ipFamilies") or ("IPv4", "IPv6")
+    outside = kind is Kind.EXTERNAL_NAME
+    endpoints, problems = ((), ()) if outside else _endpoints(key, index, families)
     made = Bridge(
         namespace=meta["namespace"],
         service=meta["name"],
@@ -109,6 +113,7 @@ def _bridge(service: Object, index: _Index) -> Bridge:
         service_type=spec.get("type") or "ClusterIP",
         cluster_ips=tuple(ip for ip in _cluster_ips(spec) if ip != "None"),
         external_name=spec.get("externalName") or "" if kind is Kind.EXTERNAL_NAME else "",
+        virtual=tuple(sorted({e.address for e in endpoints} & index.virtual)),
         internal_traffic=_internal_traffic(spec),
         origin=said.origin,
         credentials=said.credentials,
@@ -215,19 +220,30 @@ def _default_port(service: str, said: notes.Said, words: infer.Vocabulary) -> tu
 # -- endpoints ----------------------------------------------------------------------------------
 
 
-def _endpoints(key: tuple[str, str], index: _Index) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
-    """Slices if there are any (a mirrored slice repeats its Endpoints), else the Endpoints."""
+def _endpoints(
+    key: tuple[str, str], index: _Index, families: Collection[str]
+) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
+    """Slices if there are any (a mirrored slice repeats its Endpoints), else the Endpoints.
+
+    A slice of a family that the Service has not is dead configuration: kube-proxy passes over it.
+    """
     slices = index.slices.get(key)
     if not slices:
         legacy = index.endpoints.get(key)
         return tuple(_of_endpoints(legacy)) if legacy else (), ()
+    known = " and ".join(families)
     unusable = tuple(
-        f"EndpointSlice {s['metadata']['name']} has addressType FQDN: nothing routes it"
+        f"EndpointSlice {s['metadata']['name']} has addressType {_family(s)}: "
+        + ("nothing routes it" if _family(s) == "FQDN" else f"the Service has {known} only")
         for s in slices
-        if s.get("addressType") == "FQDN"
+        if _family(s) not in families
     )
-    usable = (s for s in slices if s.get("addressType") != "FQDN")
+    usable = (s for s in slices if _family(s) in families)
     return _each_once(e for s in usable for e in _of_slice(s)), unusable
+
+
+def _family(item: Object) -> str:
+    return str(item.get("addressType") or "IPv4")
 
 
 def _each_once(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:

@@ -340,6 +340,8 @@ def _inside_the_cluster(case: Case, ended: StageResult) -> Row | None:
     refused = ended.reason in NO_BACKEND_REASONS
     if refused and _none_ready(case):
         return rows.NOT_READY
+    if bridge.virtual:
+        return rows.VIRTUAL
     if (refused or ended.reason is Reason.TIMED_OUT) and bridge.internal_traffic == "Local":
         return rows.LOCAL_TRAFFIC
     if refused and all(e.source.startswith("Endpoints/") for e in bridge.endpoints):
@@ -489,6 +491,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "detail": ended.detail or str(ended.reason or "no reason given").replace("_", " "),
         "secret": credentials.secret if credentials else "SECRET",
         "alias": bridge.external_name or host,
+        "virtual": ", ".join(bridge.virtual),
         "node": context.node or "the probe's node",
         "sources": source
         or f"the nodes (pods leave with {context.node or 'their node'}'s address)",

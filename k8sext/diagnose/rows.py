@@ -147,6 +147,13 @@ NOT_MIRRORED = Row(
     "remove the label endpointslice.kubernetes.io/skip-mirror from Endpoints {service}, or make a "
     "slice: k8sext provision {service} -n {namespace} --to {target} --adopt",
 )  # fmt: skip
+VIRTUAL = Row(
+    "KX322", Culprit.MANIFEST,
+    "the endpoint {virtual} of Service {service} is the cluster IP of another Service, and "
+    "kube-proxy does not lead from one to the other: {name} leads nowhere while {virtual} accepts",
+    "name the address of the real host: k8sext provision {service} -n {namespace} --to "
+    "ADDRESS:{port} --adopt; or use the other Service's own name",
+)  # fmt: skip
 HEADLESS_PORT = Row(
     "KX321", Culprit.MANIFEST,
     "Service {service} is headless and says port {service_port}, its endpoints say {port}: nothing "

@@ -249,4 +249,13 @@ see: kubectl get service,endpointslices -n NAMESPACE -o yaml | grep -w port
 repair: Give the Service the port of the endpoints, or take clusterIP None away.
 wrong: Applications that are configured with the right port, or that ask DNS for SRV records, do
   not notice.
+
+KX322
+means: An endpoint of the bridge is the cluster IP of another Service. kube-proxy rewrites a
+  connection once; what it leads to must be a real address.
+how: The address is among the cluster IPs of the Services that were read; the name leads nowhere
+  in the cluster, and the address itself accepts, because it is then the first to be rewritten.
+see: kubectl get services -A -o wide | grep ADDRESS
+repair: Write the address of the host behind that Service, or let applications use its own name.
+wrong: Data planes that balance at the socket may let it pass; it stays unsupported.
 """

@@ -83,6 +83,7 @@ class Bridge:
     service_type: str = "ClusterIP"
     cluster_ips: tuple[str, ...] = ()
     external_name: str = ""
+    virtual: tuple[str, ...] = ()  # endpoints that are the cluster IP of another Service
     internal_traffic: str = ""  # spec.internalTrafficPolicy where it is not the usual Cluster
     origin: str = ""
     credentials: CredentialRef | None = None

@@ -230,6 +230,27 @@ def test_host_names_in_a_slice_are_a_problem() -> None:
     assert bridge.problems == ("EndpointSlice redis-svc-1 has addressType FQDN: nothing routes it",)
 
 
+def test_a_slice_of_a_family_that_the_service_has_not_is_dead() -> None:
+    slices = [piece("198.51.100.21"), piece("2001:db8::21", name="six", kind="IPv6")]
+    bridge = one(service(ipFamilies=["IPv4"]), endpointslices=slices)
+    assert addresses(bridge) == [("198.51.100.21", 26379, True)]
+    assert bridge.problems == ("EndpointSlice six has addressType IPv6: the Service has IPv4 only",)
+    both = one(service(ipFamilies=["IPv4", "IPv6"]), endpointslices=slices)
+    assert (len(both.endpoints), both.problems) == (2, ())
+
+
+def test_an_endpoint_that_is_the_cluster_ip_of_a_service() -> None:
+    other = service("other", clusterIP="198.19.0.77", selector={"app": "x"})
+    bridge = one(service(), other, endpointslices=[piece("198.19.0.77", "198.51.100.21")])
+    assert bridge.virtual == ("198.19.0.77",)
+    assert one(service(), endpointslices=[piece("198.51.100.21")]).virtual == ()
+
+
+@pytest.mark.parametrize(("policy", "told"), [(None, ""), ("Cluster", ""), ("Local", "Local")])
+def test_traffic_that_is_kept_on_the_node(policy: str | None, told: str) -> None:
+    assert one(service(internalTrafficPolicy=policy)).internal_traffic == told
+
+
 def test_legacy_endpoints() -> None:
     bridge = one(service(), endpoints=[legacy("198.51.100.21", not_ready=("198.51.100.22",))])
     assert addresses(bridge) == [("198.51.100.21", 26379, True), ("198.51.100.22", 26379, False)]

@@ -434,3 +434,12 @@ def test_a_partial_failure_blames_what_fails_there(
     broken = at(OTHER, stage, reason, "o3")
     report = judged(bridge("redis-svc", ADDRESS, OTHER), [by_name(), at(), broken])
     assert codes(report) == [("KX307", culprit)]
+
+
+@pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.REFUSED, Reason.NO_ROUTE])
+def test_an_endpoint_that_is_a_cluster_ip(reason: Reason) -> None:
+    what = bridge(virtual=(ADDRESS,))
+    report = judged(what, [by_name(CONNECT, reason), at()])
+    assert codes(report) == [("KX322", "manifest")]
+    assert ADDRESS in report.diagnoses[0].summary
+    assert codes(judged(what, [by_name(), at()])) == []
