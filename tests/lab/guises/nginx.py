@@ -18,6 +18,8 @@ _USER = "www-data"
 def _location(place: Place, guise: Guise, folder: Path) -> list[str]:
     options = guise.options
     inner: list[str] = []
+    if "hosts" in options:
+        inner.append(f'if ($host !~ "^({"|".join(options["hosts"])})$") {{ return 404; }}')
     if options.get("login"):
         accounts = folder / "accounts"
         accounts.write_text(f"shop:{_hashed(application_password(place, 'nginx'))}\n")
@@ -115,6 +117,7 @@ ROLE = Role(
         "type": {"type": "text"},
         "headers": {"type": "mapping"},
         "login": {"type": "boolean"},
+        "hosts": {"type": "list", "items": {"type": "text"}},
         "to": {"type": "text"},
     },
     login=_login,
