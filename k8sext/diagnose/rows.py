@@ -281,7 +281,7 @@ ANSWERS: dict[Reason, Row] = {
     Reason.ALARM: Row("KX707", Culprit.SERVER_STATE, "{target} has raised an alarm: {detail}",
         "free memory or disk at the server"),
     Reason.DEGRADED: Row("KX708", Culprit.SERVER_STATE, "{target} is degraded: {detail}",
-        "look at the cluster's own health report", WARN),
+        "look at the cluster's own health report"),
     Reason.UNHEALTHY: Row("KX709", Culprit.SERVER_STATE, "{target} is not healthy: {detail}",
         "look at the server's log"),
     Reason.NO_CONSUMER: Row("KX712", Culprit.SERVER_CONFIG, "{detail}",

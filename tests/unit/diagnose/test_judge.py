@@ -443,3 +443,12 @@ def test_an_endpoint_that_is_a_cluster_ip(reason: Reason) -> None:
     assert codes(report) == [("KX322", "manifest")]
     assert ADDRESS in report.diagnoses[0].summary
     assert codes(judged(what, [by_name(), at()])) == []
+
+
+def test_yellow_is_a_warning_and_a_failure_where_green_is_expected() -> None:
+    warned = [by_name(VERIFY, Reason.DEGRADED, status=Status.WARN), at()]
+    assert judged(bridge(), warned).status is Status.WARN
+    failed = [by_name(VERIFY, Reason.DEGRADED), at(ADDRESS, VERIFY, Reason.DEGRADED)]
+    report = judged(bridge(), failed)
+    assert codes(report) == [("KX708", "server-state")]
+    assert report.status is Status.FAIL
