@@ -26,6 +26,7 @@ from k8sext.agent.redis_info import (
     state,
 )
 from k8sext.agent.resp import RedisError, Reply, ReplyReader, command, items, mapping
+from k8sext.agent.second_look import explain_hang_up
 from k8sext.model.plan import join_address
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -64,7 +65,6 @@ _SENTENCES = (
 )
 _NO_PASSWORD = ("without any password configured", "but no password is set")  # from 6 on; before
 _NO_WORD = " without a word: so does a proxy for a server that is not there"
-_NO_WORD_IN_CLEAR = _NO_WORD + ", and a port that wants TLS (k8sext.io/tls=require)"
 
 
 def fault_of(error: RedisError) -> Fault:
@@ -146,8 +146,8 @@ class Redis(WireCheck):
         except Fault as fault:
             # Redis' own TLS port resets a client that speaks in clear (measured on 7.0.15).
             if fault.reason in (Reason.RESET, Reason.CLOSED_EARLY) and not self.stream.received:
-                fault.detail += _NO_WORD if self.stream.encrypted else _NO_WORD_IN_CLEAR
-            raise
+                fault.detail += _NO_WORD
+            raise await explain_hang_up(self.stream, fault) from fault
 
     async def auth(self, login: Login | None) -> Seen | None:
         """AUTH once."""
