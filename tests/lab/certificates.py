@@ -81,6 +81,8 @@ def make(place: Place, kind: str, names: Sequence[str], folder: Path) -> Pair:
     extensions += ["subjectKeyIdentifier=hash"]
     if chosen.key_identifier and chosen.issuer != "self":
         extensions += ["authorityKeyIdentifier=keyid:always"]
+    if not chosen.key_identifier:  # openssl ca adds one of its own accord
+        extensions += ["authorityKeyIdentifier=none"]
     if wanted:
         extensions += ["subjectAltName=" + ",".join(map(_alternative, wanted))]
     _sign(base, f"/CN={common}", extensions, chosen, authority)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Literal
 
-from tests.lab.hosts import NODES, ROUTER, inside
+from tests.lab.hosts import CLOSED, NODES, ROUTER, inside
 from tests.lab.place import Place
 
 Action = Literal["DROP", "REJECT", "RESET"]
@@ -55,18 +55,28 @@ def rule(
 
 @contextlib.contextmanager
 def dialled(place: Place, action: Action, address: str) -> Generator[None]:
-    """On the nodes: connections of pods that were dialled to this address, whatever kube-proxy
-    made of it since (conntrack's original destination).
+    """On the nodes: connections of pods that are dialled to this address, before kube-proxy's
+    rules. DROP: silence (by conntrack's original destination). RESET: led to a host that refuses.
     """
-    match = ["--protocol", "tcp", "--match", "conntrack", "--ctorigdst", address]
-    specification = ["FORWARD", *match, "--jump", *_TARGETS[action]]
+    elsewhere = ["--jump", "DNAT", "--to-destination", CLOSED.address]
+    rules = {
+        "DROP": ["FORWARD", "--match", "conntrack", "--ctorigdst", address, "--jump", "DROP"],
+        "RESET": ["PREROUTING", "--destination", address, *elsewhere],
+    }
+    table = "nat" if action == "RESET" else "filter"
+    chain, *rest = rules[action]
+    specification = [chain, "--protocol", "tcp", *rest]
     for node in NODES:
-        inside(place, node.name, ["iptables", "--wait", "--insert", *specification])
+        _on_node(place, node.name, table, "--insert", specification)
     try:
         yield
     finally:
         for node in NODES:
-            inside(place, node.name, ["iptables", "--wait", "--delete", *specification])
+            _on_node(place, node.name, table, "--delete", specification)
+
+
+def _on_node(place: Place, node: str, table: str, what: str, specification: list[str]) -> None:
+    inside(place, node, ["iptables", "--wait", "--table", table, what, *specification])
 
 
 @contextlib.contextmanager
