@@ -38,7 +38,8 @@ VARIABLES = (
     "SHOW VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'read_only', "
     "'super_read_only', 'innodb_read_only', 'server_uuid', 'server_id', 'hostname', 'port', "
     "'max_connections', 'max_connect_errors', 'character_set_database', 'collation_database', "
-    "'aurora_version', 'require_secure_transport')"
+    "'aurora_version', 'require_secure_transport', 'wsrep_on', 'wsrep_cluster_name', "
+    "'group_replication_group_name')"
 )
 USED = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
 
@@ -311,6 +312,8 @@ class Mysql(WireCheck):
             "collation": told.get("collation_database", ""),
             "identity": told.get("server_uuid") or _own_identity(told),
         }
+        system = _system(told)
+        facts |= {"system": system} if system else {}
         for key in ("max_connections", "max_connect_errors"):
             value = sql.number(told.get(key, ""))
             facts |= {} if value is None else {key: value}
@@ -449,6 +452,14 @@ def _product(product: str, told: Mapping[str, str]) -> str:
     if "aurora_version" in told:
         return "aurora"
     return "percona" if "percona" in told.get("version_comment", "").lower() else product
+
+
+def _system(told: Mapping[str, str]) -> str:
+    """What the servers of a Galera cluster or of a replication group share."""
+    if told.get("wsrep_on", "OFF") in ("ON", "1"):
+        return f"galera:{told.get('wsrep_cluster_name', '')}"
+    group = told.get("group_replication_group_name", "")
+    return f"group:{group}" if group else ""
 
 
 def _own_identity(told: Mapping[str, str]) -> str:

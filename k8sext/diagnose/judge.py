@@ -13,7 +13,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
-from . import drivers, policy, rows
+from . import drivers, identity, policy, rows
 from .rows import Row
 
 ENDPOINTS = (Route.ENDPOINT,)
@@ -177,8 +177,8 @@ def _judge_case(case: Case) -> list[Diagnosis]:
     if must_not_be_reached(case.bridge, case.port):
         return _kept_away(case)
     root = _root_cause(case)
-    said = [*([root] if root else []), *_warnings(case, root), *_logins(case), *_ports(case)]
-    return [*said, *_clients(case)]
+    roots = [root] if root else _systems(case)
+    return [*roots, *_warnings(case, root), *_logins(case), *_ports(case), *_clients(case)]
 
 
 def must_not_be_reached(bridge: Bridge, port: Port) -> bool:
@@ -385,6 +385,19 @@ def _partial(case: Case, bad: Sequence[Observation]) -> Diagnosis:
         return partial
     why = partial.why if ended.stage is Stage.CONNECT else cause.summary
     return replace(partial, culprit=cause.culprit, why=why)
+
+
+def _systems(case: Case) -> list[Diagnosis]:
+    """Addresses that each work and are not one system."""
+    found = identity.systems(case.endpoints)
+    if found is None:
+        return []
+    groups = list(found.by_identity.items())
+    told = "; ".join(f"{', '.join(o.target for o in seen)} is {name}" for name, seen in groups)
+    first = groups[1][1][0]
+    stage = first.stage(Stage.VERIFY)
+    assert stage is not None
+    return [_said(case, rows.TWO_SYSTEMS[found.sureness], stage, first, systems=told)]
 
 
 def _warnings(case: Case, root: Diagnosis | None) -> list[Diagnosis]:

@@ -170,6 +170,26 @@ NOT_REACHED = Row(
     "KX318", Culprit.PATH, "as expected, {target} cannot be reached: {stage} {detail}",
     "nothing to do: the bridge says expect.unreachable", NOTE,
 )  # fmt: skip
+_ONE_ONLY = (
+    "take the address that does not belong out of the slice of {service}: kubectl get "
+    "endpointslices -n {namespace} -l kubernetes.io/service-name={service}"
+)
+# By identity.Sureness: data that differs, what could not be seen, caches that may be meant.
+TWO_SYSTEMS = {
+    "certain": Row(
+        "KX507", Culprit.WRONG_TARGET,
+        "the addresses of {service} are not one system: {systems}", _ONE_ONLY,
+    ),
+    "likely": Row(
+        "KX508", Culprit.WRONG_TARGET,
+        "the addresses of {service} are likely not one system: {systems}", _ONE_ONLY, WARN,
+    ),
+    "caches": Row(
+        "KX509", Culprit.WRONG_TARGET,
+        "the addresses of {service} are servers that know nothing of each other: {systems}",
+        "nothing to do if they are independent caches; else: " + _ONE_ONLY, NOTE,
+    ),
+}  # fmt: skip
 MESH = Row(
     "KX316", Culprit.CLUSTER_NETWORK,
     "the {mesh} proxy accepts for {target}, and no word of the server comes back: {detail}",

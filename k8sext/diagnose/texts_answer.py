@@ -132,4 +132,35 @@ see: curl -i -H 'Host: SERVICE' http://HOST:PORT/, and again with the outside na
 repair: Add the bridge's name to the server (nginx: server_name), or have clients send the outside
   name. An ExternalName leads to the address and leaves the Host header as it is.
 wrong: Clients that set the Host header themselves, or a proxy that does, never notice.
+
+KX507
+means: The addresses behind the bridge are different systems: each connection gets the data of one
+  of them, by chance.
+how: Every address was logged in to, and told an identity that the servers of one system share:
+  PostgreSQL's system identifier, Redis' replication id, the uuid or name of a cluster.
+see: PostgreSQL: SELECT system_identifier FROM pg_control_system(); Redis: INFO replication
+  (master_replid); Elasticsearch: GET / (cluster_uuid); RabbitMQ: rabbitmqctl cluster_status
+repair: Leave only the addresses of one system in the EndpointSlice. If a copy was restored beside
+  the original, decide which of the two the applications are meant to use.
+wrong: Independent brokers behind one name may be meant so: annotate k8sext.io/ignore with the code
+  and the reason.
+
+KX508
+means: The addresses behind the bridge are probably different systems, as KX507 says; what would
+  join them could not be seen.
+how: Their servers have identities of their own, belong to no cluster that they tell of, and did
+  not say whether one follows the other.
+see: On each of the servers: SHOW REPLICA STATUS (SHOW SLAVE STATUS before MySQL 8.0.22)
+repair: Let the login see replication (REPLICATION CLIENT, on MariaDB also SLAVE MONITOR), or leave
+  only the addresses of one system in the EndpointSlice.
+wrong: Servers that follow each other, or a common third one, are one system all the same.
+
+KX509
+means: The addresses behind the bridge are Redis servers that know nothing of each other: a value
+  written through one connection may not be there on the next.
+how: Each is a master without replicas, and their replication ids differ.
+see: redis-cli -h HOST -p PORT info replication
+repair: For independent caches nothing. For data, leave one address in the EndpointSlice, or make
+  the others replicas of it and send writes to the master alone.
+wrong: Clients that choose their server themselves (by hash) never go through the Service's name.
 """
