@@ -16,6 +16,7 @@ from k8sext import __version__, plan, registry, seen_pod, shards
 from k8sext.agent import pack
 from k8sext.agent.credentials import LoginSource
 from k8sext.diagnose import judge, start
+from k8sext.diagnose.case import Context
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, BridgeClass
 from k8sext.model.codec import from_json
@@ -205,7 +206,7 @@ def _look_from_here(
 
     assert logins is not None
     records = local.observe(planned, logins, client=request.client)
-    context = judge.Context(namespace=planned.namespace, vantage="local")
+    context = Context(namespace=planned.namespace, vantage="local")
     return _judged(
         records, bridges, context, VantageReport(namespace=planned.namespace, vantage="local")
     )
@@ -267,7 +268,7 @@ def _look_from_one(
         vantage = replace(vantage, diagnoses=(told,))
     if not ran.records:
         return Looked(vantage=vantage, bridges=_untested(mine))
-    context = judge.Context(
+    context = Context(
         namespace=planned.namespace,
         vantage="pod",
         node=vantage.node,
@@ -301,7 +302,7 @@ def _some_failed(records: Iterable[Mapping[str, Any]]) -> bool:
 def _judged(
     records: Iterable[Mapping[str, Any]],
     bridges: Sequence[Bridge],
-    context: judge.Context,
+    context: Context,
     vantage: VantageReport,
 ) -> Looked:
     kept = list(records)

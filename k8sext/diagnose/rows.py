@@ -1,6 +1,6 @@
 """The table: how a stage ended -> code, culprit, severity and what is said.
 
-Texts are templates over the facts of one bridge (see `judge.facts_of`). A code is never reused.
+Texts are templates over the facts of one bridge (see `saying.facts_of`). A code is never reused.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from k8sext.diagnose.judge import Context, judge
+from k8sext.diagnose.case import Context
+from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Bridge, CredentialRef, Kind
 from k8sext.model.diagnosis import Finding, Location
 from k8sext.model.report import BridgeReport, Gate, Report, VantageReport

@@ -8,7 +8,8 @@ import pytest
 
 from k8sext.agent.credential_hints import address_hints, encoded, hints
 from k8sext.agent.credentials import Missing, MountedSecrets, login_of
-from k8sext.diagnose.judge import Context, judge
+from k8sext.diagnose.case import Context
+from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Stage, Status

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from k8sext.diagnose import rows
-from k8sext.diagnose.judge import Context, Judgement, judge
+from k8sext.diagnose.case import Context
+from k8sext.diagnose.judge import Judgement, judge
 from k8sext.model.bridge import Bridge, Endpoint, Kind
 from k8sext.model.report import BridgeReport, Gate, Report
 from k8sext.model.result import Observation

@@ -1,0 +1,89 @@
+"""One bridge port and what was seen of it: what the judgement asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from k8sext.model.bridge import Bridge, Port
+from k8sext.model.result import Observation
+from k8sext.model.words import Reason, Route, Stage, Status
+
+ENDPOINTS = (Route.ENDPOINT,)
+THROUGH = (Route.NAME, Route.CLUSTER_IP, Route.ORIGIN)
+PROBE_LABELS = {"app.kubernetes.io/managed-by": "k8sext"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What else is known of the place that was looked from."""
+
+    namespace: str
+    vantage: str
+    node: str = ""
+    address: str = ""
+    policies: Sequence[Mapping[str, Any]] | None = None  # None: could not be read
+    mesh: str = ""
+    labels: Mapping[str, str] = field(default_factory=lambda: dict(PROBE_LABELS))  # the pod's
+    cut: bool = False  # the run ended before the probe was done
+    lost: frozenset[tuple[str, str]] = frozenset()  # (service, port) with a probe that is missing
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One bridge port and what was seen of it."""
+
+    bridge: Bridge
+    port: Port
+    through: Observation | None  # by name; by cluster IP where the name does not resolve
+    by_name: Observation | None
+    endpoints: tuple[Observation, ...]
+    context: Context
+    clients: tuple[Observation, ...] = ()
+
+
+def case_of(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Context) -> Case:
+    """What was seen of one port, by way: the name, the endpoints, the drivers."""
+    here = [o for o in mine if o.port == port.key and not o.client]
+    through = {o.route: o for o in here if o.route in THROUGH}
+    by_name = through.get(Route.NAME) or through.get(Route.ORIGIN)
+    endpoints = tuple(o for o in here if o.route in ENDPOINTS)
+    first = through.get(Route.CLUSTER_IP) or by_name
+    clients = tuple(o for o in mine if o.port == port.key and o.client)
+    return Case(bridge, port, first, by_name, endpoints, context, clients)
+
+
+def connected(seen: Observation) -> bool:
+    """Whether its connection was accepted."""
+    stage = seen.stage(Stage.CONNECT)
+    return stage is not None and stage.status is Status.PASS
+
+
+def answered(seen: Observation) -> bool:
+    """Whether the server itself said something; of plain TCP an accepted connection is all."""
+    first = Stage.CONNECT if seen.protocol == "tcp" else Stage.HANDSHAKE
+    stage = seen.stage(first)
+    return stage is not None and stage.status in (Status.PASS, Status.WARN)
+
+
+def failed(seen: Sequence[Observation]) -> list[Observation]:
+    """Probes that failed; those that ran out of time or broke of themselves prove nothing."""
+    return [o for o in seen if o.ended_by and o.ended_by.status is Status.FAIL]
+
+
+def spared(seen: Observation) -> bool:
+    """Its login was not tried because the same one was rejected on another route."""
+    auth = seen.stage(Stage.AUTH)
+    return auth is not None and auth.reason is Reason.LOGIN_REJECTED_BEFORE
+
+
+def none_ready(case: Case) -> bool:
+    """Whether no endpoint of the port is ready (as it is without any)."""
+    return not any(e.ready for e in case.bridge.endpoints_of(case.port))
+
+
+def split(target: str) -> tuple[str, int]:
+    """Host and port of `host:port`; IPv6 without its brackets."""
+    host, _, port = target.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,160 @@
+"""A row of the table, filled with the facts of one case: the sentences of a diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.result import Observation, StageResult
+from k8sext.model.words import Reason, Stage
+
+from . import rows
+from .case import Case, split
+from .rows import Row
+
+NOT_A_FAULT = (Reason.LOGIN_REJECTED_BEFORE,)
+# What a proxy that accepts before it dials makes of every refusal and time-out.
+PROXY_REASONS = (Reason.RESET, Reason.CLOSED_EARLY, Reason.SILENT)
+
+
+def say_by_reason(
+    case: Case, table: Mapping[Reason, Row], ended: StageResult, seen: Observation
+) -> Diagnosis | None:
+    """The row of a stage's reason, in `table` first; None where the reason is nobody's fault."""
+    if ended.reason in NOT_A_FAULT:
+        return None
+    if ended.reason is None:  # a check that does not say why is broken: no pass, nobody's fault
+        return say(case, rows.OURS[Reason.INTERNAL_ERROR], ended, seen)
+    if case.context.mesh and ended.stage is not Stage.CONNECT and ended.reason in PROXY_REASONS:
+        return say(case, rows.MESH, ended, seen, mesh=case.context.mesh)
+    row = table.get(ended.reason) or rows.ANSWERS.get(ended.reason)
+    row = row or rows.PATHS.get(ended.reason) or rows.OURS[Reason.INTERNAL_ERROR]
+    return say(case, row, ended, seen)
+
+
+def say(
+    case: Case,
+    row: Row,
+    ended: StageResult,
+    seen: Observation,
+    about: Observation | None = None,
+    **more: str,
+) -> Diagnosis:
+    """One row, told of the stage of one probe (its facts may be `about` another)."""
+    facts = {**facts_of(case, ended, about or seen), **more}
+    return Diagnosis(
+        code=row.code,
+        severity=row.severity,
+        culprit=row.culprit,
+        summary=_filled(row.summary, facts),
+        why=_why(case, ended, seen),
+        because=_because(case, ended, seen),
+        fix=_filled(row.fix, facts),
+        see=f"k8sext explain {row.code}{_by_hand(case, ended, facts)}",
+    )
+
+
+def say_without(row: Row, mark: str, facts: Mapping[str, str], why: str = "") -> Diagnosis:
+    """One row where there is no probe to tell of; `mark` is what it refers to."""
+    return Diagnosis(
+        code=row.code,
+        severity=row.severity,
+        culprit=row.culprit,
+        summary=_filled(row.summary, facts),
+        why=why,
+        because=(mark,),
+        fix=row.fix,
+        see=f"k8sext explain {row.code}",
+    )
+
+
+def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str]:
+    """What the texts may speak of."""
+    host, port = split(seen.target)
+    bridge, context = case.bridge, case.context
+    source = str(ended.evidence.get("source_seen") or "")
+    credentials = dict(bridge.credentials_by_port).get(case.port.key, bridge.credentials)
+    return {
+        "service": bridge.service,
+        "namespace": bridge.namespace,
+        "name": f"{bridge.service}:{case.port.port}",
+        "target": seen.target,
+        "host": host,
+        "port": str(port),
+        "protocol": case.port.protocol,
+        "detail": ended.detail or str(ended.reason or "no reason given").replace("_", " "),
+        "secret": credentials.secret if credentials else "SECRET",
+        "alias": bridge.external_name or host,
+        "virtual": ", ".join(bridge.virtual),
+        "node": context.node or "the probe's node",
+        "sources": source
+        or f"the nodes (pods leave with {context.node or 'their node'}'s address)",
+        "seen_as": f" {source}" if source else "",
+        "service_ports": _names(p.name for p in bridge.ports),
+        "endpoint_ports": _names(e.port_name for e in bridge.endpoints),
+        "hinted": "".join(f"; {hint}" for hint in _hints(ended)),
+        "endpoint_port": next((e.port_name for e in bridge.endpoints), ""),
+    }
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(repr(n) if n else "no name" for n in dict.fromkeys(names)) or "none"
+
+
+def _filled(template: str, facts: Mapping[str, str]) -> str:
+    return template.format_map(facts).strip()
+
+
+def _why(case: Case, ended: StageResult, seen: Observation) -> str:
+    """The evidence in one sentence: each route's end, and what worked beside it."""
+    parts = [_end_of(o) for o in (case.by_name, *case.endpoints) if o is not None]
+    words = str(ended.evidence.get("words") or "")
+    said = f"the server said: {words}" if words else ""
+    mesh = case.context.mesh
+    proxy = f"a {mesh} proxy stands in the probe's way, so accepting proves little" if mesh else ""
+    unread = ""
+    if ended.stage is Stage.CONNECT and ended.reason is Reason.TIMED_OUT:
+        unread = _policy_words(case)
+    return "; ".join(dict.fromkeys(p for p in (*parts, said, *_hints(ended), unread, proxy) if p))
+
+
+def _hints(ended: StageResult) -> tuple[str, ...]:
+    """What may be wrong with the values of a rejected login; they never contain them."""
+    found = ended.evidence.get("credential_hints")
+    return tuple(str(hint) for hint in found) if isinstance(found, list) else ()
+
+
+def _policy_words(case: Case) -> str:
+    if case.context.vantage != "pod":
+        return ""
+    if case.context.policies is None:
+        return "NetworkPolicies could not be read, so a policy may be the cause instead"
+    return "no NetworkPolicy that selects the probe forbids it"
+
+
+def _end_of(seen: Observation) -> str:
+    ended = seen.ended_by
+    if ended is None:
+        return f"{seen.target} ({seen.route}) works to {seen.depth}"
+    time = f" after {ended.duration_s:.1f} s" if ended.duration_s >= 0.1 else ""
+    reason = str(ended.reason or "failed").replace("_", " ")
+    return f"{seen.target} ({seen.route}) {ended.stage}: {reason}{time}"
+
+
+def _because(case: Case, ended: StageResult, seen: Observation) -> tuple[str, ...]:
+    others = (o for o in (case.by_name, *case.endpoints) if o is not None and o.id != seen.id)
+    marks = (f"{o.id}/{o.ended_by.stage if o.ended_by else o.depth}" for o in others)
+    return (f"{seen.id}/{ended.stage}", *marks)
+
+
+def _by_hand(case: Case, ended: StageResult, facts: Mapping[str, str]) -> str:
+    if ended.stage is Stage.RESOLVE:
+        return (
+            f" · kubectl exec -n {facts['namespace']} YOUR-POD -- getent hosts {facts['service']}"
+        )
+    if ended.stage is Stage.CONNECT:
+        return (
+            f" · kubectl exec -n {facts['namespace']} YOUR-POD -- "
+            f"timeout 3 bash -c '</dev/tcp/{facts['host']}/{facts['port']}'"
+        )
+    return ""
