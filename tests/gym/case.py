@@ -144,6 +144,8 @@ def load(folder: Path) -> list[Case]:
     if not folder.exists():
         raise CaseError(f"{folder}: there is no such folder")
     files = [folder] if folder.is_file() else sorted(folder.rglob("*.y*ml"))
+    if not files:
+        raise CaseError(f"{folder}: there is no case (*.yaml) in it")
     cases = [of_file(file) for file in files]
     seen: dict[str, Path] = {}
     for case, file in zip(cases, files, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -27,6 +28,14 @@ STAGE_TIMEOUT_S = 2
 """Shorter than the product's own 3 s: silence is waited for in dozens of cases."""
 AT_ONCE = 3
 RUN_LIMIT_S = 90
+_NOT_RUN = (
+    LabError,
+    LookupError,
+    OSError,
+    ValueError,
+    TypeError,
+    subprocess.SubprocessError,
+)
 _PATHS = {
     "Namespace": "/api/v1/namespaces",
     "Service": "/api/v1/namespaces/{namespace}/services",
@@ -105,15 +114,21 @@ class Gym:
         return score.Board([results[c.id] for c in cases], time.monotonic() - began)
 
     def _one(self, case: Case) -> score.Result:
+        servers: dict[str, Guise] = {}
         try:
             servers = self._servers(case)
             names = {s.name for s in servers.values()}
             locks = names | actions.locks_of((*case.setup, *case.fault))
             with self.locks.holding(locks):
                 began = time.monotonic()
-                result = self._both(case, servers)
+                servers = self._servers(case)  # another case may have broken one meanwhile
+                try:
+                    result = self._both(case, servers)
+                except BaseException:  # something may not have been undone
+                    self.wardrobe.forget(servers.values())
+                    raise
                 result = replace(result, seconds=time.monotonic() - began)
-        except (LabError, LookupError, OSError, ValueError, TypeError) as problem:
+        except _NOT_RUN as problem:
             error = f"{type(problem).__name__}: {problem}"
             result = score.Result(case, f"error: {error}", error=error)
         self.say(line_of(result))

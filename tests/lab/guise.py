@@ -14,7 +14,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,15 @@ class Wardrobe:
                 self._made[described] = self._make(described, roles()[role], options, peers)
             return self._made[described]
 
+    def forget(self, guises: Iterable[Guise]) -> None:
+        """End servers that may not be as they were; whoever asks for one again gets a new one."""
+        gone = {g.name for g in guises}
+        with self._lock:
+            kept = {k: g for k, g in self._made.items() if g.name not in gone}
+            self._made = kept
+        for name in gone:
+            _end(self.place, name)
+
     def _make(
         self, described: str, role: Role, options: Options, peers: Mapping[str, Guise]
     ) -> Guise:
@@ -190,12 +199,17 @@ def clear(place: Place) -> None:
     """End what an earlier run left, with its hosts and its data; the addresses are free again."""
     group = cgroups.tracking() / place.cgroup
     for found in sorted(group.glob("guise-*")):
-        name = found.name.removeprefix("guise-")
-        for part in (found.name, f"host-{name}"):
-            cgroups.end(group / part)
-            cgroups.remove(f"{place.cgroup}/{part}")
-        shutil.rmtree(place.state / found.name, ignore_errors=True)
+        _end(place, found.name.removeprefix("guise-"))
     (place.state / "guises").unlink(missing_ok=True)
+
+
+def _end(place: Place, name: str) -> None:
+    """A guise, its host, its data."""
+    group = cgroups.tracking() / place.cgroup
+    for part in (f"guise-{name}", f"host-{name}"):
+        cgroups.end(group / part)
+        cgroups.remove(f"{place.cgroup}/{part}")
+    shutil.rmtree(place.state / f"guise-{name}", ignore_errors=True)
 
 
 def connect(place: Place, host: Host) -> None:

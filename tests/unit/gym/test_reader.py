@@ -81,6 +81,13 @@ def test_two_cases_with_one_id(tmp_path: Path) -> None:
         case.load(tmp_path)
 
 
+def test_a_folder_without_cases(tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match="there is no case"):
+        case.load(tmp_path)
+    with pytest.raises(CaseError, match="there is no such folder"):
+        case.load(tmp_path / "nowhere")
+
+
 def test_the_command_says_where_and_ends_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
