@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from k8sext.diagnose.case import Context
 from k8sext.diagnose.identity import systems
-from k8sext.diagnose.judge import Context, judge
+from k8sext.diagnose.judge import judge
 from k8sext.model.result import Observation
 from k8sext.model.words import Stage, Status
 from tests.support.seen import at, bridge, by_name
