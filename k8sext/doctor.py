@@ -19,9 +19,9 @@ from k8sext.diagnose import judge, start
 from k8sext.diagnose.case import Context
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, BridgeClass
-from k8sext.model.codec import from_json
+from k8sext.model.codec import from_json, to_json
 from k8sext.model.plan import Budget, Control, Plan
-from k8sext.model.report import BridgeReport, Gate, Report, VantageReport
+from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
 from k8sext.vantage import job, pod
@@ -70,6 +70,7 @@ class Looked:
 
     vantage: VantageReport
     bridges: tuple[BridgeReport, ...]
+    place: Place | None = None  # what it was judged by
 
 
 def selected(bridges: Iterable[Bridge], request: Request) -> tuple[Bridge, ...]:
@@ -130,6 +131,7 @@ def run(
         context=cluster.context,
         server_version=cluster.server_version,
         gate=request.gate,
+        places=tuple(x.place for x in looked if x.place),
     )
 
 
@@ -311,4 +313,11 @@ def _judged(
     return Looked(
         vantage=replace(vantage, diagnoses=(*vantage.diagnoses, *judgement.overall)),
         bridges=judgement.bridges,
+        place=Place(
+            namespace=context.namespace,
+            vantage=context.vantage,
+            services=tuple(b.service for b in bridges),
+            context=to_json(context),
+            controls=tuple(controls),
+        ),
     )

@@ -136,6 +136,27 @@ _VANTAGE = _object(
     "node", "address", "pod", "pod_start_s", "notes",
 )  # fmt: skip
 
+# For `k8sext report`: what the verdicts stand on; objects of k8sext's own, which may change.
+_ANY: Schema = {"type": "object", "additionalProperties": True}
+_BASIS = _object(
+    {
+        "gate": _ANY,
+        "bridges": _list(_ANY),
+        "places": _list(
+            _object(
+                {
+                    "namespace": _TEXT,
+                    "vantage": _TEXT,
+                    "services": _TEXTS,
+                    "context": _ANY,
+                    "controls": _list(_ANY),
+                },
+                "context", "controls",
+            )
+        ),
+    }
+)  # fmt: skip
+
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 
 SCHEMA: Schema = {
@@ -159,6 +180,8 @@ SCHEMA: Schema = {
             "vantages": _list(_VANTAGE),
             "bridges": _list(_BRIDGE),
             "findings": _list(_FINDING),
-        }
+            "basis": _BASIS,
+        },
+        "basis",
     ),
 }

@@ -42,6 +42,11 @@ def document(report: Report) -> dict[str, Any]:
         "vantages": [_vantage(v) for v in report.vantages],
         "bridges": [_bridge(b) for b in report.bridges],
         "findings": [to_json(f) for f in report.findings],
+        "basis": {
+            "gate": to_json(report.gate),
+            "bridges": [to_json(b.bridge) for b in report.bridges],
+            "places": [to_json(p) for p in report.places],
+        },
     }
 
 

@@ -225,6 +225,8 @@ class Elasticsearch(WireCheck):
         self.evidence |= {"data_nodes": nodes, "unassigned_shards": missing}
         if colour == "green" or (colour == "yellow" and expect == "yellow"):
             return colour, []
+        if colour == "red" and not missing:
+            await self._blocks()  # red without a missing shard: the state is not recovered yet
         why = await self._why(colour) if missing else ""
         text = f"unassigned shards: {missing}"
         if colour == "yellow" and nodes == 1:

@@ -21,6 +21,7 @@ from .explain_command import explain_command
 from .list_command import list_command
 from .provision_command import provision_command
 from .rbac_command import rbac_command
+from .report_command import report_command
 from .schema_command import schema_command
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "list": list_command,
     "provision": provision_command,
     "explain": explain_command,
+    "report": report_command,
     "checks": checks_command,
     "rbac": rbac_command,
     "schema": schema_command,

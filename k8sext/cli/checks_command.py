@@ -17,7 +17,7 @@ def checks_command(
     from k8sext.agent import expect
 
     from . import console
-    from .doctor_run import one_of
+    from .output import one_of
 
     one_of("--output", output, ("table", "json"))
     infos = [entry.info for _, entry in sorted(registry.wire_checks().items())]

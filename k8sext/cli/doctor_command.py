@@ -93,12 +93,13 @@ def doctor_command(
     from k8sext import doctor
 
     from . import doctor_run as steps
+    from . import output as to
     from .pod_options import pod_options
 
-    gate = steps.gate(fail_on, require, allow_empty)
-    sinks = steps.sinks(output, output_file or [], junit)
+    gate = to.gate(fail_on, require, allow_empty)
+    sinks = to.sinks(output, output_file or [], junit)
     request = doctor.Request(
-        vantage=steps.one_of("--from", vantage, ("pod", "local")),
+        vantage=to.one_of("--from", vantage, ("pod", "local")),
         names=tuple(services or ()),
         include_internal=include == "internal",
         budget=steps.budget(timeout, stage_timeout),
@@ -142,9 +143,10 @@ def verify(namespace: str, names: Sequence[str], image: str | None, **source: An
     from k8sext import doctor
 
     from . import doctor_run as steps
+    from . import output as to
     from .pod_options import pod_options
 
     pod = pod_options(image=image)
     request = doctor.Request(names=tuple(names), pod=pod)
     where = steps.Source(namespace=namespace, **source)
-    return steps.run(where, request, steps.sinks("table", [], None))
+    return steps.run(where, request, to.sinks("table", [], None))

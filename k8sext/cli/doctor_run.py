@@ -18,10 +18,9 @@ from k8sext.kube.session import ApiError, Session
 from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control
-from k8sext.model.report import Gate, Report, VantageReport
-from k8sext.model.words import Stage
+from k8sext.model.report import Report, VantageReport
 
-from . import console, talk
+from . import console, output, talk
 
 WARM_AFTER_S = 0.3
 
@@ -39,23 +38,6 @@ class Source:
     as_user: str | None = None
     as_groups: tuple[str, ...] = ()
     credentials: str | None = None
-
-
-def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
-    """`value`, or a usage error that names what is allowed."""
-    if value not in allowed:
-        raise K8sextError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
-    return value
-
-
-def gate(fail_on: str, require: str | None, allow_empty: bool) -> Gate:
-    """The gate the caller asked for."""
-    one_of("--fail-on", fail_on, ("warn", "fail", "never"))
-    if require:
-        one_of("--require", require, ("connect", "handshake", "auth", "verify"))
-    return Gate(
-        fail_on=fail_on, require=Stage(require) if require else None, allow_empty=allow_empty
-    )
 
 
 def budget(timeout: float, stage_timeout: float) -> Budget:
@@ -82,19 +64,6 @@ def client(wanted: bool, vantage: str) -> bool:
     return wanted
 
 
-def sinks(output: str, output_files: Sequence[str], junit: Path | None) -> dict[str, str]:
-    """Format to path; the one for standard output has the path "-"."""
-    known = registry.report_names()
-    chosen = {one_of("--output", output, known): "-"}
-    wanted = [*output_files, *([f"junit={junit}"] if junit else [])]
-    for item in wanted:
-        name, mark, path = item.partition("=")
-        if not mark or not path:
-            raise K8sextError(f"{item!r} is not FORMAT=PATH", where="--output-file")
-        chosen[one_of("--output-file", name, known)] = path
-    return chosen
-
-
 def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> int:
     """Do it all; returns the exit code. A run that could not start still writes its reports."""
     progress = console.Progress(quiet=talk.quiet())
@@ -108,7 +77,7 @@ def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> in
             raise
         report = _could_not_start(source, request, error)
     progress.close()
-    _write(report, where)
+    output.write(report, where)
     return report.exit_code
 
 
@@ -302,20 +271,3 @@ def _warm_later(names: Sequence[str]) -> None:
     timer = threading.Timer(WARM_AFTER_S, warm)
     timer.daemon = True
     timer.start()
-
-
-def _write(report: Report, where: Mapping[str, str]) -> None:
-    for name, path in where.items():
-        module = registry.report(name)
-        if path == "-":
-            if not talk.quiet():
-                console.data(module.render(report, console.options(no_color=talk.no_color())))
-            continue
-        target = Path(path)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(module.render(report, console.plain()), encoding="utf-8")
-        except OSError as error:
-            raise K8sextError(
-                "the report cannot be written", where=path, why=str(error.strerror)
-            ) from error

@@ -38,7 +38,7 @@ def provision_command(
     from k8sext.kube.session import Session
     from k8sext.provision import apply, desired
 
-    from .doctor_run import one_of
+    from .output import one_of
 
     one_of("--output", output, ("text", "yaml", "json"))
     one_of("--dry-run", dry_run or "client", ("client", "server"))

@@ -14,7 +14,7 @@ def schema_command(
     import json
 
     from . import console
-    from .doctor_run import one_of
+    from .output import one_of
 
     one_of("schema", which, ("bridges", "report"))
     console.data(json.dumps(_schema(which), indent=1) + "\n")

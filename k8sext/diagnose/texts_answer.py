@@ -143,7 +143,8 @@ see: PostgreSQL: SELECT system_identifier FROM pg_control_system(); Redis: INFO 
 repair: Leave only the addresses of one system in the EndpointSlice. If a copy was restored beside
   the original, decide which of the two the applications are meant to use.
 wrong: Independent brokers behind one name may be meant so: annotate k8sext.io/ignore with the code
-  and the reason.
+  and the reason. The other way round, a PostgreSQL server restored from a copy of the files keeps
+  the identifier of the original and is not told from it.
 
 KX508
 means: The addresses behind the bridge are probably different systems, as KX507 says; what would

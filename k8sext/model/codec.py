@@ -25,6 +25,8 @@ def to_json(value: object) -> Any:
         return value.value
     if isinstance(value, tuple | list):
         return [to_json(v) for v in cast("list[object]", value)]
+    if isinstance(value, frozenset):
+        return sorted(to_json(v) for v in cast("frozenset[object]", value))
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in cast("Mapping[object, object]", value).items()}
     return value
@@ -53,6 +55,9 @@ def _decoder(hint: Any) -> Decoder:
         return _union_decoder(args)
     if origin is tuple:
         return _tuple_decoder(args)
+    if origin is frozenset:
+        member = _decoder(args[0])
+        return lambda data: frozenset(map(member, data))
     if isinstance(hint, type) and is_dataclass(hint):
         return _dataclass_decoder(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):

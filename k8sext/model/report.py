@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .bridge import Bridge
 from .diagnosis import Diagnosis, Finding
-from .result import Observation
+from .result import Facts, Json, Observation
 from .words import Severity, Stage, Status
 
 
@@ -37,6 +37,19 @@ class VantageReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What the verdicts of one place stand on besides its observations, so that a saved report can
+    be judged again: the Context of k8sext.diagnose as JSON, and the control probes.
+    """
+
+    namespace: str
+    vantage: str
+    services: tuple[str, ...]
+    context: Facts = field(default_factory=dict[str, Json])
+    controls: tuple[Facts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """What the caller asked the run to be judged by."""
 
@@ -59,6 +72,7 @@ class Report:
     context: str = ""
     server_version: str = ""
     gate: Gate = Gate()
+    places: tuple[Place, ...] = ()
     interrupted: bool = False
 
     @property

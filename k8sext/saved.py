@@ -1,0 +1,104 @@
+"""A run that was saved as JSON, read back and judged again: no cluster, no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from k8sext.diagnose import judge, rows
+from k8sext.diagnose.case import Context
+from k8sext.errors import K8sextError
+from k8sext.model.bridge import Bridge
+from k8sext.model.codec import from_json
+from k8sext.model.diagnosis import Diagnosis, Finding
+from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport
+from k8sext.model.result import Observation
+from k8sext.model.words import Stage, Status
+
+SCHEMA = "k8sext.report/v1"
+# What a judgement says of a whole place; everything else there was known before it.
+OVERALL = (rows.UNPROVEN.code, "KX203")
+
+
+def read(path: Path) -> Report:
+    """The report in a file that `-o json` wrote. Raises K8sextError (exit code 2)."""
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _refused(path, "cannot be read", str(error.strerror)) from error
+    except (ValueError, RecursionError) as error:
+        raise _refused(path, "is not JSON", type(error).__name__) from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise _refused(path, f"is no report of schema {SCHEMA}")
+    document = cast("dict[str, Any]", data)
+    if "basis" not in document:
+        raise _refused(path, "was written by a k8sext that did not save what it judged by")
+    try:
+        return _report(document)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise _refused(path, "is not a whole report", type(error).__name__) from error
+
+
+def _refused(path: Path, what: str, why: str = "") -> K8sextError:
+    fix = "write one with: k8sext doctor --output-file json=FILE"
+    return K8sextError(f"the file {what}", where=str(path), why=why, fix=fix)
+
+
+def _report(data: Mapping[str, Any]) -> Report:
+    run, cluster, basis = data["run"], data["cluster"], data["basis"]
+    bridges = {b.ref: b for b in (from_json(Bridge, b) for b in basis["bridges"])}
+    return Report(
+        run_id=run["id"],
+        started=run["started"],
+        duration_s=run["duration_s"],
+        tool_version=data["tool"]["version"],
+        vantages=tuple(from_json(VantageReport, v) for v in data["vantages"]),
+        bridges=tuple(_bridge(b, bridges) for b in data["bridges"]),
+        findings=tuple(from_json(Finding, f) for f in data["findings"]),
+        context=cluster["context"],
+        server_version=cluster["server_version"],
+        gate=from_json(Gate, basis["gate"]),
+        interrupted=run["exit_code"] == 130,
+        places=tuple(from_json(Place, p) for p in basis["places"]),
+    )
+
+
+def _bridge(data: Mapping[str, Any], known: Mapping[str, Bridge]) -> BridgeReport:
+    return BridgeReport(
+        bridge=known[f"{data['namespace']}/{data['service']}"],
+        status=Status(data["status"]),
+        depth=Stage(data["depth"]) if data["depth"] else None,
+        observations=tuple(from_json(Observation, o) for o in data["observations"]),
+        diagnoses=tuple(from_json(Diagnosis, d) for d in data["diagnoses"]),
+        skipped=data["skipped"],
+    )
+
+
+def judged_again(report: Report) -> Report:
+    """The same facts, judged by the rules of this version."""
+    bridges = {b.bridge.ref: b for b in report.bridges}
+    said: dict[tuple[str, str], list[Diagnosis]] = {}
+    for place in report.places:
+        here = [bridges[f"{place.namespace}/{s}"] for s in place.services]
+        seen = [o for b in here for o in b.observations if o.vantage == place.vantage]
+        context = from_json(Context, place.context)
+        judgement = judge.judge([b.bridge for b in here], seen, place.controls, context)
+        bridges |= {b.bridge.ref: b for b in judgement.bridges}
+        said.setdefault((place.namespace, place.vantage), []).extend(judgement.overall)
+    return replace(
+        report,
+        bridges=tuple(bridges[b.bridge.ref] for b in report.bridges),
+        vantages=tuple(_said_again(report.vantages, said)),
+    )
+
+
+def _said_again(
+    vantages: Iterable[VantageReport], said: Mapping[tuple[str, str], list[Diagnosis]]
+) -> Iterable[VantageReport]:
+    for vantage in vantages:
+        kept = [d for d in vantage.diagnoses if d.code not in OVERALL]
+        new = said.get((vantage.namespace, vantage.vantage), [])
+        yield replace(vantage, diagnoses=tuple(dict.fromkeys((*kept, *new))))
