@@ -180,6 +180,14 @@ def _pause(world: World, value: float) -> Generator[None]:
     yield
 
 
+@contextlib.contextmanager
+def _settle(world: World, value: float) -> Generator[None]:
+    try:
+        yield
+    finally:
+        time.sleep(value)
+
+
 # -- objects -------------------------------------------------------------------------------------
 
 
@@ -359,6 +367,7 @@ TABLE: Mapping[str, Action] = {
         locks=(CLUSTER_LOCK,),
     ),
     "pause": Action({"type": "number"}, _pause),
+    "settle": Action({"type": "number"}, _settle),
     "patch": Action(
         {
             "type": "mapping",

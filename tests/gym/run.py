@@ -142,7 +142,7 @@ class Gym:
             if name not in ready:
                 spec = dict(case.servers[name])
                 role = roles()[str(spec.pop("role", name))]
-                copy = str(spec.pop("copy", ""))
+                copy = str(spec.pop("copy", "")) + _attached(case, name)
                 peers: dict[str, Guise] = {}
                 for option in role.leans_on:
                     value = spec.get(option)
@@ -277,6 +277,17 @@ class _Run:
             report = {}
         text = done.stdout + done.stderr
         return score.Seen(done.returncode, report, text.replace(namespace, "NAMESPACE"))
+
+
+def _attached(case: Case, name: str) -> str:
+    """What attaches itself to a server: it is seen there, so only cases with the same share it."""
+    found = [
+        spec
+        for other, spec in case.servers.items()
+        for option in roles()[str(spec.get("role", other))].attaches
+        if spec.get(option) == name
+    ]
+    return json.dumps(found, sort_keys=True) if found else ""
 
 
 def _facts(lab: Lab, servers: Mapping[str, Guise]) -> dict[str, str]:

@@ -118,6 +118,8 @@ class Role:
     """Keys and values of the Secret that an application would have."""
     leans_on: tuple[str, ...] = ()
     """Options whose value is the name of another server (or a list of names)."""
+    attaches: tuple[str, ...] = ()
+    """Those of `leans_on` that the other server notices, as a primary sees its replicas."""
     grace: float = 3.0
 
 

@@ -23,6 +23,7 @@ def _start(place: Place, guise: Guise) -> None:
         "pool_mode": "transaction",
         "server_connect_timeout": 2,
         "query_wait_timeout": 4,
+        "server_login_retry": 1,
     }
     settings |= guise.options.get("settings", {})
     word = application_password(place, "postgresql")

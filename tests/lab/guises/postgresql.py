@@ -62,9 +62,8 @@ def _quoted(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 
-def _template(place: Place, guise: Guise) -> Path:
-    """A cluster with role and database, made once for each lab and copied for each server."""
-    folder = place.state / "guises-postgresql"
+def _initialise(place: Place, guise: Guise, folder: Path) -> Path:
+    """A cluster of its own with role and database in `folder/data`."""
     done = folder / "data"
     if done.exists():
         return done
@@ -85,6 +84,11 @@ def _template(place: Place, guise: Guise) -> Path:
     return done
 
 
+def _template(place: Place, guise: Guise) -> Path:
+    """A cluster made once for each lab; its copies have the same system identifier."""
+    return _initialise(place, guise, place.state / "guises-postgresql")
+
+
 def _copy_primary(place: Place, guise: Guise, data: Path) -> None:
     primary = guise.peers["standby_of"]
     where = f"host={primary.address} port={primary.port} user=postgres"
@@ -96,6 +100,8 @@ def _copy_primary(place: Place, guise: Guise, data: Path) -> None:
 def _start(place: Place, guise: Guise) -> None:
     folder = guise.folder(place, _USER)
     data = folder / "data"
+    if not data.exists() and guise.options.get("fresh"):
+        _initialise(place, guise, folder)
     if not data.exists():
         new = folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
@@ -147,8 +153,10 @@ ROLE = Role(
         "settings": {"type": "mapping"},
         "hba": {"type": "list", "items": {"type": "text"}},
         "standby_of": {"type": "text"},
+        "fresh": {"type": "boolean"},
     },
     tell=_tell,
     login=_login,
     leans_on=("standby_of",),
+    attaches=("standby_of",),
 )

@@ -35,7 +35,7 @@ def _authority(place: Place, folder: Path) -> Path:
 
 def _server(place: Place, guise: Guise) -> list[str]:
     word = application_password(place, "redis")
-    settings = ['save ""', "appendonly no"]
+    settings = ['save ""', "appendonly no", "repl-diskless-sync-delay 0"]
     if guise.options.get("password", True):
         settings += [f"requirepass {word}", f"masterauth {word}"]
     if "replica_of" in guise.peers:
@@ -65,7 +65,9 @@ def _start(place: Place, guise: Guise) -> None:
 
 
 def _ready(place: Place, guise: Guise) -> bool:
-    """Asked by its own socket: it may listen elsewhere on purpose."""
+    """Asked by its own socket: it may listen elsewhere on purpose. A replica has its data."""
+    if "replica_of" in guise.peers:
+        return "master_link_status:up" in _client(place, guise, "INFO replication\n").stdout
     done = _client(place, guise, "PING\n")
     answer = done.stdout + done.stderr
     return any(word in answer for word in ("PONG", "NOAUTH", "LOADING", "MASTERDOWN"))
@@ -113,4 +115,5 @@ ROLE = Role(
     tell=_tell,
     login=_login,
     leans_on=("replica_of", "monitors"),
+    attaches=("replica_of", "monitors"),
 )
