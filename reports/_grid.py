@@ -16,6 +16,7 @@ from ._options import Options
 
 NARROW = 100  # columns below which the target stands on a line of its own
 GAP = "  "
+NO_LOGIN = {Reason.NO_CREDENTIALS, Reason.AUTH_REQUIRED}
 MARKS = {
     Status.PASS: ("✔", "ok", "green"),
     Status.WARN: ("!", "!", "yellow"),
@@ -249,7 +250,7 @@ def _depth_words(bridge: BridgeReport) -> str:
         return ""
     wire = (o for o in bridge.observations if not o.client)
     reasons = {s.reason for o in wire for s in o.stages if s.stage is Stage.AUTH}
-    why = ", no login configured" if Reason.NO_CREDENTIALS in reasons else ""
+    why = ", no login configured" if reasons & NO_LOGIN else ""
     return "" if bridge.depth is Stage.VERIFY and not why else f"to {bridge.depth}{why}"
 
 

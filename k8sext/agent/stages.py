@@ -153,9 +153,10 @@ async def converse(
     """The check's own stages, in its order, and its goodbye; of the stages `only` these.
 
     Without a login `missing` says why: the auth step still runs when that is NO_CREDENTIALS (the
-    server may ask for nothing), otherwise the stage is skipped with that reason. `wrong` is what
-    the bridge expects and cannot be compared: a verify stage that passes says so instead.
-    Returns the fault that ended the auth stage, if one did: the caller stops further logins.
+    server may ask for nothing; AUTH_REQUIRED is then a skip), otherwise the stage is skipped with
+    that reason. `wrong` is what the bridge expects and cannot be compared: a verify stage that
+    passes says so instead. Returns the fault that ended the auth stage, if one did: the caller
+    stops further logins.
     """
     ended: list[Fault] = []
     check.login = login
@@ -194,6 +195,7 @@ async def converse(
                 log.skip(stage, missing.reason, missing.detail)
                 break
             if not await log.run(stage, steps[stage]):
+                _spare(log, login, ended)
                 break
             if stage is Stage.AUTH and not login and check.verify_needs_login:
                 break
@@ -205,6 +207,12 @@ async def converse(
             pass  # the server may be gone; leaving politely is all we owe it
         await check.stream.close()
     return ended[0] if ended else None
+
+
+def _spare(log: StageLog, login: Login | None, ended: Sequence[Fault]) -> None:
+    """Where a login is wanted and nobody gave one, the auth stage has not failed."""
+    if not login and ended and ended[0].reason is Reason.AUTH_REQUIRED:
+        log.add(replace(log.done[Stage.AUTH], status=Status.SKIP))
 
 
 def _with_note(seen: Seen, note: Note) -> Seen:

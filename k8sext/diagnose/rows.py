@@ -198,6 +198,12 @@ MESH = Row(
     Severity.INCONCLUSIVE,
 )  # fmt: skip
 
+# A skip where it ends the auth stage (LOGINS), a fault where the server says it elsewhere.
+LOGIN_WANTED = Row(
+    "KX602", Culprit.CREDENTIALS, "{target} asks for a login and none is configured",
+    "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN,
+)  # fmt: skip
+
 # What a server, or whatever answers, says.
 ANSWERS: dict[Reason, Row] = {
     Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",
@@ -253,9 +259,7 @@ ANSWERS: dict[Reason, Row] = {
     Reason.TOO_MUCH: Row("KX505", Culprit.WRONG_TARGET,
         "{target} sends more than any {protocol} server would: {detail}",
         "check what listens on {target}"),
-    Reason.AUTH_REQUIRED: Row("KX602", Culprit.CREDENTIALS,
-        "{target} asks for a login and none is configured",
-        "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN),
+    Reason.AUTH_REQUIRED: LOGIN_WANTED,
     Reason.AUTH_REJECTED: Row("KX601", Culprit.CREDENTIALS,
         "{target} rejects the login: {detail}",
         "correct the values in Secret {secret} (namespace {namespace}), or the user at the "
@@ -331,6 +335,7 @@ ANSWERS: dict[Reason, Row] = {
 
 # Why a login was not even tried.
 LOGINS: dict[Reason, Row] = {
+    Reason.AUTH_REQUIRED: LOGIN_WANTED,
     Reason.SECRET_MISSING: Row("KX610", Culprit.CREDENTIALS, "{detail}",
         "kubectl create secret generic -n {namespace} {secret} --from-literal=username=… "
         "--from-literal=password=… --from-literal=k8sext.service={service}"),

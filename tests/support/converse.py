@@ -16,10 +16,10 @@ from k8sext.agent.main import load_checks
 from k8sext.agent.runner import Runner
 from k8sext.agent.stream import Stream
 from k8sext.model.plan import Budget, Plan, Target
-from k8sext.model.result import Observation
+from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsSpec
-from k8sext.model.words import Route, Stage
+from k8sext.model.words import Reason, Route, Stage
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 FAST = Budget(stage_s=0.5, resolve_s=0.5, probe_s=2.0, run_s=3.0)
@@ -123,6 +123,13 @@ async def left_to_itself(check: WireCheck, *stages: Stage) -> None:
             json.dumps(dict(seen.evidence) if seen else {}, allow_nan=False)
     except Fault as fault:
         json.dumps(fault.evidence, allow_nan=False)
+
+
+def end_of(seen: Observation) -> StageResult | None:
+    """What ended the probe: a failure, or a login that is wanted and not configured (a skip)."""
+    auth = seen.stage(Stage.AUTH)
+    wanted = auth if auth and auth.reason is Reason.AUTH_REQUIRED else None
+    return seen.ended_by or wanted
 
 
 def source(module: str) -> Path:

@@ -15,6 +15,7 @@ from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsSpec
 from k8sext.model.words import Reason, Route, Status
 from k8sext.vantage import local
+from tests.support.converse import end_of
 
 PATIENT = Budget(stage_s=5, resolve_s=5, probe_s=15, run_s=60)
 
@@ -38,7 +39,8 @@ class Pair:
 
 
 def _reason(seen: Observation) -> Reason | None:
-    return seen.ended_by.reason if seen.ended_by else None
+    end = end_of(seen)
+    return end.reason if end else None
 
 
 def target(protocol: str, port: int, **more: Any) -> Target:

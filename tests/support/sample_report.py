@@ -70,7 +70,7 @@ def _judged() -> tuple[BridgeReport, ...]:
                 detail="Access denied", words=HOSTILE),
         *routes("late-svc", "198.51.100.60", Stage.HANDSHAKE, Reason.OUT_OF_TIME,
                 status=Status.INCONCLUSIVE),
-        *routes("shallow-svc", "198.51.100.61", Stage.AUTH, Reason.NO_CREDENTIALS,
+        *routes("shallow-svc", "198.51.100.61", Stage.AUTH, Reason.AUTH_REQUIRED,
                 status=Status.SKIP),
         *six_seen,
         *ten_seen,

@@ -138,5 +138,6 @@ def test_without_a_login_no_driver_is_sent(server: tuple[str, Server]) -> None:
     protocol, at = server
     pair = both(protocol, at.port, None)
     assert pair.reasons == (Reason.AUTH_REQUIRED, None)
+    assert pair.wire.status is Status.PASS
     assert pair.client.status is Status.SKIP
     assert pair.client.stages[0].reason is Reason.NO_CREDENTIALS

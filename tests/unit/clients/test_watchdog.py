@@ -269,7 +269,7 @@ AT_HOME = [
     ((Stage.AUTH, Status.FAIL, Reason.PASSWORD_EXPIRED), Reason.LOGIN_REJECTED_BEFORE),
     ((Stage.AUTH, Status.FAIL, Reason.LOCKED_OUT), Reason.LOGIN_REJECTED_BEFORE),
     ((Stage.AUTH, Status.SKIP, Reason.LOGIN_REJECTED_BEFORE), Reason.LOGIN_REJECTED_BEFORE),
-    ((Stage.AUTH, Status.FAIL, Reason.AUTH_REQUIRED), Reason.NO_CREDENTIALS),
+    ((Stage.AUTH, Status.SKIP, Reason.AUTH_REQUIRED), Reason.NO_CREDENTIALS),
     ((Stage.AUTH, Status.SKIP, Reason.NO_CONSENT), Reason.NO_CONSENT),
     ((Stage.AUTH, Status.SKIP, Reason.SECRET_MISSING), Reason.SECRET_MISSING),
     ((Stage.AUTH, Status.SKIP, Reason.SECRET_KEY_MISSING), Reason.SECRET_KEY_MISSING),

@@ -208,6 +208,7 @@ def test_a_rejected_login_is_not_a_partial_outage(context: Context, name: bool) 
 LOGINS = [
     (Reason.SECRET_MISSING, ("KX610", "credentials"), Status.FAIL),
     (Reason.SECRET_KEY_MISSING, ("KX611", "credentials"), Status.FAIL),
+    (Reason.AUTH_REQUIRED, ("KX602", "credentials"), Status.WARN),
     (Reason.NO_CONSENT, ("KX612", "credentials"), Status.WARN),
 ]
 

@@ -17,7 +17,7 @@ from k8sext.agent.http import HttpConnection, Response
 from k8sext.model.plan import Budget
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import Handler, against, fed
+from tests.support.converse import Handler, against, end_of, fed
 
 read = importlib.import_module("k8sext.checks.protocols._elastic")
 
@@ -104,7 +104,7 @@ def observed(handler: Handler, **options: object) -> Observation:
 
 def see(handler: Handler, **options: object) -> tuple[Stage | None, Reason | None]:
     seen = observed(handler, **options)
-    ended = seen.ended_by
+    ended = end_of(seen)
     return seen.depth, ended.reason if ended else None
 
 

@@ -18,7 +18,7 @@ from k8sext.model.plan import Budget
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import observe
+from tests.support.converse import end_of, observe
 from tests.support.search_servers import ARTIFACTS, PASSWORD, Node, running
 
 PATIENT = Budget(stage_s=10, probe_s=30, run_s=40)
@@ -87,7 +87,8 @@ def see(node: Node, login: dict[str, str] | None = None, **expect: object) -> Ob
 
 
 def ended(seen: Observation) -> Reason | None:
-    return seen.ended_by.reason if seen.ended_by else None
+    end = end_of(seen)
+    return end.reason if end else None
 
 
 def driver(node: Node) -> elasticsearch.Elasticsearch:

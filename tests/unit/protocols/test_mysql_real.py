@@ -18,7 +18,7 @@ from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Route, Stage, Status
 from tests.support import sql_servers
-from tests.support.converse import observe
+from tests.support.converse import end_of, observe
 from tests.support.sql_servers import Server
 
 PATIENT = Budget(stage_s=8.0, probe_s=20.0, run_s=30.0)
@@ -71,7 +71,8 @@ def see(server: Server, user: str | None, database: str = "", **more: Any) -> Ob
 
 
 def reason(seen: Observation) -> tuple[Stage, Reason | None] | None:
-    return (seen.ended_by.stage, seen.ended_by.reason) if seen.ended_by else None
+    ended = end_of(seen)
+    return (ended.stage, ended.reason) if ended else None
 
 
 def counters(server: Server) -> str:

@@ -207,8 +207,9 @@ def test_without_a_login_rules_for_a_made_up_user_blame_nobody() -> None:
     assert seen.ended_by is None
     assert seen.status is Status.WARN
     unknown = observed(error("08P01", "no such user: k8sext"), login=None)
-    assert unknown.ended_by is not None
-    assert unknown.ended_by.reason is Reason.AUTH_REQUIRED
+    auth = unknown.stage(Stage.AUTH)
+    assert auth is not None
+    assert (auth.status, auth.reason) == (Status.SKIP, Reason.AUTH_REQUIRED)
     assert unknown.depth is Stage.HANDSHAKE
 
 

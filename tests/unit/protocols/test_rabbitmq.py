@@ -8,7 +8,7 @@ from k8sext.agent.check import Login
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Stage
-from tests.support.converse import against, left_to_itself, on
+from tests.support.converse import against, end_of, left_to_itself, on
 
 
 def short(text: str) -> bytes:
@@ -59,7 +59,7 @@ def observed(*replies: bytes, **options: object) -> Observation:
 def see(*replies: bytes, **options: object) -> tuple[Stage | None, Reason | None]:
     """How deep it went, and what ended it."""
     seen = observed(*replies, **options)
-    ended = seen.ended_by
+    ended = end_of(seen)
     return seen.depth, ended.reason if ended else None
 
 

@@ -4,7 +4,7 @@ import random
 import pytest
 
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import against, left_to_itself, on
+from tests.support.converse import against, end_of, left_to_itself, on
 
 INFO = b"redis_version:7.2.1\r\nredis_mode:standalone\r\nrole:master\r\nrun_id:abc\r\n"
 
@@ -26,7 +26,7 @@ def scripted(replies: dict[bytes, bytes]) -> object:
 
 def see(replies: dict[bytes, bytes], **options: object) -> tuple[Stage | None, Reason | None]:
     seen = against(scripted(replies), "redis_server", "redis", **options)  # type: ignore[arg-type]
-    ended = seen.ended_by
+    ended = end_of(seen)
     return seen.depth, ended.reason if ended else None
 
 

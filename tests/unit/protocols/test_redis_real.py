@@ -12,7 +12,7 @@ import redis
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import observe
+from tests.support.converse import end_of, observe
 from tests.support.loopback_certificate import self_signed
 from tests.support.redis_servers import HOST, client, free_ports, server, until
 
@@ -40,9 +40,7 @@ def see(port: int, login: dict[str, str] | None = None, **expect: Any) -> Observ
 
 def reason(seen: Observation) -> Reason | None:
     """Of what ended the probe, else of what it warns of in the verify stage."""
-    if seen.ended_by:
-        return seen.ended_by.reason
-    stage = seen.stage(Stage.VERIFY)
+    stage = end_of(seen) or seen.stage(Stage.VERIFY)
     return stage.reason if stage else None
 
 
