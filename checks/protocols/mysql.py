@@ -1,129 +1,54 @@
 """MySQL, MariaDB, Percona Server and what speaks their protocol, client/server protocol 4.1.
 
-Packets: MySQL internals "Client/Server Protocol", MariaDB documentation
-"Clientserver protocol"; error numbers: the error references of both. Never a bare connect: a
-handshake that is broken off counts towards max_connect_errors, and error 1129 then locks out every
-pod behind the node's address. So whatever happens, a greeted server gets a complete login.
+Never a bare connect: a handshake that is broken off counts towards max_connect_errors, and error
+1129 then locks out every pod behind the node's address. So whatever happens, a greeted server gets
+a complete login. What is sent and what the answers mean is in `_mysql.py`, which travels with this
+file.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from k8sext.agent import sql
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.guess import wrong_protocol
-from k8sext.agent.mysql_login import CACHING, ED25519, NATIVE, PARSEC, Methods
+from k8sext.agent.mysql_login import CACHING, NATIVE, Methods
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 
-LONG_PASSWORD, WITH_DB, PROTOCOL_41, SSL, SECURE, PLUGIN = 1, 8, 512, 2048, 32768, 1 << 19
-TRANSACTIONS = 8192
-UTF8MB4 = 45
+from ._mysql import (
+    LONG_PASSWORD,
+    PLUGIN,
+    PROTOCOL_41,
+    SECURE,
+    SSL,
+    TRANSACTIONS,
+    USED,
+    UTF8MB4,
+    VARIABLES,
+    WHO,
+    WITH_DB,
+    Greeting,
+    column_name,
+    columns,
+    error_of,
+    facts_of,
+    parse_greeting,
+    replication_facts,
+    switch,
+    zero,
+)
+
 MAX_PACKET = 1 << 20
 MAX_PACKETS = 2000  # of one connection; reading what is there already lets nobody else run
 MAX_STEPS = 8  # of one login
-MAX_COLUMNS = 256
 WRONG = b"\0"  # an answer that is complete and opens nothing
 NOBODY = "k8sext"  # who logs in, and fails, where there is no login: see `goodbye`
-
-WHO = "SELECT USER() AS user, CURRENT_USER() AS account, DATABASE() AS db, CONNECTION_ID() AS id"
-# Lists and never fails, whatever a version lacks.
-VARIABLES = (
-    "SHOW VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'read_only', "
-    "'super_read_only', 'innodb_read_only', 'server_uuid', 'server_id', 'hostname', 'port', "
-    "'max_connections', 'max_connect_errors', 'character_set_database', 'collation_database', "
-    "'aurora_version', 'require_secure_transport', 'wsrep_on', 'wsrep_cluster_name', "
-    "'group_replication_group_name')"
-)
-USED = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
-
-_ERRORS = {
-    1040: Reason.TOO_MANY_CONNECTIONS,
-    1044: Reason.PERMISSION_DENIED,
-    1045: Reason.AUTH_REJECTED,
-    1049: Reason.DATABASE_MISSING,
-    1053: Reason.UNHEALTHY,  # shutting down
-    1129: Reason.LOCKED_OUT,
-    1130: Reason.HOST_NOT_ALLOWED,
-    1142: Reason.PERMISSION_DENIED,
-    1203: Reason.TOO_MANY_CONNECTIONS,
-    1226: Reason.TOO_MANY_CONNECTIONS,  # this user's own limit
-    1227: Reason.PERMISSION_DENIED,
-    1251: Reason.AUTH_METHOD_UNSUPPORTED,
-    1275: Reason.AUTH_REJECTED,  # a password in the format of before 4.1
-    1290: Reason.READ_ONLY,
-    1524: Reason.AUTH_METHOD_UNSUPPORTED,  # the account's plug-in is not loaded
-    1698: Reason.AUTH_REJECTED,  # an account without a password (unix_socket)
-    1820: Reason.PASSWORD_EXPIRED,
-    1862: Reason.PASSWORD_EXPIRED,
-    3118: Reason.ACCOUNT_LOCKED,
-    3159: Reason.TLS_REQUIRED,
-    3168: Reason.UNHEALTHY,  # server isn't available
-    3955: Reason.ACCOUNT_LOCKED,  # MySQL: after FAILED_LOGIN_ATTEMPTS
-    4150: Reason.ACCOUNT_LOCKED,  # MariaDB: after max_password_errors
-    4151: Reason.ACCOUNT_LOCKED,
-    9001: Reason.UNHEALTHY,  # ProxySQL reaches no server
-}
 _AFTER_LOGIN = ("1044", "1049")  # the login itself was accepted
-_HOST = re.compile(r"(?:Host|host) '([^']+)'|@'([^']+)'")
-_PROXIES = ("proxysql", "maxscale")
-
-
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """What the server says first (HandshakeV10)."""
-
-    version: str
-    thread: int
-    capabilities: int
-    salt: bytes
-    plugin: str
-
-    @property
-    def product(self) -> str:
-        """mariadb, tidb or mysql; Percona and Aurora name themselves in variables only."""
-        words = self.version.lower()
-        return next((p for p in ("mariadb", "tidb") if p in words), "mysql")
-
-    @property
-    def number(self) -> str:
-        """The version without the prefix that MariaDB shows to old replicas."""
-        return self.version.removeprefix("5.5.5-")
-
-
-def error_of(packet: bytes) -> Fault:
-    """An error packet (0xff, number, perhaps #SQLSTATE, words) as a Fault."""
-    number = int.from_bytes(packet[1:3], "little")
-    text = packet[3:].decode("utf-8", "replace")
-    words = text[6:] if text.startswith("#") else text
-    host = _HOST.search(words)
-    seen: dict[str, Json] = {"source_seen": host[1] or host[2]} if host else {}
-    reason = _ERRORS.get(number, Reason.SERVER_ERROR)
-    return Fault(reason, words, words=words, code=str(number), **seen)
-
-
-def parse_greeting(packet: bytes) -> Greeting:
-    """HandshakeV10. Raises ValueError for anything else."""
-    if packet[:1] != b"\x0a":
-        raise ValueError("not a greeting of protocol 10")
-    end = packet.find(b"\0", 1)
-    rest = packet[end + 1 :]
-    if end < 0 or len(rest) < 31:
-        raise ValueError("a greeting that ends early")
-    thread = int.from_bytes(rest[:4], "little")
-    low, _, _, high, length = struct.unpack_from("<HBHHB", rest, 13)
-    capabilities = low | high << 16
-    second = rest[31 : 31 + max(13, length - 8)]
-    plugin = rest[31 + len(second) :].split(b"\0")[0] if capabilities & PLUGIN else b""
-    version = packet[1:end].decode("utf-8", "replace")
-    salt = rest[4:12] + second[:12]
-    return Greeting(version, thread, capabilities, salt, plugin.decode("ascii", "replace"))
 
 
 class Mysql(WireCheck):
@@ -238,8 +163,8 @@ class Mysql(WireCheck):
         plugin = offered if offered in (CACHING, NATIVE) else NATIVE
         answer = self.methods.first(plugin, self._greeted.salt)
         more = self._with_schema | (SSL if self.stream.encrypted else 0)
-        body = self._header(more) + _zero(user) + bytes([len(answer)]) + answer
-        await self._send(body + (_zero(self._schema) if self._schema else b"") + _zero(plugin))
+        body = self._header(more) + zero(user) + bytes([len(answer)]) + answer
+        await self._send(body + (zero(self._schema) if self._schema else b"") + zero(plugin))
 
     async def _finish(self, packet: bytes) -> str:
         """OK, error, another method, or more of this one. Returns the method that was spoken."""
@@ -252,7 +177,7 @@ class Mysql(WireCheck):
             if kind == b"\xff":
                 raise refused or error_of(packet)
             if kind == b"\xfe":
-                plugin, salt = _switch(packet)
+                plugin, salt = switch(packet)
             try:
                 answer = WRONG if refused else await self.methods.answer(plugin, salt, packet)
             except Fault as fault:
@@ -278,7 +203,7 @@ class Mysql(WireCheck):
         variables = {
             r.get("variable_name", ""): r.get("value", "") for r in await self._asked(VARIABLES)
         }
-        facts = self._facts(who, variables)
+        facts = facts_of(self._greeted, who, variables)
         used = await self._asked(USED)
         count = sql.number(used[0].get("value", "")) if used else None
         facts |= {} if count is None else {"connections": count}
@@ -292,37 +217,6 @@ class Mysql(WireCheck):
             evidence=facts,
             warning=warning,
         )
-
-    def _facts(self, who: Mapping[str, str], told: Mapping[str, str]) -> dict[str, Json]:
-        found = self._greeted
-        words = f"{found.version} {told.get('version_comment', '')}".lower()
-        locked = any(
-            told.get(k, "OFF") not in ("OFF", "0")
-            for k in ("read_only", "super_read_only", "innodb_read_only")
-        )
-        facts: dict[str, Json] = {
-            "product": _product(found.product, told),
-            "version": told.get("version", found.number),
-            "comment": told.get("version_comment", ""),
-            "role": "replica" if locked else "primary",
-            "read_only": locked,
-            "account": who.get("account", ""),
-            "database": who.get("db", ""),
-            "charset": told.get("character_set_database", ""),
-            "collation": told.get("collation_database", ""),
-            "identity": told.get("server_uuid") or _own_identity(told),
-        }
-        system = _system(told)
-        facts |= {"system": system} if system else {}
-        for key in ("max_connections", "max_connect_errors"):
-            value = sql.number(told.get(key, ""))
-            facts |= {} if value is None else {key: value}
-        proxy = next((p for p in _PROXIES if p in words), "")
-        if proxy or who.get("id", "") not in ("", str(found.thread)):
-            facts["proxy"] = proxy or "something between that has its own connections"
-        else:
-            facts["source_seen"] = who.get("user", "").rpartition("@")[2]
-        return facts
 
     async def _replication(self) -> dict[str, Json]:
         """Role and lag as the server's own threads tell; without the right to ask, unknown."""
@@ -394,7 +288,7 @@ class Mysql(WireCheck):
         if len(first) != 1 or not 0 < first[0] <= 250:
             # 0 is OK without rows, 0xfb a request for a file of ours.
             raise await self._wrong("the answer to a query is no result set")
-        names = [_column_name(await self._packet()) for _ in range(first[0])]
+        names = [column_name(await self._packet()) for _ in range(first[0])]
         if (await self._packet())[:1] != b"\xfe":
             raise await self._wrong("column definitions without their end")
         rows: list[dict[str, str]] = []
@@ -424,80 +318,3 @@ class Mysql(WireCheck):
 
     async def _wrong(self, why: str) -> Fault:
         return await wrong_protocol(self.stream, why)
-
-
-def replication_facts(row: Mapping[str, str]) -> dict[str, Json]:
-    """The facts in SHOW REPLICA STATUS, by the names of before and after MySQL 8.0.22."""
-
-    def field(new: str, old: str) -> str:
-        return row.get(new, "") or row.get(old, "")
-
-    reads = field("replica_io_running", "slave_io_running")
-    applies = field("replica_sql_running", "slave_sql_running")
-    facts: dict[str, Json] = {"replicates": True, "streaming": (reads, applies) == ("Yes", "Yes")}
-    source = field("source_uuid", "master_uuid") or row.get("master_server_id", "")
-    facts |= {"source_identity": source} if source else {}
-    lag = sql.number(field("seconds_behind_source", "seconds_behind_master"))
-    error = row.get("last_sql_error") or row.get("last_io_error") or ""
-    if lag is not None:
-        facts["lag_s"] = lag
-    else:
-        threads = f"replication does not run (receives: {reads}, applies: {applies})"
-        facts["why_no_lag"] = f"{threads} {error}".strip()
-    return facts
-
-
-def _product(product: str, told: Mapping[str, str]) -> str:
-    """Percona and Aurora call themselves MySQL in the greeting."""
-    if "aurora_version" in told:
-        return "aurora"
-    return "percona" if "percona" in told.get("version_comment", "").lower() else product
-
-
-def _system(told: Mapping[str, str]) -> str:
-    """What the servers of a Galera cluster or of a replication group share."""
-    if told.get("wsrep_on", "OFF") in ("ON", "1"):
-        return f"galera:{told.get('wsrep_cluster_name', '')}"
-    group = told.get("group_replication_group_name", "")
-    return f"group:{group}" if group else ""
-
-
-def _own_identity(told: Mapping[str, str]) -> str:
-    """MariaDB has no server_uuid: what replication and people tell its servers apart by."""
-    if "hostname" not in told:
-        return ""
-    return f"{told.get('server_id', '')}@{told['hostname']}:{told.get('port', '')}"
-
-
-def _switch(packet: bytes) -> tuple[str, bytes]:
-    """AuthSwitchRequest: the method, and its salt, which a zero may follow."""
-    name, _, salt = packet[1:].partition(b"\0")
-    plugin = name.decode("ascii", "replace")
-    return plugin, salt[: 32 if plugin in (ED25519, PARSEC) else 20]
-
-
-def _zero(word: str) -> bytes:
-    return word.replace("\0", "").encode("utf-8", "replace") + b"\0"
-
-
-def _column_name(packet: bytes) -> str:
-    """The alias in a column definition: the fifth of its strings (catalog, schema, two tables)."""
-    found = columns(packet, 5)
-    return found[4].lower() if len(found) == 5 else ""
-
-
-def columns(row: bytes, most: int = MAX_COLUMNS) -> list[str]:
-    """Length-encoded strings; 0xfb is NULL. Long forms: 0xfc two bytes, 0xfd three, 0xfe eight."""
-    out: list[str] = []
-    at = 0
-    while at < len(row) and len(out) < most:
-        size, at = row[at], at + 1
-        if size == 0xFB:
-            out.append("")
-            continue
-        if size > 0xFB:
-            width = {0xFC: 2, 0xFD: 3}.get(size, 8)
-            size, at = int.from_bytes(row[at : at + width], "little"), at + width
-        out.append(row[at : at + size].decode("utf-8", "replace"))
-        at += size
-    return out

@@ -1,8 +1,8 @@
 """Redis, Valkey, KeyDB, Dragonfly: a server, a replica, a cluster node or a Sentinel.
 
-Error prefixes are those of redis `src/server.c`, `src/networking.c`, `src/acl.c`; fields of INFO:
-https://redis.io/docs/latest/commands/info/. HELLO may be asked by every user (its flag NO_AUTH
-exempts it from ACLs), so that version and role are known even where INFO is denied.
+Fields of INFO: https://redis.io/docs/latest/commands/info/. HELLO may be asked by every user (its
+flag NO_AUTH exempts it from ACLs), so that version and role are known even where INFO is denied.
+What the errors mean is in `_redis_server.py`, which travels with this file.
 """
 
 from __future__ import annotations
@@ -32,56 +32,11 @@ from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-SLOTS = 16384
-ROLES = ("master", "replica", "cluster", "sentinel")
+from ._redis_server import KEPT, SLOTS, fault_of, told_by_slots, watched
 
-# By the first word of an error.
-_ERRORS = {
-    "NOAUTH": Reason.AUTH_REQUIRED,
-    "WRONGPASS": Reason.AUTH_REJECTED,
-    "NOPERM": Reason.PERMISSION_DENIED,
-    "DENIED": Reason.PROTECTED_MODE,
-    "LOADING": Reason.LOADING,
-    "BUSYLOADING": Reason.LOADING,
-    "MASTERDOWN": Reason.UNHEALTHY,
-    "MISCONF": Reason.UNHEALTHY,
-    "CLUSTERDOWN": Reason.UNHEALTHY,
-    "NOREPLICAS": Reason.UNHEALTHY,
-    "BUSY": Reason.UNHEALTHY,  # a script runs, and nobody else is served
-    "READONLY": Reason.READ_ONLY,
-    "OOM": Reason.ALARM,
-}
-# By how an error begins, where its first word says nothing.
-_SENTENCES = (
-    ("ERR invalid password", Reason.AUTH_REJECTED),  # before Redis 6
-    ("ERR max number of clients", Reason.TOO_MANY_CONNECTIONS),
-    # A user name where the server knows none (before Redis 6).
-    ("ERR wrong number of arguments for 'auth'", Reason.AUTH_METHOD_UNSUPPORTED),
-    ("ERR DB index is out of range", Reason.DATABASE_MISSING),
-    ("ERR invalid DB index", Reason.DATABASE_MISSING),
-    ("ERR SELECT is not allowed in cluster mode", Reason.DATABASE_MISSING),
-    ("no upstream host", Reason.UNHEALTHY),  # Envoy's Redis proxy
-    ("upstream failure", Reason.UNHEALTHY),
-)
+ROLES = ("master", "replica", "cluster", "sentinel")
 _NO_PASSWORD = ("without any password configured", "but no password is set")  # from 6 on; before
 _NO_WORD = " without a word: so does a proxy for a server that is not there"
-
-
-def fault_of(error: RedisError) -> Fault:
-    """An error reply as a stage's end."""
-    words, first = error.words, error.words.split(" ", 1)[0]
-    by_sentence = next((r for start, r in _SENTENCES if words.startswith(start)), None)
-    reason = _ERRORS.get(first) or by_sentence or Reason.SERVER_ERROR
-    if error.command == "SELECT" and reason is Reason.SERVER_ERROR:  # "value is not an integer"
-        reason = Reason.DATABASE_MISSING
-    return Fault(reason, words, words=words, code=first, command=error.command)
-
-
-def told_by_slots(reply: Reply) -> tuple[str, ...]:
-    """The addresses of CLUSTER SLOTS. No host means: the one that the client is connected to."""
-    nodes = (items(node) for part in items(reply) for node in items(part)[2:])
-    pairs = ((str(n[0]), n[1]) for n in nodes if len(n) > 1 and n[0] and n[0] != "?")
-    return tuple(dict.fromkeys(join_address(h, p) for h, p in pairs if isinstance(p, int)))
 
 
 class Redis(WireCheck):
@@ -187,7 +142,7 @@ class Redis(WireCheck):
         }
         if mode == "sentinel":
             return await self._sentinel(evidence)
-        evidence |= {key: fields[key] for key in _KEPT if key in fields}
+        evidence |= {key: fields[key] for key in KEPT if key in fields}
         self._expected(fields, evidence)
         await self._database()
         notes = state(fields)
@@ -331,7 +286,7 @@ class Redis(WireCheck):
         if not masters or (wanted and wanted not in names):
             text = f"it watches {where or 'no master'}, expected is {wanted or 'one'}"
             raise Fault(Reason.OBJECT_MISSING, text, **evidence)
-        notes = [n for m in masters if (n := _watched(m))]
+        notes = [n for m in masters if (n := watched(m))]
         told = Announced(addresses=tuple(addresses), whom="Sentinel's clients")
         return self._seen(f"sentinel of {where}", notes, evidence, told)
 
@@ -349,21 +304,3 @@ class Redis(WireCheck):
             if not may_fail and fault.reason is not may_fail_with:
                 raise fault
         return reply
-
-
-_KEPT = (
-    "run_id", "master_replid", "master_replid2", "used_memory", "maxmemory", "maxmemory_policy",
-    "connected_clients", "maxclients", "connected_slaves", "master_link_status", "denied",
-)  # fmt: skip
-
-
-def _watched(master: Mapping[str, Reply]) -> Note | None:
-    """What a Sentinel says of a master, where that is not good."""
-    name, flags = master.get("name"), str(master.get("flags")).split(",")
-    if "o_down" in flags:
-        raise Fault(Reason.UNHEALTHY, f"the Sentinels agree that master {name} is down")
-    if "s_down" in flags:
-        return Reason.DEGRADED, f"this Sentinel does not reach master {name}"
-    known, quorum = number(master, "num-other-sentinels") + 1, number(master, "quorum")
-    text = f"{known} Sentinels know master {name}, a fail-over needs {quorum}"
-    return (Reason.DEGRADED, text) if known < quorum else None
