@@ -97,6 +97,8 @@ class Postgresql(WireCheck):
         answer = await self.stream.read_some()
         if answer == b"S":
             return Seen(evidence=await self.stream.start_tls())
+        if not answer:
+            raise Fault(Reason.CLOSED_EARLY, "the server closed the connection")
         if answer[:1] == b"E":
             fault = error_of(await self.messages.rest(answer[1:]))
             raise (

@@ -58,7 +58,8 @@ def observed(*replies: bytes, **options: object) -> Observation:
         for reply in replies:
             await reader.read(4096)
             writer.write(reply)
-        await reader.read(4096)
+        if replies[-1]:  # an empty one: it hangs up
+            await reader.read(4096)
 
     given: dict[str, object] = {"login": {"username": "shop", "password": "p"}, "tls": PLAIN}
     return against(handle, "postgresql", "postgresql", **{**given, **options})
@@ -108,6 +109,13 @@ def test_tls_that_is_required_and_not_offered() -> None:
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad", b"-ERR unknown command\r\n", b"\x00" * 9])
 def test_something_else_answers(answer: bytes) -> None:
     assert reason_of(answer) is Reason.WRONG_PROTOCOL
+
+
+def test_an_end_in_place_of_the_answer_to_sslrequest() -> None:
+    """As of a proxy whose server is dead: nobody spoke another protocol."""
+    seen = observed(b"", tls=TlsSpec())
+    assert seen.ended_by is not None
+    assert (seen.ended_by.stage, seen.ended_by.reason) == (Stage.TLS, Reason.CLOSED_EARLY)
 
 
 def test_a_login_method_that_is_not_spoken() -> None:
