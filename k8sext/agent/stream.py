@@ -187,6 +187,8 @@ class Stream:
             self._count(error.partial)
             raise self._ended() from error
         except TimeoutError as error:
+            # What came and was not enough is an answer, too: such a server is not silent.
+            self._count(bytes(getattr(self.reader, "_buffer", b"")[:FIRST_BYTES]))
             reason = Reason.TIMED_OUT if self.received else Reason.SILENT
             raise Fault(reason, "no answer in time", **self.first_bytes_fact()) from error
         except OSError as error:
