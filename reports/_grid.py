@@ -178,7 +178,8 @@ def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) ->
     bridge = row.bridge.bridge
     seconds = max((o.duration_s for o in row.seen), default=0.0)
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
-    notes = [_note(row), *([_identity(row)] if wide else [])]
+    said = [] if options.explain else [f"{d.code} {d.culprit}" for d in row.bridge.diagnoses]
+    notes = [*(said or [_note(row)]), *([_identity(row)] if wide else [])]
     return Line(
         mark=mark(gated(report, row.bridge), options),
         name=f"{bridge.namespace}/{bridge.service}" if many else bridge.service,

@@ -50,11 +50,10 @@ def render(report: Report, options: Options, wide: bool = False) -> str:
         console.print()
         for line in grid(report, options, wide):
             console.print(line, soft_wrap=True)
-    for text in _explanations(report, options):
+    below = [*_explanations(report, options)] if options.explain else []
+    for text in (*below, *([_foot(report, options)] if options.summary else [])):
         console.print()
         console.print(text, soft_wrap=True)
-    console.print()
-    console.print(_foot(report, options), soft_wrap=True)
     lines = (line.rstrip() for line in out.getvalue().split("\n"))
     told = "\n".join(lines).rstrip("\n") + "\n"
     if options.unicode:

@@ -23,6 +23,7 @@ from .provision_command import provision_command
 from .rbac_command import rbac_command
 from .report_command import report_command
 from .schema_command import schema_command
+from .selftest_command import selftest_command
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "doctor": doctor_command,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "rbac": rbac_command,
     "schema": schema_command,
     "cleanup": cleanup_command,
+    "selftest": selftest_command,
 }
 
 
