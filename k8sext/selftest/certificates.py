@@ -54,7 +54,7 @@ def _add(a: Point, b: Point) -> Point:
     return x3, (r * (v - x3) - s * cube) % P, h * a[2] * b[2] % P
 
 
-def _times(scalar: int) -> tuple[int, int]:
+def times(scalar: int) -> tuple[int, int]:
     """`scalar` times the base point; its two coordinates."""
     out: Point = (1, 1, 0)
     for bit in f"{scalar:b}":
@@ -76,7 +76,7 @@ class Key:
     def make(cls) -> Key:
         """A fresh one."""
         number = 1 + secrets.randbelow(ORDER - 1)
-        x, y = _times(number)
+        x, y = times(number)
         return cls(number, b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big"))
 
     def sign(self, data: bytes) -> bytes:
@@ -85,7 +85,7 @@ class Key:
         r = s = 0
         while not r or not s:  # zero comes up once in 2**256
             k = 1 + secrets.randbelow(ORDER - 1)
-            r = _times(k)[0] % ORDER
+            r = times(k)[0] % ORDER
             s = pow(k, -1, ORDER) * (digest + r * self.number) % ORDER
         return _sequence(_integer(r), _integer(s))
 

@@ -100,7 +100,7 @@ def run(cases: Sequence[Case] = CASES) -> Outcome:
                           exit_code=3) from error  # fmt: skip
     by_id = {b.bridge.service: b for b in report.bridges}
     checked = [_compared(case, by_id[case.id]) for case in cases]
-    checked += [*_formats(report), *_stand_ins(there)]
+    checked += [*formats(report), *_stand_ins(there)]
     seconds = round(time.monotonic() - began, 3)
     return Outcome(report=report, checked=tuple(checked), seconds=seconds)
 
@@ -130,7 +130,7 @@ def _with_tls(
     for kind in sorted({case.certificate for case in cases} - {""}):
         about = CERTIFICATES[kind]
         issuer = authority if about.trusted else stranger
-        made[kind] = _context(issuer.issue(key, about.name, about.begins, about.ends), key)
+        made[kind] = server_context(issuer.issue(key, about.name, about.begins, about.ends), key)
         if about.asks:
             made[kind].load_verify_locations(cadata=authority.pem)
             made[kind].verify_mode = ssl.CERT_REQUIRED
@@ -138,7 +138,7 @@ def _with_tls(
         yield case, made.get(case.certificate)
 
 
-def _context(certificate: str, key: Key) -> ssl.SSLContext:
+def server_context(certificate: str, key: Key) -> ssl.SSLContext:
     """ssl reads certificates from files only: this one is there for a moment, for us alone."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory(prefix="k8sext-selftest-") as folder:
@@ -227,7 +227,7 @@ def verdict_of(said: BridgeReport) -> str:
     return ", ".join(map(str, told))
 
 
-def _formats(report: Report) -> Iterator[Checked]:
+def formats(report: Report) -> Iterator[Checked]:
     """Whatever servers say and passwords are: neither controls a terminal nor is told."""
     options = registry.report_options()
     for name in registry.report_names():

@@ -97,7 +97,7 @@ class Postgresql:
 
     def _answer(self, question: str) -> bytes:
         recovery, only = ("t", "on") if self.standby else ("f", "off")
-        row = ["k8sext stand-in 1.0"]
+        row = ["k8sext stand-in 1.0"] if "pg_extension" in question else [USER]
         if "transaction_read_only" in question:
             row = [USER, only, "127.0.0.1", "42"]
         elif "pg_is_in_recovery" in question:
@@ -106,13 +106,16 @@ class Postgresql:
         elif "system_identifier" in question:
             row = ["7000000000000000001"]
         cells = b"".join(struct.pack("!i", len(c) if c else -1) + c.encode() for c in row)
-        data = pg(b"D", struct.pack("!H", len(row)) + cells)
+        count = struct.pack("!H", len(row))
+        column = b"column\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)  # of type text
+        data = pg(b"T", count + column * len(row)) + pg(b"D", count + cells)
         return data + pg(b"C", b"SELECT 1\0") + pg(b"Z", b"I")
 
 
 # -- MySQL ---------------------------------------------------------------------------------------
 
 SALT = b"abcdefgh" + b"ijklmnopqrst"
+MY_OK = b"\0\0\0\2\0\0\0"
 
 
 def my(body: bytes, number: int = 0) -> bytes:
@@ -141,7 +144,8 @@ def my_rows(names: tuple[str, ...], *rows: tuple[str, ...]) -> bytes:
         return bytes([len(value.encode())]) + value.encode()
 
     end = b"\xfe\0\0\2\0"
-    columns = [b"\3def" + bytes(3) + text(n) + b"\0\x0c" + bytes(12) for n in names]
+    kind = struct.pack("<BHIBHBH", 12, 45, 255, 253, 0, 0, 0)  # VAR_STRING in utf8mb4
+    columns = [b"\3def" + bytes(3) + text(n) + b"\0" + kind for n in names]
     values = [b"".join(map(text, row)) for row in rows]
     bodies = [bytes([len(names)]), *columns, end, *values, end]
     return b"".join(my(body, number) for number, body in enumerate(bodies, 1))
@@ -181,9 +185,11 @@ class Mysql:
         if user != USER.encode() or answer != good:
             words = f"Access denied for user '{user.decode()}'@'127.0.0.1' (using password: YES)"
             return my(my_error(1045, words, "28000"), number)
-        return my(b"\1\3", number) + my(bytes(3) + b"\2\0\0\0", number + 1)
+        return my(b"\1\3", number) + my(MY_OK, number + 1)
 
     def _answer(self, question: str) -> bytes:
+        if question.startswith("SET"):
+            return my(MY_OK, 1)
         if question.startswith("SHOW VARIABLES"):
             values = {
                 "version": "8.0-stand-in", "version_comment": "k8sext self-test",
@@ -197,6 +203,8 @@ class Mysql:
         if question.startswith("SHOW REPLICA"):
             names = ("Replica_IO_Running", "Replica_SQL_Running", "Seconds_Behind_Source")
             return my_rows(names, *([("Yes", "Yes", "0")] if self.read_only else []))
+        if "USER" not in question:
+            return my_rows(("DATABASE()",), (USER,))
         who = (f"{USER}@127.0.0.1", f"{USER}@127.0.0.%", USER, "42")
         return my_rows(("user", "account", "db", "id"), *[who] * self.rows)
 
@@ -219,8 +227,9 @@ class Redis:
             words = await self._command(peer)
             if words[0] == "QUIT":
                 return await peer.send(b"+OK\r\n")
-            if words[0] == "AUTH":
-                welcome = words[-1] == self.password and words[1:-1] in ([], [USER], ["default"])
+            if "AUTH" in words:  # a command, or a part of HELLO
+                *user, password = words[words.index("AUTH") + 1 :][:2]
+                welcome = password == self.password and user in ([], [USER], ["default"])
             await peer.send(self._reply(words, welcome))
 
     async def _command(self, peer: Peer) -> list[str]:
@@ -234,7 +243,7 @@ class Redis:
         command = words[0]
         if self.error:
             return f"-{self.error}\r\n".encode()
-        if command == "AUTH" and not welcome:
+        if "AUTH" in words and not welcome:
             return b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
         if not welcome:
             return b"-NOAUTH Authentication required.\r\n"
@@ -328,6 +337,8 @@ class Rabbitmq:
     def _answer(self, asked: bytes) -> bytes:
         if asked[:4] == struct.pack("!HH", 20, 10):
             return amqp((20, 11), long(b""), 1)
+        if asked[:4] == struct.pack("!HH", 20, 40):
+            return amqp((20, 41), b"", 1)
         name = asked[7 : 7 + asked[6]].decode()
         if name != "orders":
             return amqp_close(404, f"NOT_FOUND - no queue '{name}' in vhost '/'", 1)
@@ -359,13 +370,14 @@ def page(document: object, status: str = "200 OK", **headers: str) -> bytes:
 def web(pages: Mapping[str, bytes], other: bytes = b"", *, login: bool = False) -> Talk:
     """Answers by path without its query; with `login`, 401 for anybody but our user."""
     missing = other or http("404 Not Found")
-    wanted = f"Authorization: {BASIC}\r\n".encode()
 
     async def talk(peer: Peer) -> None:
         while True:
             head = await peer.until(b"\r\n\r\n")
             path = head.split(b" ")[1].decode().partition("?")[0]
-            refused = login and wanted not in head
+            pairs = (line.partition(b": ") for line in head.split(b"\r\n"))
+            fields = {name.lower(): value for name, _, value in pairs}
+            refused = login and fields.get(b"authorization") != BASIC.encode()
             challenge = http("401 Unauthorized", WWW_Authenticate='Basic realm="stand-in"')
             await peer.send(challenge if refused else pages.get(path, missing))
 

@@ -55,6 +55,18 @@ def test_colour_only_repeats_what_the_marks_say() -> None:
     assert [x.rstrip() for x in coloured.splitlines()] == plain.splitlines()
 
 
+def test_codes_in_place_of_explanations() -> None:
+    """Who reads many lines at once (`k8sext selftest`) needs the codes, not the sentences."""
+    short = render(sample(), explain=False, summary=False, width=200)
+    codes = {(d.code, d.culprit) for b in sample().bridges for d in b.diagnoses}
+    assert codes
+    assert all(f"{code} {culprit}" in grid_of(short) for code, culprit in codes)
+    assert "k8sext explain" not in short
+    assert "passed" not in short
+    assert "exit 1" not in render(sample(), summary=False)
+    assert "k8sext explain" in render(sample(), summary=False)
+
+
 def test_ten_addresses_that_agree_are_one_row() -> None:
     assert render(sample()).count("search-svc") == 1
     assert "×10" in render(sample())
