@@ -38,9 +38,12 @@ class Looked:
     address: str
     reason: Reason | None = None
     detail: str = ""
+    seen: bool = True  # False: the vantage cannot go there
 
     def fact(self) -> dict[str, Json]:
         """As evidence."""
+        if not self.seen:
+            return {"address": self.address}
         found: dict[str, Json] = {"address": self.address, "reached": self.reason is None}
         return {**found, "reason": self.reason.value} if self.reason else found
 

@@ -25,6 +25,7 @@ AGENT = "k8sext/agent/"
 _MODULE = re.compile(r"from (?:k8sext\.agent)?\.(\w+) import")
 # `from . import expect, resolver`, `from k8sext.agent import (…)`
 _MODULES = re.compile(r"from (?:k8sext\.agent|\.) import (?:\(([^)]*)\)|([\w, ]+))")
+MAIN, RELAY = "main", "relay"
 NOT_IN_THE_POD = ("k8sext/agent/pack.py",)
 
 # The code is imported from memory: the root file system is read-only and /tmp may not exist.
@@ -37,28 +38,39 @@ while f"K8SEXT_CODE_{n}" in os.environ:
 fd = os.memfd_create("k8sext")
 os.write(fd, zlib.decompress(base64.b64decode(code)))
 sys.path.insert(0, f"/proc/self/fd/{fd}")
-from k8sext.agent.main import main
+from k8sext.agent.ENTRY import main
 main()
 """.strip()
 
-COMMAND = ("python3", "-I", "-c", BOOTSTRAP)
+
+def command(entry: str = MAIN) -> tuple[str, ...]:
+    """What the container runs: one of the agent's modules that have a `main`."""
+    return ("python3", "-I", "-c", BOOTSTRAP.replace("ENTRY", entry))
 
 
-def sources(modules: Iterable[str]) -> dict[str, str]:
+COMMAND = command()
+
+
+def entry_of(plan: Plan) -> str:
+    """The entry point that carries out a plan."""
+    return RELAY if plan.vantage == RELAY else MAIN
+
+
+def sources(modules: Iterable[str], entry: str = MAIN) -> dict[str, str]:
     """Path in the archive to source text: what runs in the pod for a plan with these modules.
 
     Of the agent's own files only those that somebody imports: a plan without Redis does not carry
     Redis' wire format.
     """
     found = _everything(modules)
-    needed = _imported(found)
+    needed = _imported(found, entry)
     return {p: text for p, text in found.items() if not p.startswith(AGENT) or p in needed}
 
 
-def _imported(found: Mapping[str, str]) -> set[str]:
+def _imported(found: Mapping[str, str], entry: str) -> set[str]:
     """The agent's files that its entry point and the checks reach, however late they import."""
     checks = [text for path, text in found.items() if path.startswith("k8sext/checks/")]
-    reached, texts = {f"{AGENT}__init__.py"}, ["from .main import main", *checks]
+    reached, texts = {f"{AGENT}__init__.py"}, [f"from .{entry} import main", *checks]
     while texts:
         for name in _names(texts.pop()):
             path = f"{AGENT}{name}.py"
@@ -94,7 +106,7 @@ def _text(package: str, name: str) -> str:
     return resources.files(package).joinpath(name).read_text("utf-8")
 
 
-def bundle(modules: Iterable[str]) -> bytes:
+def bundle(modules: Iterable[str], entry: str = MAIN) -> bytes:
     """The archive: the same bytes for the same sources, whenever it is made.
 
     Its files are stored as they are: `packed` compresses them all together, which leaves three
@@ -102,21 +114,21 @@ def bundle(modules: Iterable[str]) -> bytes:
     """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for path, text in sources(modules).items():
+        for path, text in sources(modules, entry).items():
             archive.writestr(zipfile.ZipInfo(path), text)
     return out.getvalue()
 
 
-def packed(modules: Iterable[str]) -> bytes:
+def packed(modules: Iterable[str], entry: str = MAIN) -> bytes:
     """The archive as it travels."""
-    return zlib.compress(bundle(modules), 9)
+    return zlib.compress(bundle(modules, entry), 9)
 
 
 def environment(plan: Plan) -> dict[str, str]:
     """The variables that carry the code and the plan."""
     planned = zlib.compress(json.dumps(to_json(plan), separators=(",", ":")).encode(), 9)
     return {
-        **_chunks("K8SEXT_CODE", packed(plan.modules)),
+        **_chunks("K8SEXT_CODE", packed(plan.modules, entry_of(plan))),
         **_chunks("K8SEXT_PLAN", planned),
     }
 

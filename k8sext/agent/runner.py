@@ -20,6 +20,7 @@ from . import expect, resolver
 from .announced import GREETING, Looked, look_at, looked, out_of_bounds, target_of
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
+from .network import Direct, Network, Way
 from .stages import StageLog, connect, converse
 from .stream import Stream
 from .tls import TargetTls, TlsMemory
@@ -50,10 +51,11 @@ class Runner:
         emit: Callable[[Observation], None],
         config: resolver.Config | None = None,
         node: str = "",
+        network: Network | None = None,
     ) -> None:
         self.plan, self.checks, self.logins, self.emit = plan, checks, logins, emit
         self.node = node
-        self.config = config or resolver.read_config()
+        self.network = network or Direct(config)
         self.budget: Budget = plan.budget
         self.names: dict[str, asyncio.Task[resolver.Answer]] = {}
         self.slots: dict[str, asyncio.Semaphore] = defaultdict(
@@ -147,15 +149,31 @@ class Runner:
             evidence["cname"] = [*answer.cname]
             return Seen(evidence=evidence)
 
-        await log.run(Stage.RESOLVE, step, self.budget.resolve_s)
+        await self._asked(target.host)
+        await log.run(Stage.RESOLVE, step, self.budget.resolve_s, self.network.lag_s)
         return found[0].addresses if found else ()
 
     async def _resolve(self, name: str) -> resolver.Answer:
         """Each name is asked for once in a run, whoever needs it."""
-        if name not in self.names:
-            deadline = asyncio.get_running_loop().time() + self.budget.resolve_s
-            self.names[name] = asyncio.create_task(resolver.resolve(name, self.config, deadline))
-        return await asyncio.shield(self.names[name])
+        return await asyncio.shield(await self._asked(name))
+
+    async def _asked(self, name: str) -> asyncio.Task[resolver.Answer]:
+        """The question, under way: its time begins when there is a way to ask."""
+        way = None if name in self.names else await self.network.way()
+        if name in self.names:  # by somebody else, while we waited
+            if way:
+                await way.close()
+        else:
+            assert way is not None
+            self.names[name] = asyncio.create_task(self._ask(name, way))
+        return self.names[name]
+
+    async def _ask(self, name: str, way: Way) -> resolver.Answer:
+        try:
+            now = asyncio.get_running_loop().time()
+            return await way.resolve(name, now + self.budget.resolve_s)
+        finally:
+            await way.close()
 
     async def _connect_and_talk(self, log: StageLog, target: Target, address: str) -> None:
         info = self.checks[target.protocol].info
@@ -235,6 +253,8 @@ class Runner:
         except ValueError:
             why = "not an address"
             return Looked(address=address, reason=Reason.NAME_NOT_A_NAME, detail=why)
+        if not self.network.anywhere:
+            return Looked(address=address, seen=False)
         log = StageLog(one, self.budget, asyncio.get_running_loop().time())
         found = await self._resolve_stage(log, one)
         if found and (why := out_of_bounds(found[0], peer)):
@@ -255,7 +275,9 @@ class Runner:
         missing: Missing,
         only: Sequence[Stage] = STAGES,
     ) -> Fault | None:
-        stream: Stream | None = await connect(log, address, target.port, self._tls(target))
+        stream: Stream | None = await connect(
+            log, address, target.port, self._tls(target), self.network
+        )
         if stream is None:
             self.failed = True
             return None
@@ -293,18 +315,21 @@ class Runner:
     async def control(self) -> dict[str, object]:
         """Whether this place can resolve and connect at all; asked only when a target failed."""
         known = {"connected": self.connected}
-        deadline = asyncio.get_running_loop().time() + self.budget.stage_s
         name = self.plan.control.name
         if not name:
             return {**known, "dns": None, "api": None}
+        way = await self.network.way()
+        deadline = asyncio.get_running_loop().time() + self.budget.stage_s
         try:
-            answer = await resolver.resolve(name, self.config, deadline)
+            answer = await way.resolve(name, deadline)
         except Fault as fault:
+            await way.close()
             return {**known, "dns": False, "api": None, "words": fault.detail}
         address = self.plan.control.address or answer.addresses[0]
         try:
-            stream = await Stream.connect(address, self.plan.control.port, deadline)
+            stream = await way.connect(address, self.plan.control.port, deadline)
         except Fault as fault:
+            await way.close()
             return {**known, "dns": True, "api": False, "words": fault.detail}
         await stream.close()
         return {**known, "dns": True, "api": True}

@@ -14,9 +14,12 @@ from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
 from .check import Announced, Fault, Login, Seen, WireCheck
 from .credentials import Missing
-from .stream import Note, Stream, Tls
+from .network import Network
+from .stream import Note, Relayed, Stream, Tls
 
 PROGRAMMING_S = 1.0
+# What says nothing of the server: of ourselves, of our time, of what carries us there.
+OURS = (Reason.INTERNAL_ERROR, Reason.OUT_OF_TIME, Reason.VANTAGE_UNPROVEN)
 Step = Callable[[], Awaitable[Seen | None]]
 
 
@@ -32,6 +35,7 @@ class StageLog:
     announced: Announced | None = (
         None  # by the verify step: looked at when the connection is closed
     )
+    relayed: Relayed | None = None  # what carries the stream, where it is not a connection itself
 
     def deadline(self, seconds: float | None = None) -> float:
         """Loop time at which a stage that begins now must end."""
@@ -50,18 +54,23 @@ class StageLog:
             )
         )
 
-    async def run(self, stage: Stage, step: Step, seconds: float | None = None) -> bool:
-        """Run one step; True if the probe may go on. The step's deadline is its stream's."""
+    async def run(
+        self, stage: Stage, step: Step, seconds: float | None = None, lag_s: float = 0.0
+    ) -> bool:
+        """Run one step; True if the probe may go on. The step's deadline is its stream's; what
+        keeps it elsewhere may tell `lag_s` later.
+        """
         began = asyncio.get_running_loop().time()
         try:
             # The stream ends reads and writes by itself; this is for a step that computes or drips.
-            async with asyncio.timeout_at(self.deadline(seconds) + 0.25):
+            async with asyncio.timeout_at(self.deadline(seconds) + 0.25 + lag_s):
                 seen = await step()
         except Fault as fault:
-            self._fail(stage, fault, began)
+            self._fail(stage, self._carrier_fault() or fault, began)
             return False
         except TimeoutError:
-            self._fail(stage, Fault(Reason.TIMED_OUT, "no complete answer in time"), began)
+            late = Fault(Reason.TIMED_OUT, "no complete answer in time")
+            self._fail(stage, self._carrier_fault() or late, began)
             return False
         except Exception as error:  # a defect of ours must never look like the server's fault
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -85,6 +94,10 @@ class StageLog:
         )
         return True
 
+    def _carrier_fault(self) -> Fault | None:
+        """What broke under the stream between here and where it was connected from."""
+        return self.relayed.fault if self.relayed else None
+
     def results(self) -> tuple[StageResult, ...]:
         """One result a stage, in order; what never ran was not reached."""
         for stage in STAGES:
@@ -93,7 +106,7 @@ class StageLog:
         return tuple(self.done[stage] for stage in STAGES)
 
     def _fail(self, stage: Stage, fault: Fault, began: float) -> None:
-        ours = fault.reason in (Reason.INTERNAL_ERROR, Reason.OUT_OF_TIME)
+        ours = fault.reason in OURS
         self.add(
             StageResult(
                 stage=stage,
@@ -121,24 +134,32 @@ class StageLog:
         return value
 
 
-async def connect(log: StageLog, address: str, port: int, tls: Tls | None) -> Stream | None:
+async def connect(
+    log: StageLog, address: str, port: int, tls: Tls | None, network: Network
+) -> Stream | None:
     """The connect stage. Returns the stream, or None when the stage failed."""
     opened: list[Stream] = []
+    began = asyncio.get_running_loop().time()
+    way = await network.way()
+    log.started += asyncio.get_running_loop().time() - began  # not the server's time
 
     async def step() -> Seen:
         try:
-            stream = await Stream.connect(address, port, log.deadline())
+            stream = await way.connect(address, port, log.deadline())
         except Fault as fault:
             if fault.reason is not Reason.REFUSED or log.target.route is not Route.NAME:
                 raise
             # A Service made a moment ago is refused until kube-proxy has written its rules.
             await asyncio.sleep(PROGRAMMING_S)
-            stream = await Stream.connect(address, port, log.deadline())
+            stream = await way.connect(address, port, log.deadline())
         stream.tls = tls
+        log.relayed = stream.relayed
         opened.append(stream)
         return Seen(evidence={"peer": stream.peer, "local": stream.local})
 
-    await log.run(Stage.CONNECT, step)
+    await log.run(Stage.CONNECT, step, lag_s=network.lag_s)
+    if not opened:
+        await way.close()
     return opened[0] if opened else None
 
 

@@ -41,6 +41,18 @@ class Tls(Protocol):
         ...
 
 
+class Relayed(Protocol):
+    """What lies between a stream and its server, where they are not connected directly."""
+
+    peer: str  # address:port, as where the relay stands
+    local: str
+    fault: Fault | None  # the relay itself failed: nobody knows what the server would have said
+
+    async def again(self, deadline: float | None) -> Stream:
+        """Another connection to the same server. Raises Fault."""
+        ...
+
+
 class Reader(asyncio.StreamReader):
     """Gives what came before a reset, too: a server may say why and then hang up hard."""
 
@@ -72,6 +84,7 @@ class Stream:
         self.deadline: float | None = None
         self.tls: Tls | None = None
         self.tls_note = Note()
+        self.relayed: Relayed | None = None
 
     @classmethod
     async def connect(cls, address: str, port: int, deadline: float | None) -> Stream:
@@ -110,12 +123,12 @@ class Stream:
     @property
     def peer(self) -> str:
         """`address:port` of the other side."""
-        return self._name("peername")
+        return self.relayed.peer if self.relayed else self._name("peername")
 
     @property
     def local(self) -> str:
         """`address:port` of this side."""
-        return self._name("sockname")
+        return self.relayed.local if self.relayed else self._name("sockname")
 
     def _name(self, which: str) -> str:
         name = self.writer.get_extra_info(which) if self.writer else None
@@ -245,11 +258,8 @@ class Stream:
         close after an answer. Deadline, budget and first bytes stay those of the probe.
         """
         old, encrypted = self.writer, self.encrypted
-        peer = old.get_extra_info("peername") if old else None
-        if not peer:
-            raise Fault(Reason.CLOSED_EARLY, "the connection is gone")
-        fresh = await Stream.connect(peer[0], peer[1], self.deadline)
-        self.reader, self.writer = fresh.reader, fresh.writer
+        fresh = await self._another()
+        self.reader, self.writer, self.relayed = fresh.reader, fresh.writer, fresh.relayed
         if old:
             old.close()
         if encrypted:
@@ -270,12 +280,20 @@ class Stream:
         """A second connection to the same server within the same deadline: for a question that
         decides whose fault a refusal is. The caller closes it. Raises Fault.
         """
-        peer = self.writer.get_extra_info("peername") if self.writer else None
-        if not peer or self.deadline is None:
+        if self.deadline is None:
             raise Fault(Reason.CLOSED_EARLY, "the connection is gone")
-        second = await Stream.connect(peer[0], peer[1], self.deadline)
+        second = await self._another()
         second.tls = self.tls
         return second
+
+    async def _another(self) -> Stream:
+        """A connection to the same peer, the same way."""
+        if self.relayed:
+            return await self.relayed.again(self.deadline)
+        peer = self.writer.get_extra_info("peername") if self.writer else None
+        if not peer:
+            raise Fault(Reason.CLOSED_EARLY, "the connection is gone")
+        return await Stream.connect(peer[0], peer[1], self.deadline)
 
     async def close(self) -> None:
         """Close; never raises and never waits long."""

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from k8sext.agent import main, pack
+from k8sext.agent import output, pack
 from k8sext.model.plan import Plan, Target
 from k8sext.model.words import Route
 
@@ -44,7 +44,7 @@ def test_the_plan_arrives_as_it_was(count: int, monkeypatch: pytest.MonkeyPatch)
     pieces = [n for n in env if n.startswith("K8SEXT_PLAN_")]
     assert pieces == [f"K8SEXT_PLAN_{n}" for n in range(len(pieces))]
     assert (len(pieces) > 2) is (count == 3000)
-    assert main.read_plan() == made
+    assert output.read_plan() == made
 
 
 def test_the_code_arrives_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
