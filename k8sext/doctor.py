@@ -6,13 +6,13 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from k8sext import __version__, plan, registry, seen_pod, shards
+from k8sext import __version__, merge, plan, registry, seen_pod, shards
 from k8sext.agent import pack
 from k8sext.agent.credentials import LoginSource
 from k8sext.diagnose import judge, start
@@ -38,6 +38,7 @@ class Request:
     """What the caller asked for; times are seconds."""
 
     vantage: str = "pod"
+    also: tuple[str, ...] = ()  # further vantages, after the first
     names: tuple[str, ...] = ()
     include_internal: bool = False
     budget: Budget = field(default_factory=Budget)
@@ -46,6 +47,11 @@ class Request:
     vouched: tuple[str, ...] = ()  # --credentials-from
     trust_annotations: bool = False
     client: bool = False  # driver probes too
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """Where to look from, in order."""
+        return (self.vantage, *self.also)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,10 @@ class Cluster:
     # Notes; raises where a right is missing.
     preflight: Callable[[str], tuple[str, ...]] = lambda _namespace: ()
     notes: tuple[str, ...] = ()
+    # `--credentials cluster`: namespace and names of Secrets to logins.
+    secrets: Callable[[str, tuple[str, ...]], LoginSource] | None = None
+    # A connection to (namespace, pod, port); None where there is no way to forward.
+    forward: Callable[[str, str, int], Awaitable[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +120,27 @@ def run(
 
     stop = threading.Event()
 
-    def one(item: tuple[str, list[Bridge]]) -> list[Looked]:
-        namespace, here = item
+    def one(item: tuple[str, str, list[Bridge]]) -> list[Looked]:
+        vantage, namespace, here = item
+        asked = replace(request, vantage=vantage, also=())
         tell = functools.partial(say, namespace)
-        return _look(namespace, here, cluster, request, logins, run_id, tell, stop)
+        # Each vantage has a run of its own: two Jobs of one name cannot be.
+        run_of = run_id if vantage == request.vantage else os.urandom(4).hex()
+        return _look(namespace, here, cluster, asked, logins, run_of, tell, stop)
+
+    def everywhere(item: tuple[str, list[Bridge]]) -> list[Looked]:
+        """One vantage after another: a server sees one login at a time, and a rejected one once."""
+        found = [one((request.vantage, *item))]
+        for vantage in request.also:
+            rejected = _rejected(x for looked in found for x in looked)
+            rest = [b for b in item[1] if b.ref not in rejected]
+            if rest and not stop.is_set():
+                found.append(one((vantage, item[0], rest)))
+        return [x for looked in found for x in looked]
 
     with ThreadPoolExecutor(NAMESPACES_AT_ONCE) as pool:
         try:
-            looked = [x for found in pool.map(one, by_namespace.items()) for x in found]
+            looked = [x for found in pool.map(everywhere, by_namespace.items()) for x in found]
         except KeyboardInterrupt:
             stop.set()  # each run deletes its Job; leaving the block waits for that
             raise
@@ -138,7 +161,7 @@ def run(
 def _in_order(bridges: Sequence[Bridge], looked: Iterable[Looked]) -> tuple[BridgeReport, ...]:
     """By namespace, and as they were found, whichever pod looked at them."""
     place = {b.ref: number for number, b in enumerate(bridges)}
-    found = [b for x in looked for b in x.bridges]
+    found = list(merge.merged([b for x in looked for b in x.bridges]))
     namespaces = list(dict.fromkeys(b.namespace for b in bridges))
     found.sort(key=lambda r: (namespaces.index(r.bridge.namespace), place[r.bridge.ref]))
     return tuple(found)
@@ -181,7 +204,12 @@ def make_job(planned: Plan, cluster: Cluster, request: Request) -> job.Manifest:
     if options.like:
         labels = cluster.labels_like(planned.namespace, options.like)
         options = replace(options, like_labels=labels)
-    return job.manifest(planned, pack.COMMAND, pack.environment(planned), options)
+    entry = pack.entry_of(planned)
+    if entry == pack.RELAY:
+        from k8sext.vantage.relay import pod_part
+
+        planned = pod_part(planned)
+    return job.manifest(planned, pack.command(entry), pack.environment(planned), options)
 
 
 def _look(
@@ -196,9 +224,11 @@ def _look(
 ) -> list[Looked]:
     planned = make_plan(namespace, bridges, cluster, request, run_id)
     say(f"{len(bridges)} bridges found, {len(planned.targets)} targets")
+    if cluster.secrets and request.vantage in ("local", "relay"):
+        logins = cluster.secrets(namespace, job.secrets_of(planned))
     if request.vantage == "local":
         return [_look_from_here(planned, bridges, request, logins)]
-    return _look_from_pod(planned, bridges, cluster, request, say, stop)
+    return _look_from_pod(planned, bridges, cluster, request, logins, say, stop)
 
 
 def _look_from_here(
@@ -219,16 +249,19 @@ def _look_from_pod(
     bridges: Sequence[Bridge],
     cluster: Cluster,
     request: Request,
+    logins: LoginSource | None,
     say: Say,
     stop: threading.Event,
 ) -> list[Looked]:
     """One Looked for each shard: a missing one leaves its own bridges untested, no others."""
-    vantage = VantageReport(namespace=planned.namespace, vantage="pod", notes=cluster.notes)
+    vantage = VantageReport(
+        namespace=planned.namespace, vantage=planned.vantage, notes=cluster.notes
+    )
     try:
         notes = cluster.preflight(planned.namespace)
         vantage = replace(vantage, notes=(*vantage.notes, *notes))
         manifest = make_job(planned, cluster, request)
-        runs = pod.run(cluster.api, planned, manifest, request.pod.start_timeout_s, say, stop)
+        runs = _runs(planned, manifest, cluster, request, logins, say, stop)
     except K8sextError as error:
         if error.exit_code == 2:
             raise  # the caller's words, not the cluster's
@@ -243,6 +276,45 @@ def _look_from_pod(
         )
         for ran in runs
     ]
+
+
+def _runs(
+    planned: Plan,
+    manifest: job.Manifest,
+    cluster: Cluster,
+    request: Request,
+    logins: LoginSource | None,
+    say: Say,
+    stop: threading.Event,
+) -> Sequence[PodRun]:
+    """What the pods saw; of a relay what was seen through it."""
+    patience = request.pod.start_timeout_s
+    if planned.vantage != "relay":
+        return pod.run(cluster.api, planned, manifest, patience, say, stop)
+    from k8sext.vantage import relay
+
+    assert logins is not None and cluster.forward is not None
+    look = relay.Look(
+        plan=planned,
+        logins=logins,
+        client=request.client,
+        dial=functools.partial(cluster.forward, planned.namespace),
+    )
+    return [relay.run(cluster.api, look, manifest, patience, say, stop)]
+
+
+def _rejected(looked: Iterable[Looked]) -> set[str]:
+    """Bridges with a login that was rejected: no other vantage tries it again."""
+    from k8sext.agent.runner import ENDS_LOGINS
+
+    return {
+        b.bridge.ref
+        for x in looked
+        for b in x.bridges
+        for o in b.observations
+        for s in o.stages
+        if s.reason in ENDS_LOGINS
+    }
 
 
 def _policies(
@@ -272,7 +344,7 @@ def _look_from_one(
         return Looked(vantage=vantage, bridges=_untested(mine))
     context = Context(
         namespace=planned.namespace,
-        vantage="pod",
+        vantage=planned.vantage,
         node=vantage.node,
         address=vantage.address,
         policies=policies,
@@ -281,7 +353,16 @@ def _look_from_one(
         cut=not ran.ended,
         lost=seen_pod.lost(ran, planned),
     )
-    return _judged(ran.records, mine, context, vantage)
+    return _told_once(_judged(ran.records, mine, context, vantage), said.code if said else "")
+
+
+def _told_once(looked: Looked, code: str) -> Looked:
+    """What is said of the vantage is not said again of each bridge; their statuses stay."""
+
+    def without(report: BridgeReport) -> BridgeReport:
+        return replace(report, diagnoses=tuple(d for d in report.diagnoses if d.code != code))
+
+    return replace(looked, bridges=tuple(without(b) for b in looked.bridges))
 
 
 def _untested(bridges: Sequence[Bridge]) -> tuple[BridgeReport, ...]:

@@ -29,7 +29,7 @@ def make(
     `modules` maps each protocol to the module under k8sext.checks.protocols that speaks it. The
     vantage `local` reaches no Service, so it plans endpoints (and outside names) only.
     """
-    targets = tuple(_numbered(t for b in bridges for t in _targets(b, vantage)))
+    targets = tuple(_numbered((t for b in bridges for t in _targets(b, vantage)), vantage))
     return Plan(
         run_id=run_id,
         namespace=namespace,
@@ -42,9 +42,11 @@ def make(
     )
 
 
-def _numbered(targets: Iterable[Target]) -> Iterator[Target]:
+def _numbered(targets: Iterable[Target], vantage: str) -> Iterator[Target]:
+    """One report may hold what two vantages saw: `relay` counts for itself."""
+    letter = "r" if vantage == "relay" else "o"
     for number, target in enumerate(targets, 1):
-        yield replace(target, id=f"o{number}")
+        yield replace(target, id=f"{letter}{number}")
 
 
 def _targets(bridge: Bridge, vantage: str) -> Iterator[Target]:

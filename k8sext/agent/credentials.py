@@ -111,6 +111,24 @@ class MountedSecrets:
             return {}
 
 
+class HeldSecrets(MountedSecrets):
+    """Secrets that were read already, under the same rules of consent as mounted ones."""
+
+    def __init__(
+        self, held: Mapping[str, Mapping[str, Secret]], refused: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(Path())
+        self.held, self.refused = held, refused or {}
+
+    def lookup(self, target: Target, aliases: Aliases) -> Login | Missing:
+        """As a mounted Secret's; of one that was not given, why."""
+        why = self.refused.get(target.credentials.secret) if target.credentials else None
+        return Missing(Reason.SECRET_FORBIDDEN, why) if why else super().lookup(target, aliases)
+
+    def _values(self, secret: str) -> dict[str, Secret]:
+        return dict(self.held.get(secret, {}))
+
+
 class GivenValues:
     """Values that the invoker gave for each service (`--credentials env|file:PATH`)."""
 

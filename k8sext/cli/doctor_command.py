@@ -22,7 +22,7 @@ def doctor_command(
     selector: opt.Selector = None,
     filename: opt.Filename = None,
     vantage: Annotated[
-        str, typer.Option("--from", help="Where to look from: pod or local.")
+        str, typer.Option("--from", help="Where to look from: pod, relay, pod,relay or local.")
     ] = "pod",
     output: Annotated[
         str, typer.Option("--output", "-o", help="table, wide, json or junit.")
@@ -72,7 +72,10 @@ def doctor_command(
     shards: Annotated[int, typer.Option(help="Spread the bridges over so many pods.")] = 1,
     mesh: Annotated[bool, typer.Option(help="Let a mesh inject its sidecar.")] = False,
     client: Annotated[
-        bool, typer.Option("--client", help="With --from local: the official drivers too.")
+        bool,
+        typer.Option(
+            "--client", help="With --from local: the official drivers too (relay: always)."
+        ),
     ] = False,
     credentials_from: Annotated[
         list[str] | None, typer.Option(help="Secret that you vouch for; repeatable.")
@@ -81,7 +84,7 @@ def doctor_command(
         bool, typer.Option(help="Vouch for every Secret that an annotation names.")
     ] = False,
     credentials: Annotated[
-        str | None, typer.Option(help="For --from local: env or file:PATH.")
+        str | None, typer.Option(help="For relay and local: env, file:PATH or cluster.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for all probes.")] = 60.0,
     stage_timeout: Annotated[float, typer.Option(help="Seconds for one stage.")] = 3.0,
@@ -98,8 +101,10 @@ def doctor_command(
 
     gate = to.gate(fail_on, require, allow_empty)
     sinks = to.sinks(output, output_file or [], junit)
+    places = steps.vantages(vantage)
     request = doctor.Request(
-        vantage=to.one_of("--from", vantage, ("pod", "local")),
+        vantage=places[0],
+        also=places[1:],
         names=tuple(services or ()),
         include_internal=include == "internal",
         budget=steps.budget(timeout, stage_timeout),
@@ -120,7 +125,7 @@ def doctor_command(
         gate=gate,
         vouched=tuple(credentials_from or ()),
         trust_annotations=trust_annotations,
-        client=steps.client(client, vantage),
+        client=steps.client(client, places),
     )
     source = steps.Source(
         kubeconfig=kubeconfig,

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from k8sext import discover, doctor, registry
+from k8sext.agent.credentials import LoginSource
 from k8sext.errors import K8sextError
 from k8sext.kube import access, workload
 from k8sext.kube.session import ApiError, Session
 from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
-from k8sext.model.plan import Budget, Control
+from k8sext.model.plan import Budget, Control, Plan
 from k8sext.model.report import Report, VantageReport
 
 from . import console, output, talk
@@ -53,20 +54,40 @@ def budget(timeout: float, stage_timeout: float) -> Budget:
     )
 
 
-def client(wanted: bool, vantage: str) -> bool:
-    """Whether drivers are tried; only where they are installed."""
-    if wanted and vantage != "local":
+def vantages(text: str) -> tuple[str, ...]:
+    """Where to look from; `pod` and `relay` may stand together."""
+    words = tuple(dict.fromkeys(text.split(",")))
+    for word in words:
+        output.one_of("--from", word, ("pod", "relay", "local"))
+    if "local" in words and len(words) > 1:
+        raise K8sextError("local stands alone", where="--from", fix="run it once more, for itself")
+    return words
+
+
+def client(wanted: bool, places: Sequence[str]) -> bool:
+    """Whether drivers are tried; only where they are installed. From `relay` they always are."""
+    if wanted and places == ("pod",):
         raise K8sextError(
-            f"the image of the vantage {vantage} has no drivers to try",
+            "the image of the vantage pod has no drivers to try",
             where="--client",
-            fix="--from local tries those of this machine",
+            fix="--from relay and --from local try those of this machine",
         )
-    return wanted
+    return wanted or "relay" in places
+
+
+def _check_credentials(source: Source, places: Sequence[str]) -> None:
+    if source.credentials and places == ("pod",):
+        raise K8sextError(
+            "the vantage pod takes its logins from Secrets in the cluster",
+            where="--credentials",
+            fix="--from relay or --from local",
+        )
 
 
 def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> int:
     """Do it all; returns the exit code. A run that could not start still writes its reports."""
     progress = console.Progress(quiet=talk.quiet())
+    _check_credentials(source, request.vantages)
     try:
         cluster, bridges = _gather(source, request)
         _warm_later(tuple(where))
@@ -89,10 +110,13 @@ def _looked(
     progress: console.Progress,
 ) -> Report:
     logins = None
-    if request.vantage == "local":
+    if request.vantages != ("pod",):
         from k8sext.vantage import local
 
-        logins = local.logins(source.credentials)
+        in_cluster = source.credentials == "cluster"
+        if in_cluster and cluster.secrets is None:
+            raise K8sextError("there is no cluster to take them from", where="--credentials")
+        logins = local.logins(None if in_cluster else source.credentials)
     return doctor.run(doctor.selected(bridges, request), cluster, request, logins, progress.phase)
 
 
@@ -100,17 +124,22 @@ def dry_run(source: Source, request: doctor.Request) -> int:
     """Print the Job of each namespace and, readable, the source that would run in it."""
     import yaml
 
-    from k8sext.agent import pack
-
     cluster, bridges = _gather(source, request)
     chosen = doctor.selected(bridges, request)
     for namespace in dict.fromkeys(b.namespace for b in chosen):
         here = [b for b in chosen if b.namespace == namespace]
         planned = doctor.make_plan(namespace, here, cluster, request, "dryrun")
         sys.stdout.write("---\n" + yaml.safe_dump(doctor.make_job(planned, cluster, request)))
-        for name, text in pack.sources(planned.modules).items():
+        for name, text in _sources(planned).items():
             sys.stdout.write(f"# --- {name}\n" + "".join(f"# {x}\n" for x in text.splitlines()))
     return 0
+
+
+def _sources(planned: Plan) -> Mapping[str, str]:
+    from k8sext.agent import pack
+
+    entry = pack.entry_of(planned)
+    return pack.sources(() if entry == pack.RELAY else planned.modules, entry)
 
 
 def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tuple[Bridge, ...]]:
@@ -123,7 +152,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
     with ThreadPoolExecutor(2) as pool:
         groups = pool.submit(session.get, "/apis")
         uid_range = functools.cache(functools.partial(_has_uid_range, session))
-        if namespace and request.vantage == "pod":
+        if namespace and request.vantage != "local":
             pool.submit(uid_range, namespace)
         missing = pool.submit(_missing_rights, session, namespace, request)
         snapshot = fetch(session, namespace, source.selector)
@@ -131,7 +160,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         notes = missing.result()
         openshift = _is_openshift(groups.result())
     assigned = uid_range if not openshift else lambda _namespace: True
-    cluster = _cluster(session, snapshot, assigned, notes)
+    cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
     return cluster, _over(found, from_files) if source.files else found
 
 
@@ -164,14 +193,20 @@ def _missing_rights(
     Of all namespaces each is asked for when its turn comes: one that is forbidden does not stop
     the others.
     """
-    if request.vantage != "pod" or namespace is None:
+    if request.vantage == "local" or namespace is None:
         return ()
-    return _preflight(session, namespace)
+    return _preflight(session, _job(request), namespace)
 
 
-def _preflight(session: Session, namespace: str) -> tuple[str, ...]:
+def _job(request: doctor.Request) -> str:
+    """What it is called where rights are asked for."""
+    return "relay" if "relay" in request.vantages else "doctor"
+
+
+def _preflight(session: Session, job: str, namespace: str) -> tuple[str, ...]:
+    groups = ("probe", "relay") if job == "relay" else ("probe",)
     try:
-        lacking = access.missing(session, namespace, "probe")
+        lacking = [r for group in groups for r in access.missing(session, namespace, group)]
     except ApiError as error:
         # Reviews are everybody's right by default; where they are not, the run itself will tell.
         return (f"rights were not checked beforehand: {error.reason or error.status}",)
@@ -179,7 +214,7 @@ def _preflight(session: Session, namespace: str) -> tuple[str, ...]:
         raise K8sextError(
             "no right to run a probe: " + ", ".join(str(right) for right in lacking),
             where=f"namespace {namespace}",
-            fix=f"apply this Role: k8sext rbac --for doctor -n {namespace}",
+            fix=f"apply this Role: k8sext rbac --for {job} -n {namespace}",
             exit_code=3,
         )
     return ()
@@ -204,6 +239,8 @@ def _cluster(
     snapshot: Snapshot,
     platform_assigns_user: Callable[[str], bool],
     notes: Sequence[str],
+    credentials: str | None,
+    request: doctor.Request,
 ) -> doctor.Cluster:
     def policies(namespace: str) -> Sequence[Mapping[str, Any]] | None:
         path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
@@ -219,12 +256,26 @@ def _cluster(
         control=_control(snapshot),
         platform_assigns_user=platform_assigns_user,
         policies=policies,
-        preflight=functools.partial(_preflight, session)
+        preflight=functools.partial(_preflight, session, _job(request))
         if snapshot.namespace is None
         else _no_preflight,
         labels_like=functools.partial(workload.labels_like, session),
         notes=(*snapshot.skips, *notes),
+        secrets=functools.partial(_read_secrets, session) if credentials == "cluster" else None,
+        forward=functools.partial(_forward, session),
     )
+
+
+def _read_secrets(session: Session, namespace: str, names: tuple[str, ...]) -> LoginSource:
+    from k8sext.kube import secrets
+
+    return secrets.read(session, namespace, names)
+
+
+async def _forward(session: Session, namespace: str, pod: str, port: int) -> object:
+    from k8sext.kube import portforward
+
+    return await portforward.forward(session, namespace, pod, port)
 
 
 def _no_preflight(_namespace: str) -> tuple[str, ...]:

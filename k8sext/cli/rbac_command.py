@@ -13,7 +13,7 @@ from . import options as opt
 
 
 def rbac_command(
-    purpose: Annotated[str, typer.Option("--for", help="doctor or provision.")] = "doctor",
+    purpose: Annotated[str, typer.Option("--for", help="doctor, relay or provision.")] = "doctor",
     check: Annotated[bool, typer.Option(help="Ask the cluster what you lack.")] = False,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = None,

@@ -23,7 +23,7 @@ def selftest_command(
     cluster, no root, some seconds. Ends with 0 only if every verdict is right.
     """
     from . import console, talk
-    from .doctor_run import one_of
+    from .output import one_of
 
     one_of("--output", output, ("table", "json"))
     from k8sext.selftest import cases, run

@@ -12,7 +12,7 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage, Status
 
 from . import drivers, identity, policy, rows
-from .case import Case, answered, connected, failed, none_ready, spared, split
+from .case import INSIDE, Case, answered, connected, failed, none_ready, spared, split
 from .rows import Row
 from .saying import say, say_by_reason, say_without
 
@@ -61,7 +61,7 @@ def _lost(case: Case) -> bool:
     """
     if (case.bridge.service, case.port.key) in case.context.lost:
         return True
-    return case.context.vantage == "pod" and case.port.transport == "TCP" and case.by_name is None
+    return case.context.vantage in INSIDE and case.port.transport == "TCP" and case.by_name is None
 
 
 def _said_lost(case: Case) -> Diagnosis:

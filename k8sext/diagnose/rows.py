@@ -342,6 +342,9 @@ LOGINS: dict[Reason, Row] = {
     Reason.SECRET_KEY_MISSING: Row("KX611", Culprit.CREDENTIALS, "{detail}",
         "add the key to Secret {secret}, or name yours: kubectl annotate service -n {namespace} "
         "{service} k8sext.io/credentials-keys=password=YOUR-KEY"),
+    Reason.SECRET_FORBIDDEN: Row("KX614", Culprit.CREDENTIALS, "{detail}, so no login was tried",
+        "kubectl create role k8sext-{secret} -n {namespace} --verb=get --resource=secrets "
+        "--resource-name={secret}, bound to you; or --from pod, which needs no such right", WARN),
     Reason.NO_CONSENT: Row("KX612", Culprit.CREDENTIALS, "{detail}, so no login was tried",
         "kubectl patch secret -n {namespace} {secret} -p "
         "'{{\"stringData\":{{\"k8sext.service\":\"{service}\"}}}}', or run with "
@@ -349,6 +352,9 @@ LOGINS: dict[Reason, Row] = {
 }  # fmt: skip
 
 OURS: dict[Reason, Row] = {
+    Reason.VANTAGE_UNPROVEN: Row("KX913", Culprit.TOOL_ENVIRONMENT,
+        "{target} could not be tested: {detail}",
+        "run again; if it stays so, --from pod needs no port-forward", Severity.INCONCLUSIVE),
     Reason.OUT_OF_TIME: Row("KX908", Culprit.TOOL_ENVIRONMENT, "{target}: the run's time was up",
         "run again with a longer --timeout", Severity.INCONCLUSIVE),
     Reason.INTERNAL_ERROR: Row("KX910", Culprit.TOOL_ENVIRONMENT,

@@ -9,7 +9,7 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
 from . import rows
-from .case import Case, split
+from .case import INSIDE, Case, split
 from .rows import Row
 
 NOT_A_FAULT = (Reason.LOGIN_REJECTED_BEFORE,)
@@ -125,7 +125,7 @@ def _hints(ended: StageResult) -> tuple[str, ...]:
 
 
 def _policy_words(case: Case) -> str:
-    if case.context.vantage != "pod":
+    if case.context.vantage not in INSIDE:
         return ""
     if case.context.policies is None:
         return "NetworkPolicies could not be read, so a policy may be the cause instead"

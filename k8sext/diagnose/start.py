@@ -18,6 +18,7 @@ FIXES = {
     "KX907": "run again; if a proxy cuts logs, ask its owner for long-lived requests",
     "KX908": "run again with a longer --timeout",
     "KX911": "kubectl describe the pod while it starts; the node's runtime refuses it",
+    "KX913": "run again; if it stays so, look --from pod: it needs no port-forward",
     "KX912": "kubectl get events -n {namespace}; a volume of the probe cannot be mounted",
 }
 

@@ -106,6 +106,14 @@ repair: Add the key k8sext.service with the Service's name, or vouch for it in t
   --credentials-from SECRET
 wrong: It says nothing against the login itself, which was not tried.
 
+KX614
+means: You may not read the Secret that the bridge names, so no login was tried.
+how: --credentials cluster reads it with your own rights, and the API server refused.
+see: kubectl auth can-i get secret/SECRET -n NAMESPACE
+repair: Have the right to get this one Secret given to you, give the values yourself with
+  --credentials file:PATH, or look --from pod, which mounts Secrets and needs no such right.
+wrong: It says nothing against the login itself, which was not tried.
+
 KX613
 means: The password has expired at the server.
 how: The server's own answer to the login.

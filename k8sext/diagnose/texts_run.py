@@ -86,6 +86,15 @@ repair: Read the runtime's words there: a sandbox that cannot be made points at 
   node.
 wrong: A node that is being drained ends pods as well.
 
+KX913
+means: The way from this machine to the relay pod broke, or could not be made.
+how: The port-forward through the API server was refused or cut; what went over it is nobody's
+  fault but its own, so nothing that was under way is blamed on a server.
+see: kubectl port-forward -n NAMESPACE pod/ANY 8080:80 from the same machine
+repair: Run again. A proxy before the API server may not know WebSockets or cut long connections;
+  --from pod needs no port-forward.
+wrong: A relay pod that was ended by its node looks like this, too; then KX911 is the cause.
+
 KX912
 means: A volume of the probe could not be mounted, or the container's configuration was refused.
 how: The event FailedMount, or the waiting reason of the container.

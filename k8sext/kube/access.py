@@ -38,6 +38,7 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
             *_rights("", "pods", "list watch"),
             *_rights("", "pods/log", "get"),
         ),
+        "relay": _rights("", "pods/portforward", "get create"),
         "discover": (
             *_rights("", "services", "list"),
             *_rights("", "endpoints", "list"),
@@ -62,7 +63,11 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
     }
 )
 PURPOSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"doctor": ("probe", "discover", "better", "wide"), "provision": ("provision",)}
+    {
+        "doctor": ("probe", "discover", "better", "wide"),
+        "relay": ("probe", "relay", "discover", "better", "wide"),
+        "provision": ("provision",),
+    }
 )
 
 

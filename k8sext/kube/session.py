@@ -10,6 +10,7 @@ import http.client
 import json
 import logging
 import select
+import socket
 import ssl
 import threading
 import time
@@ -63,6 +64,19 @@ class _Call:
     params: Mapping[str, object]
     body: object = None
     content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What another protocol over HTTP (WebSocket) begins with. The socket is connected, through
+    the proxy where there is one, and not encrypted yet.
+    """
+
+    url: str
+    socket: socket.socket
+    tls: ssl.SSLContext | None
+    server_name: str
+    headers: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +180,39 @@ class Session:
             yield _lines(response)
         finally:
             connection.close()
+
+    def upgrade(self, path: str, /, **params: object) -> Upgrade:
+        """What a WebSocket to `path` needs. Raises K8sextError when nothing answers."""
+        connection = transport.connection(self.access, None, READ_TIMEOUT_S)
+        # With `Accept: application/json` the kubelet's upgrade is "not acceptable" (406).
+        wanted = [(n, v) for n, v in self._headers(gzip=False) if n != "Accept"]
+        headers = [(n, self._sendable(n, v).decode()) for n, v in wanted]
+        try:
+            connection.connect()
+        except _HTTP_ERRORS as error:
+            connection.close()
+            raise self._unreachable(error) from None
+        made = connection.sock
+        made.settimeout(None)
+        _, _, address = self.server.partition("://")
+        host = address.partition("/")[0]
+        scheme = "wss" if self._tls else "ws"
+        url = f"{scheme}://{host}{_base(self.server)}{path}?{urlencode(params)}"
+        name = transport.server_name(self.access)
+        return Upgrade(url, made, self._tls, name, headers)
+
+    def refusal(self, status: int, body: bytes, path: str) -> ApiError:
+        """What the API server said to an upgrade."""
+        return self._refused(status, "", body, path)
+
+    @property
+    def logins(self) -> int:
+        """How often a login was made: for `login_again`."""
+        return self._logins
+
+    def login_again(self, seen: int) -> bool:
+        """After a 401 of an upgrade: whether there is a new login to try."""
+        return self._login_again(seen)
 
     def _stream(self, call: _Call) -> tuple[transport.Connection, http.client.HTTPResponse]:
         """A connection of its own on which the answer has begun; after a 401 a second try."""
@@ -400,16 +447,19 @@ class Session:
     def _error(self, answer: _Answer, path: str) -> ApiError:
         """The Status of the API server; of anything else (a gateway's page) only its number."""
         response = answer.response
+        return self._refused(response.status, response.reason, answer.data, path)
+
+    def _refused(self, status: int, phrase: str, body: bytes, path: str) -> ApiError:
         try:
-            data: Any = json.loads(answer.data)
+            data: Any = json.loads(body)
         except (ValueError, RecursionError):
             data = None
         said = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-        message = said.get("message") or f"HTTP {response.status} {response.reason}"
+        message = said.get("message") or f"HTTP {status} {phrase}".rstrip()
         reason, details = str(said.get("reason") or ""), said.get("details")
         where = f"{self.server}{path}"
         known = cast("dict[str, Any]", details) if isinstance(details, dict) else {}
-        return ApiError(response.status, reason, str(message), known, where)
+        return ApiError(status, reason, str(message), known, where)
 
     def _unreachable(self, error: Exception) -> K8sextError:
         why = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

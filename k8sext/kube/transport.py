@@ -71,7 +71,7 @@ def _load_pair(context: ssl.SSLContext, access: Access) -> None:
 def connection(access: Access, tls: ssl.SSLContext | None, timeout: float) -> Connection:
     """A connection that is not open yet. `timeout` in seconds holds for each read."""
     host, port, scheme = _target(access.server, access, "server")
-    name = access.server_name or host
+    name = server_name(access)
     proxy = access.proxy or _environment_proxy(host, scheme)
     if not proxy:
         return Connection(host, port, tls=tls, server_name=name, timeout=timeout)
@@ -87,6 +87,11 @@ def connection(access: Access, tls: ssl.SSLContext | None, timeout: float) -> Co
     via = urlsplit(proxy)
     made.set_tunnel(host, port, _proxy_login(via.username, via.password))
     return made
+
+
+def server_name(access: Access) -> str:
+    """The name that the server's certificate must carry."""
+    return access.server_name or _target(access.server, access, "server")[0]
 
 
 def _target(url: str, access: Access, word: str) -> tuple[str, int, str]:

@@ -135,6 +135,7 @@ class Reason(StrEnum):
     DRIVER_MISSING = "driver_missing"  # a client probe without its library
     SECRET_MISSING = "secret_missing"  # noqa: S105 - a word, not a password
     SECRET_KEY_MISSING = "secret_key_missing"  # noqa: S105 - a word, not a password
+    SECRET_FORBIDDEN = "secret_forbidden"  # noqa: S105 - a word, not a password
     NO_CONSENT = "no_consent"
     LOGIN_REJECTED_BEFORE = "login_rejected_before"
     OUT_OF_TIME = "out_of_time"

@@ -36,8 +36,10 @@ REJECTED = (
     Reason.LOOPBACK_ONLY_USER, Reason.LOGIN_REJECTED_BEFORE,
 )  # fmt: skip
 NOT_USABLE = (
-    Reason.NO_CONSENT, Reason.SECRET_MISSING, Reason.SECRET_KEY_MISSING, Reason.NO_CREDENTIALS,
+    Reason.NO_CONSENT, Reason.SECRET_FORBIDDEN, Reason.SECRET_MISSING,
+    Reason.SECRET_KEY_MISSING, Reason.NO_CREDENTIALS,
 )  # fmt: skip
+UNCONNECTED = (Stage.RESOLVE, Stage.CONNECT)
 UNSAFE = {
     Reason.TLS_NOT_OFFERED: "TLS is asked for and not offered: no driver may go on in clear",
     Reason.TOO_MUCH: "drivers would take in whatever this server sends",
@@ -68,6 +70,7 @@ class Scene:
     logins: LoginSource
     until: float
     door: Callable[[Target], Door] = itself
+    through_doors: bool = False  # a door accepts whatever becomes of the connection behind it
 
     @property
     def budget(self) -> Budget:
@@ -77,9 +80,9 @@ class Scene:
 
 def observe(scene: Scene) -> list[Observation]:
     """One observation for each bridge port whose protocol has a driver, in the plan's order."""
-    chosen = list(_chosen(scene))
+    targets = chosen(scene)
     by_server: dict[str, list[Target]] = defaultdict(list)
-    for target in chosen:
+    for target in targets:
         by_server[_login_key(target)].append(target)
     found: dict[str, Observation] = {}
 
@@ -92,7 +95,12 @@ def observe(scene: Scene) -> list[Observation]:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(one_after_another, by_server.values()))
-    return [found[t.id] for t in chosen]
+    return [found[t.id] for t in targets]
+
+
+def chosen(scene: Scene) -> list[Target]:
+    """The targets that drivers try, one for each bridge port."""
+    return list(_chosen(scene))
 
 
 def _chosen(scene: Scene) -> Iterator[Target]:
@@ -165,6 +173,8 @@ def _why_not(scene: Scene, target: Target, rejected: bool) -> tuple[Reason, str]
     if rejected:
         why = "the wire probe's login was rejected; trying again could lock it out"
         return Reason.LOGIN_REJECTED_BEFORE, why
+    if scene.through_doors and seen.ended_by and seen.ended_by.stage in UNCONNECTED:
+        return Reason.NOT_REACHED, "the wire probe was not connected, so there is nothing to try"
     why = _tls_forbids(scene, target, seen)
     if why:
         return Reason.NOT_REACHED, why

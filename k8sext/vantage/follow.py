@@ -48,6 +48,9 @@ class PodRun:
         return max((int(r.get("seq", -1)) for r in self.records), default=-1)
 
 
+Heard = Callable[[PodRun, Mapping[str, Any]], None]  # each record of a pod, once
+
+
 class Follower:
     """Follows one Job."""
 
@@ -58,7 +61,9 @@ class Follower:
         start_timeout_s: float,
         say: Say,
         stop: threading.Event,
+        heard: Heard = lambda _run, _record: None,
     ) -> None:
+        self.heard = heard
         self.plan, self.say, self.stop = plan, say, stop
         self.began = time.monotonic()
         self.start_timeout_s = start_timeout_s
@@ -105,6 +110,7 @@ class Follower:
             run.trouble = None
         if int(record["seq"]) > run.last_seq:
             run.records.append(record)
+            self.heard(run, record)
         if record.get("type") == "end":
             run.ended = run.over = True
             if record.get("interrupted"):

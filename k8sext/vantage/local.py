@@ -56,7 +56,7 @@ def logins(source: str | None) -> LoginSource:
         return FromEnvironment(os.environ)
     if source.startswith("file:"):
         return GivenValues(_read(Path(source.removeprefix("file:"))))
-    raise K8sextError(f"{source!r} is neither env nor file:PATH", where="--credentials")
+    raise K8sextError(f"{source!r} is neither env, file:PATH nor cluster", where="--credentials")
 
 
 class FromEnvironment(GivenValues):

@@ -8,7 +8,7 @@ import threading
 from k8sext.errors import K8sextError
 from k8sext.model.plan import Plan
 
-from .follow import Follower, PodRun, Say
+from .follow import Follower, Heard, PodRun, Say
 from .job import Manifest, name_of
 from .listen import Api
 
@@ -20,6 +20,7 @@ def run(
     start_timeout_s: float,
     say: Say,
     stop: threading.Event | None = None,
+    heard: Heard = lambda _run, _record: None,
 ) -> list[PodRun]:
     """Create the Job, follow its pods to their ends, delete it; one PodRun for each shard.
 
@@ -27,7 +28,7 @@ def run(
     within a quarter of a second. Raises K8sextError (exit code 3) when the Job cannot be created.
     """
     path = f"/apis/batch/v1/namespaces/{plan.namespace}/jobs"
-    follower = Follower(api, plan, start_timeout_s, say, stop or threading.Event())
+    follower = Follower(api, plan, start_timeout_s, say, stop or threading.Event(), heard)
     made = True  # also where the answer was lost on its way
     try:
         _create(api, path, name_of(plan), job)

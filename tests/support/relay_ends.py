@@ -60,7 +60,7 @@ class Ends:
         await asyncio.gather(self.serving, return_exceptions=True)
         for writer in self.writers:
             writer.close()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
 

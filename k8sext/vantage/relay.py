@@ -1,0 +1,173 @@
+"""The vantage `relay`: this machine's checks and drivers, over a relay pod's connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from k8sext import registry
+from k8sext.agent.credentials import LoginSource
+from k8sext.agent.main import load_checks
+from k8sext.agent.runner import Runner
+from k8sext.model.codec import to_json
+from k8sext.model.plan import Plan, Target
+from k8sext.model.result import Observation
+from k8sext.model.tls import TlsSpec
+
+from . import clients, pod
+from .follow import PodRun, Say
+from .job import Manifest
+from .listen import Api
+from .start import Trouble
+from .through import Through, Tunnel
+
+STOP_POLL_S = 0.2
+
+Dial = Callable[[str, int], Awaitable[Tunnel]]  # pod, port
+Records = list[Mapping[str, Any]]
+
+
+def pod_part(plan: Plan) -> Plan:
+    """What the relay needs of the plan: where to go. No check, no Secret, no expectation."""
+    targets = (replace(t, credentials=None, tls=TlsSpec(), expect={}) for t in plan.targets)
+    return replace(plan, targets=tuple(targets), modules=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is looked at through the relay, and with what."""
+
+    plan: Plan
+    logins: LoginSource
+    client: bool
+    dial: Dial
+
+
+def run(
+    api: Api,
+    look: Look,
+    job: Manifest,
+    start_timeout_s: float,
+    say: Say,
+    stop: threading.Event,
+) -> PodRun:
+    """Create the relay's Job, look through it, delete it. Raises as `pod.run` does.
+
+    The records are those of the checks here; what was lost on the way to the pod blames nobody.
+    """
+    looker = _Looker(look, stop)
+    (ran,) = pod.run(api, pod_part(look.plan), job, start_timeout_s, say, looker.over, looker.heard)
+    looker.wait()
+    if looker.began and not stop.is_set():
+        if looker.error:
+            raise looker.error
+        ran.records = [*looker.records, {"type": "end", "seq": len(looker.records)}]
+        ran.ended, ran.trouble = True, None
+        if looker.lost:
+            why = "part of what was asked for could not be tested"
+            ran.trouble = Trouble("KX913", f"the port-forward to the relay: {looker.lost}", why)
+    return ran
+
+
+class _Over(threading.Event):
+    """Set when there is nothing more to follow: done here, or stopped from outside."""
+
+    def __init__(self, outer: threading.Event) -> None:
+        super().__init__()
+        self.outer = outer
+
+    def is_set(self) -> bool:
+        return super().is_set() or self.outer.is_set()
+
+
+class _Looker:
+    """Begins when the relay says that it is ready; a thread of its own."""
+
+    def __init__(self, look: Look, stop: threading.Event) -> None:
+        self.look, self.stop, self.over = look, stop, _Over(stop)
+        self.records: Records = []
+        self.lost = ""
+        self.error: Exception | None = None
+        self.began: threading.Thread | None = None
+
+    def heard(self, run: PodRun, record: Mapping[str, Any]) -> None:
+        """A record of the pod's."""
+        if record.get("type") == "ready" and self.began is None:
+            name = str(run.pod.get("metadata", {}).get("name", ""))
+            node = str(run.pod.get("spec", {}).get("nodeName", ""))
+            place = name, int(record["port"]), node
+            self.began = threading.Thread(target=self._work, args=place, daemon=True)
+            self.began.start()
+
+    def wait(self) -> None:
+        """Until it is done, where it began."""
+        if self.began:
+            self.began.join()
+
+    def _work(self, name: str, port: int, node: str) -> None:
+        try:
+            asyncio.run(self._until_stopped(name, port, node))
+        except Exception as error:  # raised again by whoever waits
+            self.error = error
+        finally:
+            self.over.set()
+
+    async def _until_stopped(self, name: str, port: int, node: str) -> None:
+        network = Through(lambda: self.look.dial(name, port))
+        work = asyncio.create_task(observe(self.look, network, node))
+        while not self.stop.is_set():
+            if work in (await asyncio.wait((work,), timeout=STOP_POLL_S))[0]:
+                break
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            self.records = await work
+        await network.close()
+        self.lost = network.lost
+
+
+async def observe(look: Look, network: Through, node: str) -> Records:
+    """Wire checks, then drivers; the same records as the agent writes."""
+    plan, until = look.plan, time.monotonic() + look.plan.budget.run_s
+    checks = load_checks(plan.modules)
+    seen: list[Observation] = []
+    runner = Runner(plan, checks, look.logins, seen.append, node=node, network=network)
+    await runner.run()
+    records: Records = []
+    if runner.failed and not network.lost:  # a way that breaks proves nothing of the pod's network
+        records.append({"type": "control", **await runner.control()})
+    if look.client:
+        scene = clients.Scene(
+            plan=plan,
+            wire={o.id: o for o in seen},
+            clients=registry.clients_by_protocol(),
+            checks=checks,
+            logins=look.logins,
+            until=until,
+            through_doors=True,
+        )
+        seen += await _by_drivers(scene, network, node)
+    records += [{"type": "observation", "observation": to_json(o)} for o in seen]
+    return records
+
+
+async def _by_drivers(scene: clients.Scene, network: Through, node: str) -> list[Observation]:
+    """The drivers, each through a port of 127.0.0.1 that stands for its target."""
+    chosen = clients.chosen(scene)
+    async with AsyncExitStack() as stack:
+        doors = await _doors(stack, network, chosen)
+        scene = replace(scene, door=lambda target: doors[target.id])
+        found = await asyncio.to_thread(clients.observe, scene)
+    return [replace(o, node=node) for o in found]
+
+
+async def _doors(
+    stack: AsyncExitStack, network: Through, targets: Sequence[Target]
+) -> dict[str, clients.Door]:
+    ports = {t.id: await stack.enter_async_context(network.door(t)) for t in targets}
+    return {id: clients.Door("127.0.0.1", port) for id, port in ports.items()}
