@@ -218,7 +218,15 @@ def _target(row: Row, options: Options) -> str:
         parts.append(f"{ends[0]} {times}{len(ends)}")
     else:
         parts += ends
-    return " + ".join(dict.fromkeys(parts))
+    return _from_where(row) + " + ".join(dict.fromkeys(parts))
+
+
+def _from_where(row: Row) -> str:
+    """The vantage, where another one of the same bridge saw it differently."""
+    here = {o.vantage for o in row.seen}
+    same = (o for o in row.bridge.observations if not o.client or any(s.client for s in row.seen))
+    others = {o.vantage for o in same}
+    return f"from {min(here)}: " if len(here) == 1 and len(others) > 1 else ""
 
 
 def _protocol(row: Row) -> str:

@@ -158,7 +158,7 @@ class Relay:
     async def _resolve(self, request: dict[str, Json]) -> dict[str, Json]:
         name = request.get("name")
         if not isinstance(name, str) or not self.allowed.name(name):
-            raise Fault(Reason.NOT_APPLICABLE, OUTSIDE)
+            raise Fault(Reason.INTERNAL_ERROR, OUTSIDE)
         found = await resolver.resolve(name, self.config, _deadline(request))
         self.allowed.resolved(name, found.addresses)
         return {
@@ -175,7 +175,7 @@ class Relay:
         if not isinstance(address, str) or not isinstance(port, int):
             raise wire.Garbage("no address and port")
         if not self.allowed.address(address, port):
-            raise Fault(Reason.NOT_APPLICABLE, OUTSIDE)
+            raise Fault(Reason.INTERNAL_ERROR, OUTSIDE)
         stream = await Stream.connect(address, port, _deadline(request))
         return {"peer": stream.peer, "local": stream.local}, stream
 

@@ -62,6 +62,8 @@ def run(
     The records are those of the checks here; what was lost on the way to the pod blames nobody.
     """
     looker = _Looker(look, stop)
+    if look.client:
+        threading.Thread(target=_load_drivers, args=(look.plan,), daemon=True).start()
     (ran,) = pod.run(api, pod_part(look.plan), job, start_timeout_s, say, looker.over, looker.heard)
     looker.wait()
     if looker.began and not stop.is_set():
@@ -73,6 +75,14 @@ def run(
             why = "part of what was asked for could not be tested"
             ran.trouble = Trouble("KX913", f"the port-forward to the relay: {looker.lost}", why)
     return ran
+
+
+def _load_drivers(plan: Plan) -> None:
+    """Drivers take seconds to import, and a pod takes one to start: both at once."""
+    known = registry.clients_by_protocol()
+    for protocol in dict.fromkeys(t.protocol for t in plan.targets if t.protocol in known):
+        with contextlib.suppress(Exception):  # told of when it is that driver's turn
+            known[protocol]().load()
 
 
 class _Over(threading.Event):

