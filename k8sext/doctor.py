@@ -21,7 +21,7 @@ from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, BridgeClass
 from k8sext.model.codec import from_json, to_json
 from k8sext.model.plan import Budget, Control, Plan
-from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport
+from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport, untested
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
 from k8sext.vantage import job, pod
@@ -366,12 +366,7 @@ def _told_once(looked: Looked, code: str) -> Looked:
 
 
 def _untested(bridges: Sequence[Bridge]) -> tuple[BridgeReport, ...]:
-    return tuple(
-        BridgeReport(
-            bridge=b, status=Status.INCONCLUSIVE, depth=None, skipped="could not be tested"
-        )
-        for b in bridges
-    )
+    return tuple(untested(b) for b in bridges)
 
 
 def _observations(records: Iterable[Mapping[str, Any]]) -> list[Observation]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from k8sext import merge
 from k8sext.diagnose import judge, rows
 from k8sext.diagnose.case import Context
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import from_json
 from k8sext.model.diagnosis import Diagnosis, Finding
-from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport
+from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport, untested
 from k8sext.model.result import Observation
 from k8sext.model.words import Stage, Status
 
@@ -80,19 +81,36 @@ def _bridge(data: Mapping[str, Any], known: Mapping[str, Bridge]) -> BridgeRepor
 def judged_again(report: Report) -> Report:
     """The same facts, judged by the rules of this version."""
     bridges = {b.bridge.ref: b for b in report.bridges}
+    found: list[BridgeReport] = []
     said: dict[tuple[str, str], list[Diagnosis]] = {}
-    for place in report.places:
-        here = [bridges[f"{place.namespace}/{s}"] for s in place.services]
-        seen = [o for b in here for o in b.observations if o.vantage == place.vantage]
-        context = from_json(Context, place.context)
-        judgement = judge.judge([b.bridge for b in here], seen, place.controls, context)
-        bridges |= {b.bridge.ref: b for b in judgement.bridges}
-        said.setdefault((place.namespace, place.vantage), []).extend(judgement.overall)
+    for vantage in dict.fromkeys((v.namespace, v.vantage) for v in report.vantages):
+        places = [p for p in report.places if (p.namespace, p.vantage) == vantage]
+        judgements = [_judged(place, bridges) for place in places]
+        said[vantage] = [d for j in judgements for d in j.overall]
+        judged = [b for j in judgements for b in j.bridges]
+        found += [*judged, *_untested(report.bridges, vantage[0], judged)]
+    again = {b.bridge.ref: b for b in merge.merged(found)}
     return replace(
         report,
-        bridges=tuple(bridges[b.bridge.ref] for b in report.bridges),
+        bridges=tuple(again.get(b.bridge.ref, b) for b in report.bridges),
         vantages=tuple(_said_again(report.vantages, said)),
     )
+
+
+def _judged(place: Place, bridges: Mapping[str, BridgeReport]) -> judge.Judgement:
+    here = [bridges[f"{place.namespace}/{s}"] for s in place.services]
+    seen = [o for b in here for o in b.observations if o.vantage == place.vantage]
+    context = from_json(Context, place.context)
+    return judge.judge([b.bridge for b in here], seen, place.controls, context)
+
+
+def _untested(
+    bridges: Sequence[BridgeReport], namespace: str, judged: Sequence[BridgeReport]
+) -> Iterable[BridgeReport]:
+    """What a vantage could not look at."""
+    known = {b.bridge.ref for b in judged}
+    left = (b.bridge for b in bridges if b.bridge.namespace == namespace)
+    return (untested(b) for b in left if b.ref not in known)
 
 
 def _said_again(

@@ -22,6 +22,13 @@ class BridgeReport:
     skipped: str = ""  # why nothing was probed
 
 
+def untested(bridge: Bridge) -> BridgeReport:
+    """The report of a bridge that nobody could look at."""
+    return BridgeReport(
+        bridge=bridge, status=Status.INCONCLUSIVE, depth=None, skipped="could not be tested"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VantageReport:
     """Where a namespace was looked at from, or why it could not be."""

@@ -62,7 +62,7 @@ def measured(cases: Sequence[Case], folder: Path) -> tuple[dict[str, list[str]],
             "K8SEXT_SECRETS": str(folder),
             "K8SEXT_TERMINATION_LOG": str(folder / "last-words"),
         }
-        argv = [sys.executable, "-I", "-c", pack.BOOTSTRAP + MEASURED]
+        argv = [sys.executable, "-I", "-c", pack.COMMAND[-1] + MEASURED]
         done = subprocess.run(
             argv, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=True
         )
