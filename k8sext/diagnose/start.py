@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from k8sext.errors import K8sextError
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.words import Culprit, Severity
@@ -43,4 +45,5 @@ def from_error(namespace: str, error: K8sextError) -> Diagnosis:
     admission = status == 403 and ("quota" in str(error) or "admission" in str(error))
     code = "KX903" if admission else "KX902" if forbidden else "KX901"
     why = ": ".join(part for part in (error.where, error.why) if part)
-    return start_failure(code, namespace, error.what, why)
+    said = start_failure(code, namespace, error.what, why)
+    return replace(said, fix=error.fix) if code == "KX902" and error.fix else said

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.agent import pack
+from k8sext.agent import pack, relay_wire
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.codec import from_json
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+from k8sext.vantage.relay import pod_part
 from tests.support import certificates, pythons, rootfs, tls_table
 from tests.support.tls_table import CASES, Server, redis_over_tls, server_context
 
@@ -193,3 +195,57 @@ def test_the_tls_verdicts_are_the_same_in_the_image(version: str, folder: Path) 
         assert said["ends"] == case.ends, (case.name, said)
         assert case.says in said["says"], (case.name, said)
         assert {k: said["facts"].get(k) for k in case.facts} == dict(case.facts), case.name
+
+
+# -- the relay -----------------------------------------------------------------------------------
+
+
+def relay_env(port: int) -> dict[str, str]:
+    """A plan for the relay with one redis behind it."""
+    one = Target(
+        id="r1",
+        service="redis-svc",
+        port_key="redis",
+        protocol="redis",
+        route=Route.ENDPOINT,
+        host="127.0.0.1",
+        port=port,
+    )
+    made = Plan(
+        run_id="abcd", namespace="dev", targets=(one,), modules=("redis_server",), vantage="relay"
+    )
+    return pack.environment(pod_part(made))
+
+
+@pytest.mark.parametrize("version", pythons.SUPPORTED)
+def test_the_relay_travels_and_serves(version: str, servers: dict[str, Server]) -> None:
+    python = pythons.find(version)
+    if not python:
+        pytest.skip(f"no Python {version} on this machine")
+    argv = [python, "-S", *pack.command(pack.RELAY)[1:]]
+    env = relay_env(servers["redis"].port)
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        hello, ready = (json.loads(process.stdout.readline()) for _ in range(2))
+        try:
+            assert (hello["type"], hello["seq"], ready["type"]) == ("hello", 0, "ready")
+            with socket.create_connection(("127.0.0.1", ready["port"]), timeout=10) as made:
+                asked = {"op": "connect", "address": "127.0.0.1", "within": 5}
+                made.sendall(relay_wire.line({**asked, "port": servers["redis"].port}))
+                stream = made.makefile("rb")
+                assert "peer" in json.loads(stream.readline())
+                made.sendall(relay_wire.frame(relay_wire.Kind.DATA, b"PING\r\n"))
+                assert stream.read(12) == relay_wire.frame(relay_wire.Kind.DATA, b"+PONG\r\n")
+        finally:
+            process.terminate()
+        end = json.loads(process.stdout.read().splitlines()[-1])
+    assert (end["type"], end["why"], end["records"]) == ("end", "stopped", end["seq"] + 1)
+
+
+def test_the_relay_carries_no_check_and_little_else() -> None:
+    sources = pack.sources((), pack.RELAY)
+    assert "k8sext/agent/relay.py" in sources
+    others = {"main", "runner", "tls", "credentials", "resp", "http", "sql"}
+    assert not {f"k8sext/agent/{name}.py" for name in others} & set(sources)
+    assert not [path for path in sources if path.startswith("k8sext/checks/protocols/_")]
+    assert len(pack.packed((), pack.RELAY)) < 30_000

@@ -6,11 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.lab.lab import Lab
 from tests.support import cluster
-from tests.support.cluster import ELASTIC, FIVE, MYSQL, PG, REDIS, Bridge, deploy, doctor, k8sext
+from tests.support.cluster import (
+    ELASTIC,
+    FIVE,
+    MYSQL,
+    PG,
+    REDIS,
+    Bridge,
+    deploy,
+    doctor,
+    k8sext,
+    service_account,
+    with_token,
+)  # fmt: skip
 
 pytestmark = pytest.mark.lab
 
@@ -206,33 +217,6 @@ def test_default_deny_policies_are_named_when_a_path_is_silent(lab: Lab, namespa
         ran = doctor(lab, namespace)
     assert ran.said("redis-svc") == [("KX309", "cluster-network")]
     assert "default-deny" in ran.bridge("redis-svc")["diagnoses"][0]["summary"]
-
-
-def service_account(lab: Lab, namespace: str, without: str = "") -> str:
-    """The token of a service account that has the printed Role, less one verb of one resource."""
-    printed = list(yaml.safe_load_all(k8sext(lab, "rbac", "--for", "doctor", "-n", namespace).out))
-    role: dict[str, Any] = printed[0]
-    role["rules"] = [r for r in role["rules"] if without not in r["resources"]]
-    name = role["metadata"]["name"]
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": "ci", "namespace": namespace}],
-    }
-    lab.kubectl("create", "serviceaccount", "ci", "-n", namespace)
-    lab.apply([role, binding], namespace=namespace)
-    return lab.kubectl("create", "token", "ci", "-n", namespace).strip()
-
-
-def with_token(lab: Lab, path: Path, token: str, namespace: str) -> str:
-    data: Any = yaml.safe_load(lab.kubeconfig.read_text())
-    data["users"][0]["user"] = {"token": token}
-    data["contexts"][0]["context"]["namespace"] = namespace
-    path.write_text(yaml.safe_dump(data))
-    path.chmod(0o600)
-    return str(path)
 
 
 def test_the_printed_role_is_enough(lab: Lab, namespace: str, tmp_path: Path) -> None:

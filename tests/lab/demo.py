@@ -1,4 +1,6 @@
-"""`make demo`: the main job on the lab: provision the five base bridges, then doctor on them."""
+"""`make demo`: the main job on the lab: provision the five base bridges, then doctor on them,
+from a pod and, with the official drivers, through a port-forward.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 BRIDGES = PROJECT / "tests" / "testdata" / "demo" / "bridges.yaml"
 K8SEXT = str(PROJECT / ".venv" / "bin" / "k8sext")
 JUNIT = "k8sext-report/k8sext.xml"
+RELAY = ("--from", "relay", "--credentials", "cluster")
 SERVERS = ("postgresql", "mysql", "rabbitmq", "redis")
 
 
@@ -44,6 +47,7 @@ def main() -> int:
     shown = [
         ["provision", "-f", str(BRIDGES)],
         ["doctor", "-n", "dev", "--image", lab.probe_image, "--junit", JUNIT],
+        ["doctor", "-n", "dev", "--image", lab.probe_image, *RELAY],
     ]
     code = 0
     for arguments in shown:

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.lab.demo import K8SEXT, secret
 from tests.lab.lab import Lab
@@ -144,3 +147,34 @@ def deploy(lab: Lab, namespace: str, bridges: Sequence[Bridge] = FIVE) -> None:
     """Bridges as they should be."""
     objects = [o for b in bridges for o in (service(b), slice_of(b))]
     lab.apply([*objects, *logins(lab, namespace, bridges)], namespace=namespace)
+
+
+def service_account(
+    lab: Lab, namespace: str, without: str = "-", purpose: str = "doctor", more: Sequence[Any] = ()
+) -> str:
+    """The token of a service account that has the printed Role, less one verb of one resource."""
+    printed = list(yaml.safe_load_all(k8sext(lab, "rbac", "--for", purpose, "-n", namespace).out))
+    role: dict[str, Any] = printed[0]
+    role["rules"] = [r for r in role["rules"] if without not in r["resources"]]
+    role["rules"] += more
+    name = role["metadata"]["name"]
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": "ci", "namespace": namespace}],
+    }
+    lab.kubectl("create", "serviceaccount", "ci", "-n", namespace)
+    lab.apply([role, binding], namespace=namespace)
+    return lab.kubectl("create", "token", "ci", "-n", namespace).strip()
+
+
+def with_token(lab: Lab, path: Path, token: str, namespace: str) -> str:
+    """A kubeconfig with that token."""
+    data: Any = yaml.safe_load(lab.kubeconfig.read_text())
+    data["users"][0]["user"] = {"token": token}
+    data["contexts"][0]["context"]["namespace"] = namespace
+    path.write_text(yaml.safe_dump(data))
+    path.chmod(0o600)
+    return str(path)
