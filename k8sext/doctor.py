@@ -47,6 +47,7 @@ class Request:
     vouched: tuple[str, ...] = ()  # --credentials-from
     trust_annotations: bool = False
     client: bool = False  # driver probes too
+    wait_s: float = 0.0  # look again for so long until it passes
 
     @property
     def vantages(self) -> tuple[str, ...]:
@@ -305,15 +306,11 @@ def _runs(
 
 def _rejected(looked: Iterable[Looked]) -> set[str]:
     """Bridges with a login that was rejected: no other vantage tries it again."""
-    from k8sext.agent.runner import ENDS_LOGINS
-
     return {
         b.bridge.ref
         for x in looked
         for b in x.bridges
-        for o in b.observations
-        for s in o.stages
-        if s.reason in ENDS_LOGINS
+        if any(o.login_ended for o in b.observations)
     }
 
 

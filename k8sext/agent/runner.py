@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult
-from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 from . import expect, resolver
 from .announced import GREETING, Looked, look_at, looked, out_of_bounds, target_of
@@ -30,13 +30,6 @@ MAX_EXPANDED = 16
 # Endpoints log in first. One that has not even connected by then is not going to: a dead server
 # costs one time-out, not one by address and then another by name.
 ENDPOINTS_FIRST_S = 0.5
-# The server has counted a failed login, or would count the next one.
-ENDS_LOGINS = (
-    Reason.AUTH_REJECTED,
-    Reason.PASSWORD_EXPIRED,
-    Reason.ACCOUNT_LOCKED,
-    Reason.AUTH_METHOD_UNSUPPORTED,  # a check may have to give a wrong answer to leave politely
-)
 LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
 
 
@@ -224,7 +217,7 @@ class Runner:
             fault = await self._talk(
                 log, target, address, login, Missing(Reason.NO_CREDENTIALS, "")
             )
-            if fault and fault.reason in ENDS_LOGINS:
+            if fault and fault.reason in LOGIN_ENDS:
                 self.rejected.add(key)
 
     # -- addresses that a server announces ------------------------------------------------------

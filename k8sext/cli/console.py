@@ -67,6 +67,10 @@ class Progress:
             self.status.start()
         self.status.update(f"{namespace}: {text}")
 
+    def again(self, text: str) -> None:
+        """Say why it is looked at once more (`--wait`)."""
+        self.phase("waiting", text)
+
     def close(self) -> None:
         """Take the line away."""
         if self.status is not None:

@@ -88,6 +88,9 @@ def doctor_command(
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for all probes.")] = 60.0,
     stage_timeout: Annotated[float, typer.Option(help="Seconds for one stage.")] = 3.0,
+    wait: Annotated[
+        str | None, typer.Option(help="Look again for so long (90s, 5m) until it passes.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Print the Job and its code; run nothing.")] = False,
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
@@ -97,6 +100,7 @@ def doctor_command(
 
     from . import doctor_run as steps
     from . import output as to
+    from . import waiting
     from .pod_options import pod_options
 
     gate = to.gate(fail_on, require, allow_empty)
@@ -126,6 +130,7 @@ def doctor_command(
         vouched=tuple(credentials_from or ()),
         trust_annotations=trust_annotations,
         client=steps.client(client, places),
+        wait_s=waiting.seconds(wait) if wait is not None else 0.0,
     )
     source = steps.Source(
         kubeconfig=kubeconfig,

@@ -21,7 +21,7 @@ from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control, Plan
 from k8sext.model.report import Report, VantageReport
 
-from . import console, output, talk
+from . import console, output, talk, waiting
 
 WARM_AFTER_S = 0.3
 
@@ -88,16 +88,24 @@ def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> in
     """Do it all; returns the exit code. A run that could not start still writes its reports."""
     progress = console.Progress(quiet=talk.quiet())
     _check_credentials(source, request.vantages)
+
+    def look() -> Report:
+        try:
+            cluster, bridges = _gather(source, request)
+            _warm_later(tuple(where))
+            return _looked(source, request, cluster, bridges, progress)
+        except K8sextError as error:
+            if error.exit_code != 3:
+                raise
+            return _could_not_start(source, request, error)
+
     try:
-        cluster, bridges = _gather(source, request)
-        _warm_later(tuple(where))
-        report = _looked(source, request, cluster, bridges, progress)
-    except K8sextError as error:
+        if request.wait_s:
+            report = waiting.until_it_passes(look, request.wait_s, progress.again)
+        else:
+            report = look()
+    finally:
         progress.close()
-        if error.exit_code != 3:
-            raise
-        report = _could_not_start(source, request, error)
-    progress.close()
     output.write(report, where)
     return report.exit_code
 

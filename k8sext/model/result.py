@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from .words import Reason, Route, Stage, Status
+from .words import LOGIN_ENDS, Reason, Route, Stage, Status
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Facts: TypeAlias = Mapping[str, Json]
@@ -56,6 +56,11 @@ class Observation:
         """The first stage that failed or could not be judged, if any."""
         bad = (Status.FAIL, Status.INCONCLUSIVE)
         return next((s for s in self.stages if s.status in bad), None)
+
+    @property
+    def login_ended(self) -> bool:
+        """Whether its login must not be tried again: it was rejected, or would count as such."""
+        return any(s.reason in LOGIN_ENDS for s in self.stages)
 
     @property
     def depth(self) -> Stage | None:

@@ -144,3 +144,10 @@ class Reason(StrEnum):
 
 
 STAGES: tuple[Stage, ...] = tuple(Stage)
+# The server has counted a failed login, or would count the next one: none follows with the same.
+LOGIN_ENDS: tuple[Reason, ...] = (
+    Reason.AUTH_REJECTED,
+    Reason.PASSWORD_EXPIRED,
+    Reason.ACCOUNT_LOCKED,
+    Reason.AUTH_METHOD_UNSUPPORTED,  # a check may have to give a wrong answer to leave politely
+)

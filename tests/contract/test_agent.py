@@ -230,8 +230,9 @@ def test_the_relay_travels_and_serves(version: str, servers: dict[str, Server]) 
         try:
             assert (hello["type"], hello["seq"], ready["type"]) == ("hello", 0, "ready")
             with socket.create_connection(("127.0.0.1", ready["port"]), timeout=10) as made:
-                asked = {"op": "connect", "address": "127.0.0.1", "within": 5}
-                made.sendall(relay_wire.line({**asked, "port": servers["redis"].port}))
+                port = servers["redis"].port
+                asked = {"op": "connect", "address": "127.0.0.1", "port": port, "within": 5}
+                made.sendall(relay_wire.line(asked))
                 stream = made.makefile("rb")
                 assert "peer" in json.loads(stream.readline())
                 made.sendall(relay_wire.frame(relay_wire.Kind.DATA, b"PING\r\n"))
