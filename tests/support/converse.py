@@ -22,7 +22,8 @@ from k8sext.model.tls import TlsSpec
 from k8sext.model.words import Reason, Route, Stage
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-FAST = Budget(stage_s=0.5, resolve_s=0.5, probe_s=2.0, run_s=3.0)
+PATIENT = Budget(stage_s=10, resolve_s=10, probe_s=30, run_s=40)  # few cores, many tests
+SHORT = Budget(stage_s=0.5, resolve_s=0.5, probe_s=2.0, run_s=3.0)  # for what runs into it
 
 
 def check_class(module: str, protocol: str) -> type[WireCheck]:
@@ -47,9 +48,10 @@ def observe(
     login: Mapping[str, str] | None = None,
     tls: TlsSpec | None = None,
     expect: Mapping[str, Any] | None = None,
-    budget: Budget = FAST,
+    budget: Budget = PATIENT,
+    **more: Any,
 ) -> Observation:
-    """One probe of one address, over a real socket."""
+    """One probe of one address, over a real socket; `more` is of the target."""
     target = Target(
         id="o1",
         service="svc",
@@ -61,6 +63,7 @@ def observe(
         server=f"{host}:{port}",
         tls=tls or TlsSpec(),
         expect=expect or {},
+        **more,
     )
     plan = Plan(run_id="t", namespace="dev", targets=(target,), modules=(module,), budget=budget)
     values = {"svc": {k: Secret(v) for k, v in (login or {}).items()}} if login else {}

@@ -16,7 +16,7 @@ from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage
 from k8sext.provision.desired import BridgeSpec, complete
-from tests.support.converse import FAST, against, observe
+from tests.support.converse import PATIENT, against, observe
 
 DECLARED: dict[str, Key | str] = {
     "role": Key("", choices=("primary", "standby")),
@@ -108,7 +108,7 @@ def test_a_whole_services_expectation_may_be_of_another_port() -> None:
             Target(id="o2", port_key="web", protocol="tcp", **base),
         )
         modules = ("rabbitmq", "plain_tcp")
-        plan = Plan(run_id="t", namespace="dev", targets=targets, modules=modules, budget=FAST)
+        plan = Plan(run_id="t", namespace="dev", targets=targets, modules=modules, budget=PATIENT)
         await Runner(plan, load_checks(modules), NoLogins(), seen.append).run()
         server.close()
         await asyncio.sleep(0.05)  # the connections' own ends

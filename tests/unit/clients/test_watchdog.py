@@ -27,7 +27,7 @@ DIAL = Dial(
     host="127.0.0.1", port=9, server_name="svc", protocol="redis",
     login=Login({"password": Secret(CANARY)}),
 )  # fmt: skip
-SHORT = Budget(stage_s=0.5, resolve_s=0.5, probe_s=1.0, run_s=20)
+SHORT = Budget(stage_s=0.3, resolve_s=0.5, probe_s=0.6, run_s=20)
 PROTOCOLS = ("postgresql", "mysql", "rabbitmq", "redis", "elasticsearch", "http")
 
 

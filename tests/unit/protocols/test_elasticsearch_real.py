@@ -14,14 +14,12 @@ from collections.abc import Iterator
 import elasticsearch
 import pytest
 
-from k8sext.model.plan import Budget
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import end_of, observe
 from tests.support.search_servers import ARTIFACTS, PASSWORD, Node, running
 
-PATIENT = Budget(stage_s=10, probe_s=30, run_s=40)
 PRODUCTS = {
     "elasticsearch-7": ("elasticsearch", "7.1.1"),
     "elasticsearch-8": ("elasticsearch", "8.19.21"),
@@ -80,7 +78,6 @@ def see(node: Node, login: dict[str, str] | None = None, **expect: object) -> Ob
         login=login if login is not None else node.login,
         tls=TlsSpec(mode=TlsMode.REQUIRE if node.ca else TlsMode.DISABLE),
         expect=expect,
-        budget=PATIENT,
     )
     assert PASSWORD not in repr(seen)
     return seen
@@ -192,9 +189,7 @@ def test_indices_and_what_holds_back_writes(node: Node) -> None:
 def test_the_wrong_way_to_speak_to_it(node: Node) -> None:
     def other(port: int, mode: TlsMode) -> Reason | None:
         tls = TlsSpec(mode=mode)
-        return ended(
-            observe("elastic", "elasticsearch", node.address, port, tls=tls, budget=PATIENT)
-        )
+        return ended(observe("elastic", "elasticsearch", node.address, port, tls=tls))
 
     if node.ca:
         assert other(node.http, TlsMode.DISABLE) is Reason.TLS_REQUIRED

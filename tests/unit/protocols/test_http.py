@@ -12,63 +12,31 @@ from typing import Any
 import pytest
 
 from k8sext.agent.check import Fault
-from k8sext.agent.credentials import GivenValues
 from k8sext.agent.http import HttpConnection
-from k8sext.agent.main import load_checks
-from k8sext.agent.runner import Runner
-from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
-from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
-from k8sext.model.words import Reason, Route, Stage, Status
-from tests.support.converse import Handler, fed
+from k8sext.model.words import Reason, Stage, Status
+from tests.support import converse
+from tests.support.converse import SHORT, Handler, fed, observe
 
 NAMES = ("web", "web.dev", "web.dev.svc", "web.dev.svc.cluster.local", "www.example.com")
+BRIDGED: dict[str, Any] = {"tls_names": NAMES}
 LOGIN = {"username": "shop", "password": "canary-4711"}
 
 
 def probe(port: int, protocol: str = "http", **options: Any) -> Observation:
     """One probe with the names of a bridge, as the plan gives them."""
-    login = options.pop("login", {})
-    target = Target(
-        id="o1",
-        service="web",
-        port_key="p",
-        protocol=protocol,
-        route=Route.ENDPOINT,
-        host="127.0.0.1",
-        port=port,
-        server=f"127.0.0.1:{port}",
-        tls_names=options.pop("tls_names", NAMES),
-        **options,
-    )
-    budget = Budget(stage_s=2.0, probe_s=5.0, run_s=6.0)
-    plan = Plan(run_id="t", namespace="dev", targets=(target,), modules=(), budget=budget)
-    values = {"web": {k: Secret(v) for k, v in login.items()}} if login else {}
-    seen: list[Observation] = []
-    asyncio.run(Runner(plan, load_checks(("http_api",)), GivenValues(values), seen.append).run())
-    assert "canary-4711" not in repr(seen)
-    return seen[0]
+    return _quiet(observe("http_api", protocol, "127.0.0.1", port, **{**BRIDGED, **options}))
 
 
 def against(handler: Handler, protocol: str = "http", **options: Any) -> Observation:
-    async def served() -> Observation:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await handler(reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
-            finally:
-                writer.close()
+    """The same of a stand-in."""
+    return _quiet(converse.against(handler, "http_api", protocol, **{**BRIDGED, **options}))
 
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        try:
-            return await asyncio.to_thread(probe, port, protocol, **options)
-        finally:
-            server.close()
 
-    return asyncio.run(served())
+def _quiet(seen: Observation) -> Observation:
+    assert "canary-4711" not in repr(seen)
+    return seen
 
 
 def answering(*answers: bytes, closing: bool = False) -> Handler:
@@ -194,7 +162,9 @@ def test_https_port_that_hangs_up_on_clear_text() -> None:
 
 
 def test_https_to_a_port_without_tls() -> None:
-    seen = against(answering(page("400 Bad")), "https", tls=TlsSpec(mode=TlsMode.REQUIRE))
+    seen = against(
+        answering(page("400 Bad")), "https", tls=TlsSpec(mode=TlsMode.REQUIRE), budget=SHORT
+    )
     assert seen.ended_by is not None
     assert seen.ended_by.stage is Stage.TLS
 

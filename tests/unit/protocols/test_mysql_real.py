@@ -12,16 +12,15 @@ import pytest
 from k8sext.agent.credentials import GivenValues
 from k8sext.agent.main import load_checks
 from k8sext.agent.runner import Runner
-from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Route, Stage, Status
 from tests.support import sql_servers
-from tests.support.converse import end_of, observe
+from tests.support.converse import PATIENT, end_of, observe
 from tests.support.sql_servers import Server
 
-PATIENT = Budget(stage_s=8.0, probe_s=20.0, run_s=30.0)
 PLAIN, TLS = TlsSpec(mode=TlsMode.DISABLE), TlsSpec(mode=TlsMode.REQUIRE)
 VERIFIED = TlsSpec(mode=TlsMode.VERIFY_FULL)
 SECRET = "canary-4711"
@@ -66,7 +65,7 @@ def server() -> Iterator[Server]:
 def see(server: Server, user: str | None, database: str = "", **more: Any) -> Observation:
     password = more.pop("password", None) or (secret(user) if user else "")
     login = {"username": user, "password": password, "database": database} if user else None
-    options: dict[str, Any] = {"login": login, "budget": PATIENT, **more}
+    options: dict[str, Any] = {"login": login, **more}
     return observe("mysql", "mysql", "127.0.0.1", server.port, **options)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from k8sext.model.plan import Budget
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
@@ -14,7 +13,6 @@ from tests.support import sql_servers
 from tests.support.converse import observe
 from tests.support.sql_servers import Server
 
-PATIENT = Budget(stage_s=8.0, probe_s=20.0, run_s=30.0)  # two cores, many tests
 ODD = "pä\u00a0ss\u2168"  # SASLprep: a no-break space, a Roman numeral
 PLAIN, TLS = TlsSpec(mode=TlsMode.DISABLE), TlsSpec(mode=TlsMode.REQUIRE)
 USERS = ("shop", "odd", "md5user", "clear", "tlsonly", "plainonly", "rejected", "certuser",
@@ -66,7 +64,7 @@ def server() -> Iterator[Server]:
 def see(server: Server, user: str | None, database: str = "postgres", **more: Any) -> Observation:
     password = more.pop("password", None) or (secret(user) if user else "")
     login = {"username": user, "password": password, "database": database} if user else None
-    options: dict[str, Any] = {"login": login, "budget": PATIENT, **more}
+    options: dict[str, Any] = {"login": login, **more}
     return observe("postgresql", "postgresql", "127.0.0.1", server.port, **options)
 
 

@@ -8,7 +8,7 @@ from k8sext.agent.check import Login
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Stage
-from tests.support.converse import against, end_of, left_to_itself, on
+from tests.support.converse import SHORT, against, end_of, left_to_itself, on
 
 
 def short(text: str) -> bytes:
@@ -113,7 +113,7 @@ def test_a_silent_http_port_is_asked_once_more_at_the_end() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    ended = against(patient, "rabbitmq", "rabbitmq").ended_by
+    ended = against(patient, "rabbitmq", "rabbitmq", budget=SHORT).ended_by
     assert ended is not None
     assert ended.reason is Reason.WRONG_PROTOCOL
     assert "HTTP" in ended.detail
@@ -123,7 +123,7 @@ def test_who_stays_silent_is_silent() -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    ended = against(mute, "rabbitmq", "rabbitmq").ended_by
+    ended = against(mute, "rabbitmq", "rabbitmq", budget=SHORT).ended_by
     assert ended is not None
     assert ended.reason is Reason.SILENT
 

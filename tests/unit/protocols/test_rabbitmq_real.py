@@ -13,7 +13,7 @@ import pytest
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import observe
+from tests.support.converse import SHORT, observe
 from tests.support.loopback_certificate import self_signed
 from tests.support.rabbit_broker import EVERYTHING, PASSWORD, Broker, broker, user
 from tests.support.redis_servers import HOST
@@ -165,10 +165,11 @@ def test_tls_and_the_wrong_doors(rabbit: Broker) -> None:
     assert (tls.depth, tls.status) == (Stage.VERIFY, Status.PASS)
     in_clear = observe("rabbitmq", "rabbitmq", HOST, rabbit.tls_port, login=LOGIN)
     assert reason(in_clear) is Reason.TLS_REQUIRED
-    http = observe("rabbitmq", "rabbitmq", HOST, rabbit.management_port, login=LOGIN)
+    # Cowboy waits 5 s for a request; the check asks in HTTP when the stage is nearly over.
+    http = observe("rabbitmq", "rabbitmq", HOST, rabbit.management_port, login=LOGIN, budget=SHORT)
     assert reason(http) is Reason.WRONG_PROTOCOL
     assert "this is HTTP" in said(http)
-    plain = observe("rabbitmq", "rabbitmq", HOST, rabbit.port, login=LOGIN, tls=asked)
+    plain = observe("rabbitmq", "rabbitmq", HOST, rabbit.port, login=LOGIN, tls=asked, budget=SHORT)
     assert plain.ended_by is not None
     assert plain.ended_by.stage is Stage.TLS
     swapped = observe("rabbitmq_management", "rabbitmq-management", HOST, rabbit.port, login=LOGIN)

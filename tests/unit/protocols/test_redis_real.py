@@ -12,7 +12,7 @@ import redis
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import end_of, observe
+from tests.support.converse import SHORT, end_of, observe
 from tests.support.loopback_certificate import self_signed
 from tests.support.redis_servers import HOST, client, free_ports, server, until
 
@@ -334,7 +334,7 @@ def test_tls_and_both_wrong_doors(tmp_path: Path) -> None:
         in_clear = see(number)
         assert reason(in_clear) is Reason.TLS_REQUIRED
         assert "TLS" in said(in_clear)
-        refused = observe("redis_server", "redis", HOST, plain, tls=asked)
+        refused = observe("redis_server", "redis", HOST, plain, tls=asked, budget=SHORT)
         assert refused.ended_by is not None
         assert refused.ended_by.stage is Stage.TLS
 

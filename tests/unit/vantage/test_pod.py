@@ -12,7 +12,8 @@ from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Route
-from k8sext.vantage import pod
+from k8sext.vantage import follow as following
+from k8sext.vantage import listen, pod
 from k8sext.vantage.follow import PodRun
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -50,6 +51,14 @@ TWO = Plan(
 RUNNING = running()
 HELLO = {"seq": 0, "type": "hello"}
 END = {"seq": 2, "type": "end"}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for between two tries, and for a log after its container's end."""
+    monkeypatch.setattr(listen, "LOG_POLL_S", 0.05)
+    monkeypatch.setattr(listen, "RETRY_S", 0.05)
+    monkeypatch.setattr(following, "LAST_WORDS_S", 0.5)
 
 
 class StandIn:
