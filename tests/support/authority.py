@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ CA_EXTENSIONS = (
     "keyUsage=critical,keyCertSign,cRLSign",
     "subjectKeyIdentifier=hash",
 )
+ELLIPTIC = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+RSA = ("rsa:2048",)
 IDENTIFIED = ("subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid")
 
 
@@ -41,9 +44,15 @@ class Pair:
         """The certificate."""
         return self.crt.read_text()
 
+    def context(self) -> ssl.SSLContext:
+        """For a server."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.crt, self.key)
+        return context
+
 
 class Authority:
-    """A CA in a folder. All keys are elliptic: they cost milliseconds."""
+    """A CA in a folder. Its keys are elliptic: they cost milliseconds."""
 
     def __init__(
         self,
@@ -83,23 +92,36 @@ class Authority:
 
 
 def self_signed(
-    folder: Path, file: str, extensions: tuple[str, ...] = (), *names: str, cn: str = ""
+    folder: Path,
+    file: str,
+    extensions: tuple[str, ...] = (),
+    *names: str,
+    cn: str = "",
+    digest: str = "sha256",
+    key: tuple[str, ...] = ELLIPTIC,
 ) -> Pair:
-    """A certificate that is its own issuer."""
-    pair = _request(folder, file, cn or file)
+    """A certificate that is its own issuer; an RSA key takes any digest."""
+    pair = _request(folder, file, cn or file, key)
     _extensions(folder, file, names, extensions)
     _openssl(
         folder,
-        *("x509", "-req", "-in", f"{file}.csr", "-key", f"{file}.key", "-days", "365"),
+        *("x509", "-req", f"-{digest}", "-days", "365"),
+        *("-in", f"{file}.csr", "-key", f"{file}.key"),
         *("-extfile", f"{file}.ext", "-out", f"{file}.crt"),
     )
     return pair
 
 
-def _request(folder: Path, file: str, cn: str) -> Pair:
+def serving_itself(folder: Path, file: str, *names: str) -> Pair:
+    """What one server alone needs: a certificate that its clients may trust as an authority."""
+    trusted = ("basicConstraints=critical,CA:true", "subjectKeyIdentifier=hash")
+    return self_signed(folder, file, trusted, *(names or (f"DNS:{file}",)))
+
+
+def _request(folder: Path, file: str, cn: str, key: tuple[str, ...] = ELLIPTIC) -> Pair:
     _openssl(
         folder,
-        *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256"),
+        *("req", "-newkey", *key, "-nodes", "-sha256"),
         *("-keyout", f"{file}.key", "-out", f"{file}.csr", "-subj", f"/CN={cn}"),
     )
     return Pair(folder / f"{file}.crt", folder / f"{file}.key")

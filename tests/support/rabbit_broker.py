@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.redis_servers import HOST, free_ports
+from tests.support.authority import Pair
+from tests.support.ports import HOST, free_ports
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 PASSWORD = "canary-4711"
@@ -69,7 +70,7 @@ def broker(
     definitions: dict[str, Any],
     *lines: str,
     plugins: str = "",
-    tls: tuple[Path, Path] | None = None,
+    tls: Pair | None = None,
 ) -> Generator[Broker, None, None]:
     """A broker with these definitions and lines of configuration. Skips where there is none."""
     epmd = shutil.which("epmd")
@@ -85,8 +86,8 @@ def broker(
         settings += [f"management.tcp.ip = {HOST}", f"management.tcp.port = {management}"]
     if tls:
         settings += [f"listeners.ssl.1 = {HOST}:{tls_port}", "ssl_options.verify = verify_none",
-                     f"ssl_options.certfile = {tls[0]}", f"ssl_options.keyfile = {tls[1]}",
-                     f"ssl_options.cacertfile = {tls[0]}"]  # fmt: skip
+                     f"ssl_options.certfile = {tls.crt}", f"ssl_options.keyfile = {tls.key}",
+                     f"ssl_options.cacertfile = {tls.crt}"]  # fmt: skip
     (folder / "rabbitmq.conf").write_text("\n".join(settings) + "\n")
     env = _environment(folder, names, distribution)
     with log.open("wb") as out:

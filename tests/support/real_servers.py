@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,13 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.standins import Pair
+from tests.support import rabbit_broker, redis_servers
+from tests.support.authority import Pair
+from tests.support.ports import HOST, free_ports
 
-HOST = "127.0.0.1"
 PASSWORD = "canary-4711"  # must appear in no result
 USER = "shop"
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
-RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 Popen = subprocess.Popen
 
 
@@ -35,15 +34,6 @@ class Server:
 
     port: int
     log: Path
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, all different."""
-    servers = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in servers]
-    for server in servers:
-        server.close()
-    return ports
 
 
 def _program(name: str | Path) -> str:
@@ -102,24 +92,17 @@ def _says(log: Path, words: str) -> Callable[[], bool]:
 
 @contextlib.contextmanager
 def redis_server(tls: Pair | None = None) -> Generator[Server, None, None]:
-    """Redis with a password, and a user `reader` who may not ask for INFO; over TLS if asked."""
-    program = _program("redis-server")
+    """Redis with a password; over TLS if asked."""
     (port,) = free_ports(1)
-    with _folder() as folder:
-        lines = [
-            f"bind {HOST}", f"port {0 if tls else port}", f"dir {folder}", "save ''",
-            f"requirepass {PASSWORD}", "user reader on >reader-pass +@all -info",
-        ]  # fmt: skip
-        if tls:
-            lines += [f"tls-port {port}", f"tls-cert-file {tls.certificate}",
-                      f"tls-key-file {tls.key}", "tls-auth-clients no",
-                      f"tls-ca-cert-file {tls.certificate}"]  # fmt: skip
-        (folder / "redis.conf").write_text("\n".join(lines) + "\n")
-        log = folder / "log"
-        with _running(
-            [program, str(folder / "redis.conf")], log, _says(log, "Ready to accept connections")
-        ):
-            yield Server(port, log)
+    lines = [f"requirepass {PASSWORD}"]
+    if tls:
+        lines += [f"tls-port {port}", f"tls-cert-file {tls.crt}", f"tls-key-file {tls.key}",
+                  "tls-auth-clients no", f"tls-ca-cert-file {tls.crt}"]  # fmt: skip
+    with (
+        _folder() as folder,
+        redis_servers.server(folder, 0 if tls else port, *lines) as listening,
+    ):
+        yield Server(listening, folder / "log")
 
 
 @contextlib.contextmanager
@@ -145,7 +128,7 @@ def postgresql(tls: Pair | None = None) -> Generator[Server, None, None]:
             key = shutil.copy(tls.key, folder / "server.key")
             Path(key).chmod(0o600)
             shutil.chown(key, user) if user else None
-            certificate = shutil.copy(tls.certificate, folder / "server.crt")
+            certificate = shutil.copy(tls.crt, folder / "server.crt")
             settings += ["ssl=on", f"ssl_key_file={key}", f"ssl_cert_file={certificate}"]
         argv = [program, "-D", str(data), *(w for s in settings for w in ("-c", s))]
         with _running(argv, log, _says(log, "ready to accept connections"), user):
@@ -165,7 +148,7 @@ def mariadb(tls: Pair | None = None) -> Generator[Server, None, None]:
             f"init-file = {folder}/init.sql\nskip-name-resolve\nlog-warnings = 2\n"
             "innodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\n"
             "innodb-flush-log-at-trx-commit = 0\ninnodb-flush-method = nosync\n"
-            + (f"ssl-cert = {tls.certificate}\nssl-key = {tls.key}\n" if tls else "")
+            + (f"ssl-cert = {tls.crt}\nssl-key = {tls.key}\n" if tls else "")
         )
         (folder / "init.sql").write_text(
             f"CREATE DATABASE IF NOT EXISTS {USER};\n"
@@ -183,40 +166,15 @@ def mariadb(tls: Pair | None = None) -> Generator[Server, None, None]:
 
 @contextlib.contextmanager
 def rabbitmq() -> Generator[Server, None, None]:
-    """A broker with an epmd of its own, so that nothing of it outlives the test."""
-    program, epmd = _program(RABBITMQ), _program("epmd")
-    port, names, distribution = free_ports(3)
-    with _folder() as folder:
-        (folder / "enabled_plugins").write_text("[].\n")
-        (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = {HOST}:{port}\ndefault_user = {USER}\ndefault_pass = {PASSWORD}\n"
-            "log.console = true\nlog.file = false\n"
-        )
-        env, log = _erlang(folder, names, distribution), folder / "console"
-        mapper = Popen([epmd], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            with _running([program], log, _says(log, "Server startup complete"), env=env):
-                yield Server(port, log)
-        finally:
-            mapper.terminate()
-            mapper.wait(10)
-
-
-def _erlang(folder: Path, epmd: int, distribution: int) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "ERL_EPMD_PORT": str(epmd),
-        "ERL_EPMD_ADDRESS": HOST,
-        "RABBITMQ_NODENAME": "unit@localhost",
-        "RABBITMQ_DIST_PORT": str(distribution),
-        "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
-        "RABBITMQ_LOG_BASE": f"{folder}/log",
-        "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq",
-        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
-        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none",
+    """A broker with the one user `shop`."""
+    everything = {"user": USER, "vhost": "/", **rabbit_broker.EVERYTHING}
+    definitions = {
+        "vhosts": [{"name": "/"}],
+        "users": [rabbit_broker.user(USER, tags="administrator")],
+        "permissions": [everything],
     }
+    with _folder() as folder, rabbit_broker.broker(folder, definitions) as broker:
+        yield Server(broker.port, broker.log)
 
 
 def _quiet(argv: Sequence[str], user: str | None, script: str | None = None) -> None:

@@ -14,16 +14,7 @@ from typing import Any
 import pytest
 import redis
 
-HOST = "127.0.0.1"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on at this moment."""
-    servers = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in servers]
-    for server in servers:
-        server.close()
-    return ports
+from tests.support.ports import HOST
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 15) -> None:

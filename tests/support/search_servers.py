@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ from typing import IO
 
 from tests.lab.building import elasticsearch, search
 from tests.lab.building.artifact import Artifact, clone_tree, run
+from tests.support.ports import free_ports
 
 PASSWORD = "canary-4711"
 _HASH = "$2a$10$rocJ2JzSqt36AoqQh3CEp.W2ATQ587ti5o15NO3y1CNsEFimkkOZi"  # bcrypt of PASSWORD
@@ -170,7 +170,7 @@ def running(kind: str, **settings: object) -> Generator[Node]:
     with tempfile.TemporaryDirectory(prefix="k8sext-search-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        http, transport = _free_ports(2)
+        http, transport = free_ports(2)
         node = prepare(kind, folder, "127.0.0.1", http, transport, **settings)
         with (folder / "console").open("wb") as out:
             server = _spawn(node, out)
@@ -196,14 +196,6 @@ def _spawn(node: Node, out: IO[bytes]) -> subprocess.Popen[bytes]:
         extra_groups=[] if user else None,
         cwd=node.env["HOME"],
     )
-
-
-def _free_ports(count: int) -> list[int]:
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in servers]
-    for server in servers:
-        server.close()
-    return ports
 
 
 def _wait(node: Node, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -13,7 +13,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -22,8 +21,12 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.support.authority import serving_itself
+from tests.support.ports import free_ports
+
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 PROCESS_S = 30.0
+NAMES = ("DNS:localhost", "IP:127.0.0.1")
 
 
 class NotInstalled(Exception):
@@ -48,22 +51,6 @@ class Server:
         done = subprocess.run([*self.admin, text], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def certificate(folder: Path, name: str = "localhost", digest: str = "sha256") -> tuple[Path, Path]:
-    """A self-signed certificate for `name` and 127.0.0.1, and its key; RSA, so any digest goes."""
-    crt, key = folder / f"{name}-{digest}.crt", folder / f"{name}-{digest}.key"
-    names = f"subjectAltName=DNS:{name},IP:127.0.0.1"
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", f"-{digest}", "-days", "2"]
-    argv += ["-subj", f"/CN={name}", "-addext", names, "-keyout", str(key), "-out", str(crt)]
-    subprocess.run(argv, check=True, capture_output=True)
-    return crt, key
 
 
 # -- PostgreSQL ------------------------------------------------------------------------------------
@@ -100,7 +87,7 @@ def postgresql(hba: str, sql: str, settings: str = "") -> Generator[Server]:
 def standby(primary: Server) -> Generator[Server]:
     """A streaming standby of `primary`."""
     with _folder("postgres") as folder:
-        port, data = free_port(), folder / "data"
+        (port,), data = free_ports(1), folder / "data"
         source = ["-h", str(primary.folder), "-p", str(primary.port), "-U", "postgres"]
         argv = [str(POSTGRESQL / "pg_basebackup"), *source, "-D", str(data), "-R", "-X", "stream"]
         _as("postgres", [*argv, "-c", "fast"])
@@ -112,12 +99,12 @@ def standby(primary: Server) -> Generator[Server]:
 
 
 def _initialised(folder: Path, hba: str, settings: str) -> Server:
-    data, port = folder / "data", free_port()
+    data, (port,) = folder / "data", free_ports(1)
     argv = [str(POSTGRESQL / "initdb"), f"--pgdata={data}", "--auth=trust", "--encoding=UTF8"]
     _as("postgres", [*argv, "--locale=C.UTF-8", "--no-sync", "--username=postgres"])
-    for file, name in zip(certificate(folder), ("server.crt", "server.key"), strict=True):
-        file.rename(folder / name)
-        own(folder / name, "postgres", 0o600)
+    pair = serving_itself(folder, "server", *NAMES)
+    for file in (pair.crt, pair.key):
+        own(file, "postgres", 0o600)
     (data / "pg_hba.conf").write_text(f"local all all trust\nlocal replication all trust\n{hba}\n")
     with (data / "postgresql.conf").open("a") as config:
         config.write((_SETTINGS + settings).format(port=port, folder=folder))
@@ -141,7 +128,7 @@ def pgbouncer(behind: Server, users: str, settings: str = "") -> Generator[Serve
     if not Path(program).exists():
         raise NotInstalled("PgBouncer is not installed on this machine")
     with _folder("postgres") as folder:
-        port = free_port()
+        (port,) = free_ports(1)
         (folder / "users").write_text(users)
         (folder / "ini").write_text(
             f"[databases]\n* = host=127.0.0.1 port={behind.port}\n[pgbouncer]\n"
@@ -169,12 +156,16 @@ def mariadb(sql: str, options: tuple[str, ...] = ()) -> Generator[Server]:
         subprocess.run(
             [*install, "--skip-test-db", "--user=mysql"], check=True, capture_output=True
         )
-        crt, key = certificate(folder)
-        own(key, "mysql", 0o600)
-        port = free_port()
+        pair = serving_itself(folder, "server", *NAMES)
+        own(pair.key, "mysql", 0o600)
+        (port,) = free_ports(1)
         argv = [program, *base, f"--socket={folder}/s", f"--port={port}"]
-        argv += ["--bind-address=127.0.0.1", f"--pid-file={folder}/pid", f"--ssl-cert={crt}"]
-        argv += [f"--ssl-key={key}", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M"]
+        argv += ["--bind-address=127.0.0.1", f"--pid-file={folder}/pid", f"--ssl-cert={pair.crt}"]
+        argv += [
+            f"--ssl-key={pair.key}",
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-log-file-size=4M",
+        ]
         admin = (
             "mariadb",
             "--no-defaults",

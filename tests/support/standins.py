@@ -6,11 +6,8 @@ import contextlib
 import json
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 Talk = Callable[[socket.socket], None]
 Page = tuple[int, object]
@@ -111,34 +108,3 @@ def _page(status: int, body: object, headers: Mapping[str, str]) -> bytes:
     fields = {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}
     head = "".join(f"{k}: {v}\r\n" for k, v in fields.items())
     return f"HTTP/1.1 {status} x\r\n{head}\r\n".encode() + data
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A certificate that signs itself, its key, and a context that serves it."""
-
-    certificate: Path
-    key: Path
-
-    @property
-    def text(self) -> str:
-        """The certificate, which is its own authority."""
-        return self.certificate.read_text()
-
-    def context(self) -> ssl.SSLContext:
-        """For a server."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
-def certificate(folder: Path, name: str) -> Pair:
-    """Made with openssl for one DNS name."""
-    pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
-    argv = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-        "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
-        "-keyout", str(pair.key), "-out", str(pair.certificate),
-    ]  # fmt: skip
-    subprocess.run(argv, check=True, capture_output=True)
-    return pair

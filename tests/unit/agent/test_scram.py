@@ -12,7 +12,7 @@ import pytest
 from k8sext.agent.fault import Fault
 from k8sext.agent.scram import MAX_ROUNDS, Scram, end_point, prepared
 from k8sext.model.words import Reason
-from tests.support.sql_servers import certificate
+from tests.support.authority import RSA, self_signed
 
 
 def test_the_example_of_rfc_7677() -> None:
@@ -58,7 +58,7 @@ def test_the_flag_says_what_could_be_bound(encrypted: bool, endpoint: bytes, hea
 def test_the_hash_follows_the_certificates_signature(
     digest: str, used: str, tmp_path: Path
 ) -> None:
-    file, _ = certificate(tmp_path, digest=digest)
+    file = self_signed(tmp_path, "server", digest=digest, key=RSA).crt
     der = base64.b64decode("".join(file.read_text().splitlines()[1:-1]))
     assert end_point(der) == hashlib.new(used, der).digest()
 

@@ -14,8 +14,8 @@ from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from k8sext.vantage.clients import watched
 from tests.support import drivers, real_servers
+from tests.support.authority import Pair, serving_itself
 from tests.support.real_servers import PASSWORD, Server
-from tests.support.standins import Pair, certificate
 
 LOGIN = {"username": "shop", "password": PASSWORD}
 DRIVEN = ("mysql", "postgresql", "redis")
@@ -23,7 +23,7 @@ DRIVEN = ("mysql", "postgresql", "redis")
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    return certificate(tmp_path_factory.mktemp("tls"), "svc")
+    return serving_itself(tmp_path_factory.mktemp("tls"), "svc")
 
 
 def started(protocol: str, pair: Pair) -> AbstractContextManager[Server]:
@@ -96,7 +96,7 @@ def test_the_driver_alone_asks_for_the_name_and_not_for_what_it_dials(
 
 
 def test_another_authority(served: tuple[str, Server], tmp_path: Path) -> None:
-    stranger = certificate(tmp_path, "svc").text
+    stranger = serving_itself(tmp_path, "svc").text
     other = both(served, TlsMode.VERIFY_FULL, stranger)
     refused(served, other, Reason.CERTIFICATE_UNTRUSTED)
 

@@ -9,8 +9,9 @@ import pytest
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
+from tests.support.authority import serving_itself
 from tests.support.drivers import Pair, both
-from tests.support.standins import Page, certificate, http, says, serving
+from tests.support.standins import Page, http, says, serving
 
 LOGIN = {"username": "shop", "password": "canary-4711"}
 BASIC = "Basic c2hvcDpjYW5hcnktNDcxMQ=="
@@ -132,7 +133,7 @@ def test_no_proxy_of_this_machine_answers(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ssl.SSLContext]]:
     folder: Path = tmp_path_factory.mktemp("tls")
-    pair = certificate(folder, "svc")
+    pair = serving_itself(folder, "svc")
     yield pair.text, pair.context()
 
 
@@ -162,7 +163,7 @@ def test_the_servers_name_is_verified(context: tuple[str, ssl.SSLContext], proto
 def test_a_certificate_that_nobody_signed(
     context: tuple[str, ssl.SSLContext], protocol: str, tmp_path: Path
 ) -> None:
-    stranger = certificate(tmp_path, "svc").text
+    stranger = serving_itself(tmp_path, "svc").text
     untrusted = Reason.CERTIFICATE_UNTRUSTED
     assert over_tls(context[1], stranger, protocol).reasons == (untrusted, untrusted)
     assert over_tls(context[1], "", protocol).reasons == (None, None)
@@ -203,7 +204,7 @@ def test_nobody_listens(protocol: str) -> None:
 
 @pytest.mark.parametrize("protocol", ["elasticsearch", "https"])
 def test_a_client_certificate_is_presented_and_shown_nowhere(protocol: str, tmp_path: Path) -> None:
-    pair = certificate(tmp_path, "svc")
+    pair = serving_itself(tmp_path, "svc")
     served, key = pair.context(), pair.key.read_text()
     served.verify_mode = ssl.CERT_REQUIRED
     served.load_verify_locations(cadata=pair.text)

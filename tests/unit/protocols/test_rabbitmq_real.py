@@ -13,10 +13,10 @@ import pytest
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
+from tests.support.authority import serving_itself
 from tests.support.converse import SHORT, observe
-from tests.support.loopback_certificate import self_signed
+from tests.support.ports import HOST
 from tests.support.rabbit_broker import EVERYTHING, PASSWORD, Broker, broker, user
-from tests.support.redis_servers import HOST
 
 LOGIN = {"username": "shop", "password": PASSWORD}
 DEFINITIONS: dict[str, Any] = {
@@ -56,7 +56,7 @@ DEFINITIONS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     folder = tmp_path_factory.mktemp("rabbitmq")
-    tls = self_signed(folder)
+    tls = serving_itself(folder, "tls", f"IP:{HOST}")
     with broker(folder, DEFINITIONS, plugins="rabbitmq_management", tls=tls) as running:
         yield running
 

@@ -12,9 +12,10 @@ import redis
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
+from tests.support.authority import serving_itself
 from tests.support.converse import SHORT, end_of, observe
-from tests.support.loopback_certificate import self_signed
-from tests.support.redis_servers import HOST, client, free_ports, server, until
+from tests.support.ports import HOST, free_ports
+from tests.support.redis_servers import client, server, until
 
 PASSWORD = "canary-4711"
 ACL = """user default on >{password} ~* +@all
@@ -320,10 +321,10 @@ def _endless(number: int) -> None:
 
 def test_tls_and_both_wrong_doors(tmp_path: Path) -> None:
     plain, number = free_ports(2)
-    certificate = self_signed(tmp_path)
-    tls = (f"tls-port {number}", f"tls-cert-file {certificate[0]}",
-           f"tls-key-file {certificate[1]}", "tls-auth-clients no",
-           f"tls-ca-cert-file {certificate[0]}")  # fmt: skip
+    certificate = serving_itself(tmp_path, "tls", f"IP:{HOST}")
+    tls = (f"tls-port {number}", f"tls-cert-file {certificate.crt}",
+           f"tls-key-file {certificate.key}", "tls-auth-clients no",
+           f"tls-ca-cert-file {certificate.crt}")  # fmt: skip
     asked = TlsSpec(mode=TlsMode.REQUIRE)
     with server(tmp_path / "server", plain, *tls):
         seen = observe("redis_server", "redis", HOST, number, tls=asked)
