@@ -49,7 +49,8 @@ def only(monkeypatch: pytest.MonkeyPatch, cases: Sequence[Case]) -> None:
 def test_every_verdict_is_right(outcome: selftest.Outcome) -> None:
     assert [(c.id, c.expected, c.got) for c in outcome.wrong] == []
     assert outcome.exit_code == 0
-    assert outcome.summary.startswith(f"{len(outcome.checked)} of {len(outcome.checked)} verdicts")
+    everything = len(outcome.checked)
+    assert outcome.summary.startswith(f"{everything} of {everything} verdicts right")
     assert {c.id for c in CASES} < {c.id for c in outcome.checked}
 
 
@@ -119,6 +120,21 @@ def test_a_false_ok_is_noticed() -> None:
     assert (wrong.expected, wrong.got) == told
 
 
+def test_what_is_right_at_the_second_look_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that was busy at the first."""
+    first: list[Peer] = []
+
+    async def late(peer: Peer) -> None:
+        first.append(peer)
+        await (servers.silent if len(first) == 1 else servers.closes)(peer)
+
+    monkeypatch.setattr(selftest, "ANSWERING", selftest.WAITING)
+    found = selftest.run([replace(case("redis-closes"), talk=late)])
+    assert (found.exit_code, found.again, len(first)) == (0, 1, 2)
+    assert " (1 of them at a second look) in " in found.summary
+    assert found.document()["summary"]["second_look"] == 1
+
+
 # -- the command ---------------------------------------------------------------------------------
 
 
@@ -131,7 +147,7 @@ def test_a_wrong_verdict_is_told_and_ends_with_1(
     out = capsys.readouterr().out
     assert "wrong: redis-refused\n  expected  pass\n  got       fail KX301 server-host\n" in out
     total = 2 + len(registry.report_names()) + 1
-    assert f"{total - 1} of {total} verdicts right in " in out
+    assert f"{total - 1} of {total} verdicts right" in out
     assert "wrong: tcp-silent" not in out
 
 
