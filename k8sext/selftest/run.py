@@ -179,7 +179,7 @@ def _report(
     given[CA[0]] = {CA[1]: Secret(authority.pem)}
     seen: dict[str, BridgeReport] = {}
     reports: list[Report] = []
-    left = bridges
+    left, late = bridges, 0
     for _ in range(2):
         late = len(left)
         for timed, budget in ((False, ANSWERING), (True, WAITING)):
