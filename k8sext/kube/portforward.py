@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from k8sext.errors import K8sextError
@@ -26,6 +27,8 @@ OPEN_S = 10.0
 CLOSE_S = 1.0
 PIECE = 1 << 18
 MAX_WORDS = 600
+# Its debug lines have headers in them, logins and all; what matters comes as an exception.
+_SILENT = logging.Logger("k8sext.websocket", logging.CRITICAL + 1)
 
 
 class Forward:
@@ -121,6 +124,7 @@ async def _open(session: Session, path: str, port: int) -> ClientConnection:
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
             ping_interval=None,
+            logger=_SILENT,
             **options,
         )
     except InvalidStatus as error:

@@ -172,8 +172,34 @@ async def _by_drivers(scene: clients.Scene, network: Through, node: str) -> list
     async with AsyncExitStack() as stack:
         doors = await _doors(stack, network, chosen)
         scene = replace(scene, door=lambda target: doors[target.id])
-        found = await asyncio.to_thread(clients.observe, scene)
+        found = await _aside(lambda: clients.observe(scene))
     return [replace(o, node=node) for o in found]
+
+
+async def _aside(work: Callable[[], list[Observation]]) -> list[Observation]:
+    """In a thread that nobody waits for when the run is interrupted."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[list[Observation]] = loop.create_future()
+
+    def tell(found: list[Observation], error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error:
+            done.set_exception(error)
+        else:
+            done.set_result(found)
+
+    def run() -> None:
+        found, caught = list[Observation](), None
+        try:
+            found = work()
+        except Exception as error:
+            caught = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: interrupted
+            loop.call_soon_threadsafe(tell, found, caught)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await done
 
 
 async def _doors(

@@ -189,7 +189,7 @@ def test_a_service_binding_says_where_its_password_may_go(
 # -- no secret anywhere --------------------------------------------------------------------------
 
 
-def _processes() -> list[str]:
+def our_processes() -> list[str]:
     """Command line and environment of each process of ours, here and in the probe's pod."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -202,7 +202,8 @@ def _processes() -> list[str]:
     return found
 
 
-def _forms(password: str) -> Sequence[str]:
+def forms(password: str) -> Sequence[str]:
+    """A password in the ways in which it may be written."""
     return (password, base64.b64encode(password.encode()).decode().rstrip("="), quote(password))
 
 
@@ -224,7 +225,7 @@ def test_the_canary_password_appears_nowhere(lab: Lab, namespace: str, tmp_path:
         argv = ["doctor", "-n", namespace, "--kubeconfig", config, "-o", "json", "--debug", "-v"]
         process = cluster.started(lab, *argv)
         while process.poll() is None:
-            processes += _processes()
+            processes += our_processes()
         ran = cluster.ended(process)
         kinds = ",".join(k for k in lists if k != "secrets")
         objects = lab.kubectl("get", kinds, "-n", namespace, "-o", "json")
@@ -242,5 +243,5 @@ def test_the_canary_password_appears_nowhere(lab: Lab, namespace: str, tmp_path:
     }
     assert all(len(text) > 100 for text in places.values())
     found = [(k, c) for k, text in places.items() for c in canaries if any(
-        form in text for form in _forms(c))]  # fmt: skip
+        form in text for form in forms(c))]  # fmt: skip
     assert found == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_ends import _forms, _processes, await_job, left
+from tests.e2e.test_ends import await_job, forms, left, our_processes
 from tests.lab.lab import Lab
 from tests.support import cluster
 from tests.support.cluster import FIVE, PG, REDIS, Bridge, deploy, doctor, service_account
@@ -202,7 +202,7 @@ def test_the_canary_password_appears_nowhere(lab: Lab, namespace: str, tmp_path:
         argv = ["doctor", "-n", namespace, *RELAY, "-o", "json", "--debug", "-v"]
         process = cluster.started(lab, *argv)
         while process.poll() is None:
-            processes += _processes()
+            processes += our_processes()
         ran = cluster.ended(process)
     assert ran.said("mysql-svc") == [("KX601", "credentials")]
     assert any("K8SEXT_PLAN_0" in p for p in processes), "the relay was never looked at"
@@ -211,5 +211,5 @@ def test_the_canary_password_appears_nowhere(lab: Lab, namespace: str, tmp_path:
     assert not [v for p in pods for v in p["spec"].get("volumes") or []]
     places = {"output": ran.out + ran.err, "processes": "\n".join(processes), **seen.text}
     found = [(k, c) for k, text in places.items() for c in canaries if any(
-        form in text for form in _forms(c))]  # fmt: skip
+        form in text for form in forms(c))]  # fmt: skip
     assert found == []
