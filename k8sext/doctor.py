@@ -46,7 +46,7 @@ class Request:
     gate: Gate = field(default_factory=Gate)
     vouched: tuple[str, ...] = ()  # --credentials-from
     trust_annotations: bool = False
-    client: bool = False  # driver probes too
+    client: bool = False  # driver probes too, where the vantage does not try them anyway
     wait_s: float = 0.0  # look again for so long until it passes
 
     @property
@@ -194,7 +194,16 @@ def make_plan(
         budget=request.budget,
         control=cluster.control,
     )
+    if request.client and made.vantage == "pod":
+        made = replace(made, clients=_driver_modules(made))
     return shards.sharded(made, bridges, request.pod.shards if made.vantage == "pod" else 1)
+
+
+def _driver_modules(planned: Plan) -> tuple[str, ...]:
+    """What the pod has to carry to try the drivers of its image."""
+    known = registry.clients_by_protocol()
+    used = {known[t.protocol].__module__ for t in planned.targets if t.protocol in known}
+    return tuple(sorted(module.rpartition(".")[2] for module in used))
 
 
 def make_job(planned: Plan, cluster: Cluster, request: Request) -> job.Manifest:
@@ -298,7 +307,6 @@ def _runs(
     look = relay.Look(
         plan=planned,
         logins=logins,
-        client=request.client,
         dial=functools.partial(cluster.forward, planned.namespace),
     )
     return [relay.run(cluster.api, look, manifest, patience, say, stop)]

@@ -7,6 +7,8 @@ import importlib
 import os
 import signal
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from k8sext.model.plan import Plan
@@ -29,6 +31,26 @@ def load_checks(modules: tuple[str, ...]) -> Checks:
     return found
 
 
+async def _carry_out(runner: Runner, output: Output) -> None:
+    """The wire probes, then the drivers, where the plan has any and the image has them."""
+    plan, until = runner.plan, time.monotonic() + runner.budget.run_s
+    await runner.run()
+    if not plan.clients:
+        return
+    # By name: the archive carries this file only with a plan that has drivers.
+    drivers = importlib.import_module("k8sext.agent.drivers")
+    scene = drivers.Scene(
+        plan=plan,
+        wire={o.id: o for o in output.seen},
+        clients=drivers.load(plan.clients),
+        checks=runner.checks,
+        logins=runner.logins,
+        until=until,
+    )
+    for seen in await drivers.aside(scene):
+        output.observation(replace(seen, node=runner.node))
+
+
 async def probe(plan: Plan, output: Output) -> None:
     """Carry out the plan; the last record says how many there were."""
     output.record("hello", run=plan.run_id, python=sys.version.split()[0])
@@ -41,7 +63,7 @@ async def probe(plan: Plan, output: Output) -> None:
         node=os.environ.get("K8SEXT_NODE", ""),
     )
     heart = asyncio.create_task(heartbeat(output))
-    work = asyncio.create_task(runner.run())
+    work = asyncio.create_task(_carry_out(runner, output))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     interrupted, control = False, None
     try:
@@ -53,7 +75,8 @@ async def probe(plan: Plan, output: Output) -> None:
         interrupted = True
     finally:
         heart.cancel()
-    _leave_word(summary.encode(output.seen, control, interrupted=interrupted))
+    wire = [o for o in output.seen if not o.client]
+    _leave_word(summary.encode(wire, control, interrupted=interrupted))
     output.record("end", records=output.count + 1, interrupted=interrupted)
 
 

@@ -12,7 +12,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 
 from k8sext.model.codec import to_json
@@ -56,21 +56,24 @@ def entry_of(plan: Plan) -> str:
     return RELAY if plan.vantage == RELAY else MAIN
 
 
-def sources(modules: Iterable[str], entry: str = MAIN) -> dict[str, str]:
+def sources(
+    modules: Iterable[str], entry: str = MAIN, clients: Iterable[str] = ()
+) -> dict[str, str]:
     """Path in the archive to source text: what runs in the pod for a plan with these modules.
 
     Of the agent's own files only those that somebody imports: a plan without Redis does not carry
     Redis' wire format.
     """
-    found = _everything(modules)
-    needed = _imported(found, entry)
+    drivers = tuple(clients)
+    found = _everything(modules, drivers)
+    needed = _imported(found, entry, "from .drivers import load" if drivers else "")
     return {p: text for p, text in found.items() if not p.startswith(AGENT) or p in needed}
 
 
-def _imported(found: Mapping[str, str], entry: str) -> set[str]:
+def _imported(found: Mapping[str, str], entry: str, more: str) -> set[str]:
     """The agent's files that its entry point and the checks reach, however late they import."""
     checks = [text for path, text in found.items() if path.startswith("k8sext/checks/")]
-    reached, texts = {f"{AGENT}__init__.py"}, [f"from .{entry} import main", *checks]
+    reached, texts = {f"{AGENT}__init__.py"}, [f"from .{entry} import main", more, *checks]
     while texts:
         for name in _names(texts.pop()):
             path = f"{AGENT}{name}.py"
@@ -86,7 +89,7 @@ def _names(text: str) -> list[str]:
     return [*_MODULE.findall(text), *(n for words in lists for n in re.findall(r"\w+", words))]
 
 
-def _everything(modules: Iterable[str]) -> dict[str, str]:
+def _everything(modules: Iterable[str], clients: Sequence[str]) -> dict[str, str]:
     found = {"k8sext/__init__.py": _text("k8sext", "__init__.py")}
     for package in PACKAGES:
         for entry in sorted(resources.files(package).iterdir(), key=lambda e: e.name):
@@ -99,6 +102,8 @@ def _everything(modules: Iterable[str]) -> dict[str, str]:
         half = f"_{module}.py"  # the other half of a large check
         for name in (f"{module}.py", *([half] if protocols.joinpath(half).is_file() else [])):
             found[f"k8sext/checks/protocols/{name}"] = protocols.joinpath(name).read_text("utf-8")
+    for name in ("__init__", *clients) if clients else ():
+        found[f"k8sext/checks/clients/{name}.py"] = _text("k8sext.checks.clients", f"{name}.py")
     return {path: text for path, text in found.items() if path not in NOT_IN_THE_POD}
 
 
@@ -106,7 +111,7 @@ def _text(package: str, name: str) -> str:
     return resources.files(package).joinpath(name).read_text("utf-8")
 
 
-def bundle(modules: Iterable[str], entry: str = MAIN) -> bytes:
+def bundle(modules: Iterable[str], entry: str = MAIN, clients: Iterable[str] = ()) -> bytes:
     """The archive: the same bytes for the same sources, whenever it is made.
 
     Its files are stored as they are: `packed` compresses them all together, which leaves three
@@ -114,21 +119,21 @@ def bundle(modules: Iterable[str], entry: str = MAIN) -> bytes:
     """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for path, text in sources(modules, entry).items():
+        for path, text in sources(modules, entry, clients).items():
             archive.writestr(zipfile.ZipInfo(path), text)
     return out.getvalue()
 
 
-def packed(modules: Iterable[str], entry: str = MAIN) -> bytes:
+def packed(modules: Iterable[str], entry: str = MAIN, clients: Iterable[str] = ()) -> bytes:
     """The archive as it travels."""
-    return zlib.compress(bundle(modules, entry), 9)
+    return zlib.compress(bundle(modules, entry, clients), 9)
 
 
 def environment(plan: Plan) -> dict[str, str]:
     """The variables that carry the code and the plan."""
     planned = zlib.compress(json.dumps(to_json(plan), separators=(",", ":")).encode(), 9)
     return {
-        **_chunks("K8SEXT_CODE", packed(plan.modules, entry_of(plan))),
+        **_chunks("K8SEXT_CODE", packed(plan.modules, entry_of(plan), plan.clients)),
         **_chunks("K8SEXT_PLAN", planned),
     }
 

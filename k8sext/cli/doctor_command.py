@@ -73,9 +73,7 @@ def doctor_command(
     mesh: Annotated[bool, typer.Option(help="Let a mesh inject its sidecar.")] = False,
     client: Annotated[
         bool,
-        typer.Option(
-            "--client", help="With --from local: the official drivers too (relay: always)."
-        ),
+        typer.Option("--client", help="The official drivers too (from relay: always)."),
     ] = False,
     credentials_from: Annotated[
         list[str] | None, typer.Option(help="Secret that you vouch for; repeatable.")
@@ -129,7 +127,7 @@ def doctor_command(
         gate=gate,
         vouched=tuple(credentials_from or ()),
         trust_annotations=trust_annotations,
-        client=steps.client(client, places),
+        client=steps.client(client, places, image),
         wait_s=waiting.seconds(wait) if wait is not None else 0.0,
     )
     source = steps.Source(

@@ -64,15 +64,16 @@ def vantages(text: str) -> tuple[str, ...]:
     return words
 
 
-def client(wanted: bool, places: Sequence[str]) -> bool:
-    """Whether drivers are tried; only where they are installed. From `relay` they always are."""
-    if wanted and places == ("pod",):
+def client(wanted: bool, places: Sequence[str], image: str | None) -> bool:
+    """Whether drivers are tried; only where they are installed."""
+    if wanted and "pod" in places and image is None:
         raise K8sextError(
-            "the image of the vantage pod has no drivers to try",
+            "the default image has no drivers to try",
             where="--client",
-            fix="--from relay and --from local try those of this machine",
+            fix="--image of one that has them (see Containerfile), or --from relay and --from "
+            "local, which try those of this machine",
         )
-    return wanted or "relay" in places
+    return wanted
 
 
 def _check_credentials(source: Source, places: Sequence[str]) -> None:
@@ -147,7 +148,8 @@ def _sources(planned: Plan) -> Mapping[str, str]:
     from k8sext.agent import pack
 
     entry = pack.entry_of(planned)
-    return pack.sources(() if entry == pack.RELAY else planned.modules, entry)
+    modules = () if entry == pack.RELAY else planned.modules
+    return pack.sources(modules, entry, planned.clients)
 
 
 def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tuple[Bridge, ...]]:

@@ -78,6 +78,7 @@ class Plan:
     vantage: str = "pod"
     active: bool = False
     cluster_domain: str = ""
+    clients: tuple[str, ...] = ()  # names of modules under k8sext.checks.clients: drivers to try
 
     @property
     def shards(self) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from k8sext import registry
+from k8sext.agent import drivers
 from k8sext.agent.credentials import GivenValues, LoginSource, NoLogins
 from k8sext.agent.main import load_checks
 from k8sext.agent.runner import Runner
@@ -19,8 +20,6 @@ from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
-
-from . import clients
 
 PREFIX = "K8SEXT_CREDENTIALS_"
 WORDS = ("USERNAME", "PASSWORD", "DATABASE", "VHOST", "API_KEY", "TOKEN", "URI")
@@ -36,7 +35,7 @@ def observe(plan: Plan, logins: LoginSource, *, client: bool = False) -> list[Ma
     seen: list[Observation] = []
     asyncio.run(Runner(plan, checks, logins, seen.append).run())
     if client:
-        scene = clients.Scene(
+        scene = drivers.Scene(
             plan=plan,
             wire={o.id: o for o in seen},
             clients=registry.clients_by_protocol(),
@@ -44,7 +43,7 @@ def observe(plan: Plan, logins: LoginSource, *, client: bool = False) -> list[Ma
             logins=logins,
             until=until,
         )
-        seen += clients.observe(scene)
+        seen += drivers.observe(scene)
     return [{"type": "observation", "observation": to_json(o)} for o in seen]
 
 

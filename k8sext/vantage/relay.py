@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from k8sext import registry
+from k8sext.agent import drivers
 from k8sext.agent.credentials import LoginSource
 from k8sext.agent.main import load_checks
 from k8sext.agent.runner import Runner
@@ -19,8 +20,9 @@ from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsSpec
+from k8sext.model.words import Reason
 
-from . import clients, pod
+from . import pod
 from .follow import PodRun, Say
 from .job import Manifest
 from .listen import Api
@@ -45,7 +47,6 @@ class Look:
 
     plan: Plan
     logins: LoginSource
-    client: bool
     dial: Dial
 
 
@@ -62,8 +63,7 @@ def run(
     The records are those of the checks here; what was lost on the way to the pod blames nobody.
     """
     looker = _Looker(look, stop)
-    if look.client:
-        threading.Thread(target=_load_drivers, args=(look.plan,), daemon=True).start()
+    threading.Thread(target=_load_drivers, args=(look.plan,), daemon=True).start()
     (ran,) = pod.run(api, pod_part(look.plan), job, start_timeout_s, say, looker.over, looker.heard)
     looker.wait()
     if looker.began and not stop.is_set():
@@ -151,59 +151,40 @@ async def observe(look: Look, network: Through, node: str) -> Records:
     records: Records = []
     if runner.failed and not network.lost:  # a way that breaks proves nothing of the pod's network
         records.append({"type": "control", **await runner.control()})
-    if look.client:
-        scene = clients.Scene(
-            plan=plan,
-            wire={o.id: o for o in seen},
-            clients=registry.clients_by_protocol(),
-            checks=checks,
-            logins=look.logins,
-            until=until,
-            through_doors=True,
-        )
-        seen += await _by_drivers(scene, network, node)
+    scene = drivers.Scene(
+        plan=plan,
+        wire={o.id: o for o in seen},
+        clients=registry.clients_by_protocol(),
+        checks=checks,
+        logins=look.logins,
+        until=until,
+        through_doors=True,
+    )
+    seen += await _by_drivers(scene, network, node)
     records += [{"type": "observation", "observation": to_json(o)} for o in seen]
     return records
 
 
-async def _by_drivers(scene: clients.Scene, network: Through, node: str) -> list[Observation]:
+async def _by_drivers(scene: drivers.Scene, network: Through, node: str) -> list[Observation]:
     """The drivers, each through a port of 127.0.0.1 that stands for its target."""
-    chosen = clients.chosen(scene)
+    chosen = drivers.chosen(scene)
     async with AsyncExitStack() as stack:
         doors = await _doors(stack, network, chosen)
         scene = replace(scene, door=lambda target: doors[target.id])
-        found = await _aside(lambda: clients.observe(scene))
-    return [replace(o, node=node) for o in found]
+        found = await drivers.aside(scene)
+    return [replace(_unless_lost(o, network.lost), node=node) for o in found]
 
 
-async def _aside(work: Callable[[], list[Observation]]) -> list[Observation]:
-    """In a thread that nobody waits for when the run is interrupted."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[list[Observation]] = loop.create_future()
-
-    def tell(found: list[Observation], error: Exception | None) -> None:
-        if done.cancelled():
-            return
-        if error:
-            done.set_exception(error)
-        else:
-            done.set_result(found)
-
-    def run() -> None:
-        found, caught = list[Observation](), None
-        try:
-            found = work()
-        except Exception as error:
-            caught = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: interrupted
-            loop.call_soon_threadsafe(tell, found, caught)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await done
+def _unless_lost(seen: Observation, lost: str) -> Observation:
+    """A driver cannot tell a port-forward that broke from a server that hung up."""
+    if not lost or seen.ended_by is None:
+        return seen
+    why = f"the port-forward to the relay: {lost}"
+    return replace(seen, stages=drivers.skipped(Reason.VANTAGE_UNPROVEN, why))
 
 
 async def _doors(
     stack: AsyncExitStack, network: Through, targets: Sequence[Target]
-) -> dict[str, clients.Door]:
+) -> dict[str, drivers.Door]:
     ports = {t.id: await stack.enter_async_context(network.door(t)) for t in targets}
-    return {id: clients.Door("127.0.0.1", port) for id, port in ports.items()}
+    return {id: drivers.Door("127.0.0.1", port) for id, port in ports.items()}

@@ -6,12 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from k8sext.agent import pack, summary
+from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Route
+from tests.support import real_servers
 
 
 def plan(port: int, shards: int = 1, stage_s: float = 3.0) -> Plan:
@@ -73,3 +76,33 @@ def test_a_pod_that_is_ended_leaves_word_that_it_was_not_done(tmp_path: Path) ->
     assert said[-1]["interrupted"] is True
     told, seen = summary.decode((tmp_path / "last-words").read_text(), plan(1), "")
     assert (told[0]["interrupted"], seen) == (True, [])
+
+
+def test_drivers_of_the_image_are_tried_after_the_wire_probes(tmp_path: Path) -> None:
+    """This interpreter has them, as an image made for it would."""
+    with real_servers.redis_server() as server:
+        base = plan(server.port)
+        one = replace(base.targets[0], credentials=CredentialRef(secret="login", vouched=True))
+        what = replace(base, targets=(one,), clients=("redis_client",))
+        (tmp_path / "login").mkdir()
+        (tmp_path / "login" / "password").write_text(real_servers.PASSWORD)
+        said = records(start(what, tmp_path, K8SEXT_SECRETS=str(tmp_path), K8SEXT_NODE="node1"))
+    seen = [r["observation"] for r in said if r["type"] == "observation"]
+    assert [(o["id"], o.get("client", "").split(" ")[0]) for o in seen] == [
+        ("o1", ""),
+        ("o1-client", "redis"),
+    ]
+    assert [o["node"] for o in seen] == ["node1", "node1"]
+    for one_seen in seen:
+        assert [s["status"] for s in one_seen["stages"] if s["stage"] == "verify"] == ["pass"]
+    _, words = summary.decode((tmp_path / "last-words").read_text(), what, "")
+    assert [o.id for o in words] == ["o1"]  # the termination message is for the wire probes
+
+
+def test_drivers_travel_only_with_a_plan_that_has_some() -> None:
+    def carried(clients: tuple[str, ...]) -> list[str]:
+        return [p for p in pack.sources(["redis_server"], clients=clients) if "client" in p]
+
+    assert not [p for p in carried(()) if "checks/clients" in p or p.endswith("agent/client.py")]
+    assert "k8sext/checks/clients/redis_client.py" in carried(("redis_client",))
+    assert "k8sext/agent/client.py" in carried(("redis_client",))

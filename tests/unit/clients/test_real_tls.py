@@ -9,10 +9,10 @@ import pytest
 from k8sext import registry
 from k8sext.agent.check import Login
 from k8sext.agent.client import Dial
+from k8sext.agent.drivers import watched
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from k8sext.vantage.clients import watched
 from tests.support import drivers, real_servers
 from tests.support.authority import Pair, serving_itself
 from tests.support.real_servers import PASSWORD, Server

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from k8sext import registry
+from k8sext.agent import drivers as clients
 from k8sext.agent.check import Login
 from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes
 from k8sext.agent.credentials import GivenValues
+from k8sext.agent.drivers import Door, Scene, watched
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
-from k8sext.vantage import clients
-from k8sext.vantage.clients import Door, Scene, watched
 from tests.support.drivers import both, logins, plan_of, target
 from tests.support.standins import dripping, serving, silent
 

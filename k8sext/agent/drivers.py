@@ -6,6 +6,9 @@ Its login is the wire probe's, and only one that nobody has rejected (ARCHITECTU
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib
 import threading
 import time
 import traceback
@@ -14,16 +17,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from k8sext.agent.check import Login, WireCheck
-from k8sext.agent.client import ClientProbe, Dial, Notes, resolve
-from k8sext.agent.credentials import LoginSource
-from k8sext.agent.fault import Fault
-from k8sext.agent.tls import TargetTls
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+
+from .check import Login, WireCheck
+from .client import ClientProbe, Dial, Notes, resolve
+from .credentials import LoginSource
+from .fault import Fault
+from .tls import TargetTls
 
 Clients = Mapping[str, type[ClientProbe]]  # by protocol
 Checks = Mapping[str, type[WireCheck]]
@@ -76,6 +80,43 @@ class Scene:
     def budget(self) -> Budget:
         """The plan's."""
         return self.plan.budget
+
+
+def load(modules: Sequence[str]) -> Clients:
+    """The client probes that the named modules under k8sext.checks.clients define."""
+    found: dict[str, type[ClientProbe]] = {}
+    for name in modules:
+        module = importlib.import_module(f"k8sext.checks.clients.{name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, ClientProbe) and "info" in vars(value):
+                found |= dict.fromkeys(value.info.protocols, value)
+    return found
+
+
+async def aside(scene: Scene) -> list[Observation]:
+    """`observe` in a thread that nobody waits for when the run is interrupted."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[list[Observation]] = loop.create_future()
+
+    def tell(found: list[Observation], error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error:
+            done.set_exception(error)
+        else:
+            done.set_result(found)
+
+    def run() -> None:
+        found, caught = list[Observation](), None
+        try:
+            found = observe(scene)
+        except Exception as error:
+            caught = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: interrupted
+            loop.call_soon_threadsafe(tell, found, caught)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await done
 
 
 def observe(scene: Scene) -> list[Observation]:
@@ -143,7 +184,7 @@ def _probe(scene: Scene, target: Target, rejected: bool) -> Observation:
     client = probe.name()
     why = _why_not(scene, target, rejected) or _missing(probe)
     if why is not None:
-        return _observation(scene, target, client, _skipped(*why))
+        return _observation(scene, target, client, skipped(*why))
     left = scene.until - time.monotonic()
     if left <= 0:
         notes = Notes()
@@ -299,7 +340,8 @@ def _told(probe: ClientProbe, error: Exception) -> Fault:
     return Fault(Reason.INTERNAL_ERROR, where)
 
 
-def _skipped(reason: Reason, detail: str) -> tuple[StageResult, ...]:
+def skipped(reason: Reason, detail: str) -> tuple[StageResult, ...]:
+    """The stages of a driver that was not tried, or whose try says nothing."""
     skip = Status.SKIP
     first = StageResult(stage=STAGES[0], status=skip, reason=reason, detail=detail)
     rest = (StageResult(stage=s, status=skip, reason=Reason.NOT_REACHED) for s in STAGES[1:])
