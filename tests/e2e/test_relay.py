@@ -47,6 +47,19 @@ def test_all_five_pass_with_their_drivers(lab: Lab, namespace: str) -> None:
     assert left(lab, namespace) == [] or _going(lab, namespace)
 
 
+def test_an_image_with_the_drivers_tries_them_in_the_pod(lab: Lab, namespace: str) -> None:
+    deploy(lab, namespace)
+    ran = doctor(lab, namespace, "--client", "--image", lab.drivers_image)
+    assert ran.code == 0, ran.out + ran.err
+    tried = drivers(ran)
+    assert set(tried) == {b[0] for b in FIVE}
+    assert [b for b, status in tried.items() if status != "pass"] == ["elasticsearch-svc"]
+    assert ran.said("elasticsearch-svc") == [("KX520", "wrong-target")]
+    bare = doctor(lab, namespace, "--client", "--image", lab.probe_image)
+    assert set(drivers(bare).values()) == {"skip"}
+    assert bare.code == 0
+
+
 def _going(lab: Lab, namespace: str) -> bool:
     """Whether whatever is left has been deleted already, and only ends."""
     found = lab.get("jobs,pods", "-l", "k8sext.io/run", "-n", namespace)["items"]

@@ -22,7 +22,7 @@ from typing import IO, Any, Literal
 
 from tests.lab import cgroups, firewall, instance
 from tests.lab.building.golang import binary
-from tests.lab.building.images import PYTHON_311, PYTHON_313
+from tests.lab.building.images import DRIVERS, PYTHON_311, PYTHON_313
 from tests.lab.cluster import dns
 from tests.lab.cluster.control_plane import audit_log
 from tests.lab.component import Component, password
@@ -102,6 +102,11 @@ class Lab:
     def probe_image(self) -> str:
         """What tests give k8sext as `--image`."""
         return PYTHON_311.reference
+
+    @property
+    def drivers_image(self) -> str:
+        """The one that has the official drivers, for `--client` in pods."""
+        return DRIVERS.reference
 
     @property
     def probe_image_313(self) -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.lab.building import oci
-from tests.lab.building.artifact import Artifact, run, say
+from tests.lab.building import drivers, oci
+from tests.lab.building.artifact import Artifact, clone_tree, run, say
 
 _PAUSE_SOURCE = r"""
 #include <signal.h>
@@ -54,10 +54,21 @@ class Image:
         return self.artifact.need() / "image.tar"
 
 
+@dataclass(frozen=True)
+class WithDrivers(Image):
+    """The one of Debian's Python 3.11, and the official drivers: what the Containerfile makes."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """Its place in the cache."""
+        return Artifact("drivers", "3.11", f"2 {PYTHON_311.artifact.folder} {drivers.recipe()}")
+
+
 PAUSE = Image("lab.k8sext.io/pause:1")
 PYTHON_311 = Image("lab.k8sext.io/python:3.11", suite="bookworm")
 PYTHON_313 = Image("lab.k8sext.io/python:3.13", suite="trixie", bytecode=False)
-IMAGES = (PAUSE, PYTHON_311, PYTHON_313)
+DRIVERS = WithDrivers("lab.k8sext.io/drivers:3.11", suite="bookworm")
+IMAGES = (PAUSE, PYTHON_311, PYTHON_313, DRIVERS)
 
 
 def python313_rootfs() -> Path:
@@ -76,7 +87,11 @@ def build_all() -> None:
 
 def _make(image: Image, into: Path) -> None:
     rootfs = into / "rootfs"
-    if image.suite:
+    if isinstance(image, WithDrivers):
+        clone_tree(PYTHON_311.artifact.need() / "rootfs", rootfs)
+        drivers.copy(rootfs / "usr" / "local" / "lib" / "python3.11" / "dist-packages")
+        entrypoint = ["python3"]
+    elif image.suite:
         _python_rootfs(image, rootfs)
         entrypoint = ["python3"]
     else:
