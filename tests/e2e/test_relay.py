@@ -226,3 +226,21 @@ def test_the_canary_password_appears_nowhere(lab: Lab, namespace: str, tmp_path:
     found = [(k, c) for k, text in places.items() for c in canaries if any(
         form in text for form in forms(c))]  # fmt: skip
     assert found == []
+
+
+def test_a_relay_that_is_killed_blames_no_server(lab: Lab, namespace: str) -> None:
+    """Whatever was under way is untested, and said to be."""
+    deploy(lab, namespace, [REDIS])
+    argv = ["doctor", "-n", namespace, *RELAY, "-o", "json", "--stage-timeout", "20"]
+    with lab.firewall("DROP", destination="198.51.100.21", port=26379):
+        process = cluster.started(lab, *argv)
+        await_job(lab, namespace)
+        chosen = ("pods", "-l", "k8sext.io/run", "-n", namespace)
+        lab.kubectl("wait", "--for=jsonpath={.status.phase}=Running", *chosen, "--timeout=30s")
+        time.sleep(2)
+        lab.kubectl("delete", *chosen, "--grace-period=0", "--force")
+        ran = cluster.ended(process)
+    assert ran.code == 3, ran.out + ran.err
+    assert ran.bridge("redis-svc")["status"] == "inconclusive"
+    assert {c for c in ran.overall() if c in ("KX911", "KX913")}
+    assert not [d for d in ran.bridge("redis-svc")["diagnoses"] if d["severity"] == "fail"]
