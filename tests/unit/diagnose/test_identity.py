@@ -1,5 +1,6 @@
 """Two addresses of one bridge that should be one system."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ ONE, TWO, THREE = "198.51.100.21", "198.51.100.22", "198.51.100.23"
 
 def server(address: str, protocol: str = "redis", **facts: Any) -> Observation:
     seen = at(address, Stage.VERIFY, None, f"o{address[-2:]}", status=Status.PASS, **facts)
-    return Observation(**{**{f: getattr(seen, f) for f in seen.__slots__}, "protocol": protocol})
+    return replace(seen, protocol=protocol)
 
 
 def split(*seen: Observation) -> tuple[list[list[str]], str] | None:
