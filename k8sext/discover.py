@@ -7,7 +7,7 @@ second.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -104,15 +104,19 @@ def _bridge(service: Object, index: _Index) -> Bridge:
     families = spec.get("ipFamilies") or ("IPv4", "IPv6")
     outside = kind is Kind.EXTERNAL_NAME
     endpoints, problems = ((), ()) if outside else _endpoints(key, index, families)
+    external_name = spec.get("externalName") or "" if outside else ""
+    bridge_class, reason = _class(service, key, external_name, endpoints, index)
     made = Bridge(
         namespace=meta["namespace"],
         service=meta["name"],
         kind=kind,
+        bridge_class=bridge_class,
+        class_reason=reason,
         ports=_ports(service, said, kind, index.words),
         endpoints=endpoints,
         service_type=spec.get("type") or "ClusterIP",
         cluster_ips=tuple(ip for ip in _cluster_ips(spec) if ip != "None"),
-        external_name=spec.get("externalName") or "" if kind is Kind.EXTERNAL_NAME else "",
+        external_name=external_name,
         virtual=tuple(sorted({e.address for e in endpoints} & index.virtual)),
         internal_traffic=_internal_traffic(spec),
         origin=said.origin,
@@ -125,18 +129,14 @@ def _bridge(service: Object, index: _Index) -> Bridge:
         ignore=said.ignore,
         problems=(*said.problems, *problems),
     )
-    bridge_class, reason = _class(service, made, index)
     wrong = expectation_problems(made, index.words)
-    return replace(
-        made,
-        bridge_class=bridge_class,
-        class_reason=reason,
-        problems=(*made.problems, *wrong),
-    )
+    return replace(made, problems=(*made.problems, *wrong)) if wrong else made
 
 
 def expectation_problems(bridge: Bridge, words: infer.Vocabulary) -> tuple[str, ...]:
     """What the bridge expects and no check of its ports can compare, one sentence each."""
+    if not bridge.expect and not bridge.expect_by_port:
+        return ()
     protocols = {p.protocol for p in bridge.ports}
     known = {key for p in protocols for key in words.expects.get(p, {})}
     said = (
@@ -293,20 +293,26 @@ def _of_endpoints(item: Object) -> Iterator[Endpoint]:
 # -- whose it is --------------------------------------------------------------------------------
 
 
-def _class(service: Object, bridge: Bridge, index: _Index) -> tuple[BridgeClass, str]:
+def _class(
+    service: Object,
+    key: tuple[str, str],
+    external_name: str,
+    endpoints: Sequence[Endpoint],
+    index: _Index,
+) -> tuple[BridgeClass, str]:
     """The class and the fact that decided it; what people made is a bridge."""
-    if bridge.ref == "default/kubernetes":
+    if key == ("default", "kubernetes"):
         return BridgeClass.INTERNAL, "the API server's own Service"
-    inside = _inside_name(bridge.external_name)
+    inside = _inside_name(external_name) if external_name else ""
     if inside:
         return BridgeClass.INTERNAL, inside
-    owned = _owned(service) or _kept_by_controller(bridge, index)
+    owned = _owned(service) or _kept_by_controller(key, index)
     if owned:
         return BridgeClass.CONTROLLER_OWNED, owned
-    owners = [index.owners.get(e.address) for e in bridge.endpoints]
+    owners = [index.owners.get(e.address) for e in endpoints]
     owner = next((o for o in owners if o), None)
     if owner and all(owners):
-        address = bridge.endpoints[0].address
+        address = endpoints[0].address
         return BridgeClass.INTERNAL, f"its addresses are the cluster's own ({address}: {owner})"
     return BridgeClass.BRIDGE, ""
 
@@ -335,9 +341,9 @@ def _wrote_spec(field: Object) -> bool:
     return not field.get("subresource") and "f:spec" in field.get("fieldsV1", ("f:spec",))
 
 
-def _kept_by_controller(bridge: Bridge, index: _Index) -> str:
+def _kept_by_controller(key: tuple[str, str], index: _Index) -> str:
     """A controller's Endpoints: leader elections, and Patroni's keys (patroni/dcs/kubernetes)."""
-    item = index.endpoints.get((bridge.namespace, bridge.service))
+    item = index.endpoints.get(key)
     if item is None:
         return ""
     meta = item["metadata"]

@@ -90,9 +90,12 @@ def _complete(command: Any) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run and exit: 0, 1 failed, 2 usage, 3 could not run, 5 nothing to do, 130 interrupted."""
-    # A short process that makes few cycles: looking for them doubles the time of a long list.
+    # A short process that makes few cycles: looking for them doubles the time of a long list,
+    # and looking once more at the end would cost as much again.
     gc.disable()
-    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+    code = run(list(sys.argv[1:] if argv is None else argv))
+    gc.freeze()
+    sys.exit(code)
 
 
 def _show_usage(error: Any, argv: Sequence[str]) -> None:

@@ -161,6 +161,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
     namespace = None if source.all_namespaces else source.namespace or session.namespace
     with ThreadPoolExecutor(2) as pool:
         groups = pool.submit(session.get, "/apis")
+        pool.submit(registry.wire_checks)  # loaded while the API server answers
         uid_range = functools.cache(functools.partial(_has_uid_range, session))
         if namespace and request.vantage != "local":
             pool.submit(uid_range, namespace)

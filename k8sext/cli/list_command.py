@@ -37,13 +37,18 @@ def list_command(
         raise K8sextError(f"{output!r} is not one of table, wide, json", where="--output")
     if include not in (None, "internal"):
         raise K8sextError(f"{include!r} is not internal", where="--include")
-    from k8sext import discover
+    from concurrent.futures import ThreadPoolExecutor
+
+    from k8sext import discover, registry
     from k8sext.kube.session import Session
     from k8sext.kube.snapshot import fetch
 
     session = Session.load(kubeconfig, context, as_user, as_group or ())
     where = None if all_namespaces else namespace or session.namespace
-    snapshot = fetch(session, where, selector)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(fetch, session, where, selector)
+        registry.wire_checks()  # loading them takes about as long as the API server's answer
+        snapshot = coming.result()
     found = discover.bridges(snapshot)
     for skip in snapshot.skips:
         sys.stderr.write(f"k8sext: {skip}\n")
