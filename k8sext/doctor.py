@@ -10,13 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from k8sext import __version__, merge, plan, registry, seen_pod, shards
 from k8sext.agent import pack
-from k8sext.agent.credentials import LoginSource
-from k8sext.diagnose import judge, start
-from k8sext.diagnose.case import Context
+from k8sext.diagnose import start
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, BridgeClass
 from k8sext.model.codec import from_json, to_json
@@ -27,6 +25,10 @@ from k8sext.model.words import Status
 from k8sext.vantage import job, pod
 from k8sext.vantage.follow import PodRun
 from k8sext.vantage.job import PodOptions
+
+if TYPE_CHECKING:
+    from k8sext.agent.credentials import LoginSource
+    from k8sext.diagnose.case import Context
 
 NAMESPACES_AT_ONCE = 8
 
@@ -248,6 +250,8 @@ def _look_from_here(
 
     assert logins is not None
     records = local.observe(planned, logins, client=request.client)
+    from k8sext.diagnose.case import Context
+
     context = Context(namespace=planned.namespace, vantage="local")
     return _judged(
         records, bridges, context, VantageReport(namespace=planned.namespace, vantage="local")
@@ -347,6 +351,8 @@ def _look_from_one(
         vantage = replace(vantage, diagnoses=(told,))
     if not ran.records:
         return Looked(vantage=vantage, bridges=_untested(mine))
+    from k8sext.diagnose.case import Context
+
     context = Context(
         namespace=planned.namespace,
         vantage=planned.vantage,
@@ -388,6 +394,8 @@ def _judged(
     context: Context,
     vantage: VantageReport,
 ) -> Looked:
+    from k8sext.diagnose import judge  # while the pod starts there is time enough
+
     kept = list(records)
     controls = [r for r in kept if r.get("type") == "control"]
     judgement = judge.judge(bridges, _observations(kept), controls, context)

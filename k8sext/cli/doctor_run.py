@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from k8sext import discover, doctor, registry
-from k8sext.agent.credentials import LoginSource
 from k8sext.errors import K8sextError
 from k8sext.kube import access, workload
 from k8sext.kube.session import ApiError, Session
@@ -22,6 +22,9 @@ from k8sext.model.plan import Budget, Control, Plan
 from k8sext.model.report import Report, VantageReport
 
 from . import console, output, talk, waiting
+
+if TYPE_CHECKING:
+    from k8sext.agent.credentials import LoginSource
 
 WARM_AFTER_S = 0.3
 
@@ -324,9 +327,10 @@ def _could_not_start(source: Source, request: doctor.Request, error: K8sextError
 
 
 def _warm_later(names: Sequence[str]) -> None:
-    """Import the renderers when the Job has been created and its pod starts: nobody waits then."""
+    """Import what judges and renders once the Job is made and its pod starts: nobody waits then."""
 
     def warm() -> None:
+        importlib.import_module("k8sext.diagnose.judge")
         for name in names:
             registry.report(name)
 
