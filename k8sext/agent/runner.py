@@ -55,6 +55,7 @@ class Runner:
             lambda: asyncio.Semaphore(self.budget.per_server)
         )
         self.login_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.next_logins: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(2))
         self.rejected: set[str] = set()
         self.tls_memory = TlsMemory()
         self.expectable: dict[str, set[str]] = defaultdict(set)  # by any port of a Service
@@ -204,21 +205,51 @@ class Runner:
     async def _talk_logged_in(
         self, log: StageLog, target: Target, address: str, login: Login
     ) -> None:
-        """Logins on one server come one after another, endpoints before the virtual address."""
+        """Logins on one server come one after another, endpoints before the virtual address.
+
+        Whoever is next may connect before its turn, so that two dead addresses cost one time-out;
+        not where the server speaks first and counts those that keep it waiting (MySQL).
+        """
         secret = target.credentials.secret if target.credentials else target.service
         key = f"{target.server}\0{secret}"
-        async with self.login_locks[key]:
+        lock = self.login_locks[key]
+        if self.checks[target.protocol].info.server_speaks_first:
+            async with lock:
+                log.started = asyncio.get_running_loop().time()
+                stream = await self._open(log, target, address)
+                await self._log_in(log, target, stream, login, key)
+            return
+        async with self.next_logins[key]:
             log.started = asyncio.get_running_loop().time()
-            if key in self.rejected:
-                why = "this login was rejected on another route; trying again could lock it out"
-                missing = Missing(Reason.LOGIN_REJECTED_BEFORE, why)
-                await self._talk(log, target, address, None, missing)
+            stream = await self._open(log, target, address)
+            if stream is None:
                 return
-            fault = await self._talk(
-                log, target, address, login, Missing(Reason.NO_CREDENTIALS, "")
-            )
-            if fault and fault.reason in LOGIN_ENDS:
-                self.rejected.add(key)
+            waits = asyncio.get_running_loop().time()
+            try:
+                await lock.acquire()
+            except asyncio.CancelledError:  # the run's time is up
+                await stream.close()
+                raise
+            try:
+                log.started += asyncio.get_running_loop().time() - waits
+                await self._log_in(log, target, stream, login, key)
+            finally:
+                lock.release()
+
+    async def _log_in(
+        self, log: StageLog, target: Target, stream: Stream | None, login: Login, key: str
+    ) -> None:
+        if stream is None:
+            return
+        if key in self.rejected:
+            why = "this login was rejected on another route; trying again could lock it out"
+            missing = Missing(Reason.LOGIN_REJECTED_BEFORE, why)
+            await self._converse(log, target, stream, None, missing)
+            return
+        missing = Missing(Reason.NO_CREDENTIALS, "")
+        fault = await self._converse(log, target, stream, login, missing)
+        if fault and fault.reason in LOGIN_ENDS:
+            self.rejected.add(key)
 
     # -- addresses that a server announces ------------------------------------------------------
 
@@ -267,16 +298,32 @@ class Runner:
         login: Login | None,
         missing: Missing,
         only: Sequence[Stage] = STAGES,
-    ) -> Fault | None:
-        stream: Stream | None = await connect(
-            log, address, target.port, self._tls(target), self.network
-        )
+    ) -> None:
+        stream = await self._open(log, target, address)
+        if stream:
+            await self._converse(log, target, stream, login, missing, only)
+
+    async def _open(self, log: StageLog, target: Target, address: str) -> Stream | None:
+        """The connect stage; None where it failed."""
+        stream = await connect(log, address, target.port, self._tls(target), self.network)
         if stream is None:
             self.failed = True
             return None
         self.connected = True
         if target.route is Route.ENDPOINT:
             self.reached.add(target.server)
+        return stream
+
+    async def _converse(
+        self,
+        log: StageLog,
+        target: Target,
+        stream: Stream,
+        login: Login | None,
+        missing: Missing,
+        only: Sequence[Stage] = STAGES,
+    ) -> Fault | None:
+        """What follows on an open connection; the fault that ended the login, if one did."""
         cls = self.checks[target.protocol]
         good, wrong = expect.read(cls.info.expects, target.expect, self.expectable[target.service])
         check = cls(replace(target, expect=good), stream)
