@@ -27,9 +27,9 @@ def say_by_reason(
         return say(case, rows.OURS[Reason.INTERNAL_ERROR], ended, seen)
     if case.context.mesh and ended.stage is not Stage.CONNECT and ended.reason in PROXY_REASONS:
         return say(case, rows.MESH, ended, seen, mesh=case.context.mesh)
-    row = table.get(ended.reason) or rows.ANSWERS.get(ended.reason)
-    row = row or rows.PATHS.get(ended.reason) or rows.OURS[Reason.INTERNAL_ERROR]
-    return say(case, row, ended, seen)
+    tables = (table, rows.ANSWERS, rows.PATHS, rows.OURS)
+    found = (t[ended.reason] for t in tables if ended.reason in t)
+    return say(case, next(found, rows.OURS[Reason.INTERNAL_ERROR]), ended, seen)
 
 
 def say(

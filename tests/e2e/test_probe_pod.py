@@ -433,3 +433,25 @@ def test_verdicts_survive_a_blocked_log_path(lab: Lab, namespace: str, tmp_path:
     assert {b["depth"] for b in ran.report["bridges"] if b["status"] == "pass"} == {"verify"}
     assert ran.overall() == []
     assert "termination message" in ran.report["vantages"][0]["notes"][-1]
+
+
+def test_a_pod_that_nobody_says_anything_of_is_given_up_in_time(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    deploy(lab, namespace, [REDIS])
+    waits = {"name": "waits", "image": lab.probe_image, "command": ["sleep", "60"]}
+    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    patch = tmp_path / "patch.yaml"
+    spec = {"initContainers": [{**waits, "securityContext": restricted}]}
+    patch.write_text(yaml.safe_dump({"spec": spec}))
+    ran = doctor(lab, namespace, "--pod-patch", str(patch), "--pod-start-timeout", "5")
+    assert (ran.code, ran.overall()) == (3, ["KX906"])
+
+
+def test_what_was_not_done_when_the_time_was_up_blames_nobody(lab: Lab, namespace: str) -> None:
+    deploy(lab, namespace, [REDIS, PG])
+    with lab.firewall("DROP", destination=OUTSIDE, port=26379):
+        ran = doctor(lab, namespace, "--timeout", "1.5")
+    assert ran.code == 3
+    assert ran.said("redis-svc") == [("KX908", "tool-environment")]
+    assert ran.bridge("postgresql-svc")["status"] == "pass"

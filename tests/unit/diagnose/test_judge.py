@@ -85,6 +85,14 @@ def test_one_of_two_addresses_is_dead(name_fails: bool) -> None:
     assert "o3/connect" in report.diagnoses[0].because
 
 
+def test_a_name_that_we_had_no_time_for_is_no_defect_of_ours() -> None:
+    late = {"status": Status.INCONCLUSIVE}
+    name = by_name(RESOLVE, Reason.OUT_OF_TIME, **late)
+    report = judged(bridge(), [name, at(ADDRESS, RESOLVE, Reason.OUT_OF_TIME, **late)])
+    assert codes(report) == [("KX908", "tool-environment")]
+    assert report.status is Status.INCONCLUSIVE
+
+
 def test_an_address_that_we_had_no_time_for_is_not_dead() -> None:
     late = at(OTHER, RESOLVE, Reason.OUT_OF_TIME, "o3", status=Status.INCONCLUSIVE)
     report = judged(bridge("redis-svc", ADDRESS, OTHER), [by_name(), at(), late])
