@@ -5,13 +5,13 @@ Written anew with `K8SEXT_GOLDEN=1 pytest tests/contract/test_reference.py`.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from k8sext.cli.explain_command import culprits
 from k8sext.diagnose import texts
 from tests.gym.__main__ import CASES
-from tests.gym.case import load
+from tests.gym.case import Case, load
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "k8sext" / "diagnose" / "CODES.md"
@@ -26,10 +26,9 @@ triggers the code in the tests: a case of the [fault gym](../../tests/gym/README
 """
 
 
-def triggers(code: str) -> list[str]:
+def triggers(code: str, cases: Sequence[Case]) -> list[str]:
     """Gym cases that must say the code; without any, tests that name it, real ones first."""
-    cases = [c.id for c in load(CASES) if c.expect.get("code") == code]
-    return cases or list(_tests(code))
+    return [c.id for c in cases if c.expect.get("code") == code] or list(_tests(code))
 
 
 def _tests(code: str) -> Iterator[str]:
@@ -42,9 +41,9 @@ def _tests(code: str) -> Iterator[str]:
 
 
 def reference() -> str:
-    rows = []
+    rows, cases = [], load(CASES)
     for code, text in texts.texts().items():
-        named = triggers(code)
+        named = triggers(code, cases)
         assert named, f"nothing in the tests triggers {code}"
         shown = ", ".join(f"`{name}`" for name in named[:3])
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
