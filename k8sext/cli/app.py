@@ -115,8 +115,9 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line; returns the exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _interrupt)
     try:
         code = build().main(list(argv), prog_name="k8sext", standalone_mode=False)
     except UsageError as error:
