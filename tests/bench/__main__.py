@@ -11,8 +11,9 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,12 +70,17 @@ def compare(
     return Result(name, round(ratio, 3), bar, bar is None or ratio <= bar, baseline, detail)
 
 
-def kubectl_run(lab: Lab, image: str, name: str) -> list[str]:
+LIMITS = {"resources": {"limits": {"cpu": "500m"}}}
+
+
+def kubectl_run(image: str, name: str, limits: Mapping[str, Any] | None = None) -> list[str]:
     """What people do today for one check."""
+    spec = {"spec": {"containers": [{"name": name, **(limits or {})}]}}
+    limited = ["--override-type=strategic", f"--overrides={json.dumps(spec)}"] if limits else []
     code = "import socket;socket.create_connection(('redis-svc',26379),3);print('ok')"
     return [
         "kubectl", "run", name, "-n", "dev", "--rm", "-i", "--quiet", "--restart=Never",
-        f"--image={image}", "--image-pull-policy=IfNotPresent", "--command", "--",
+        f"--image={image}", "--image-pull-policy=IfNotPresent", *limited, "--command", "--",
         "python3", "-c", code,
     ]  # fmt: skip
 
@@ -120,18 +126,31 @@ def _make(session: Session, number: int) -> None:
     )
 
 
+def limited(lab: Lab) -> Result:
+    """The image without bytecode under a CPU limit, on both sides; reported, not judged."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as patch:
+        json.dump({"spec": {"containers": [{"name": "probe", **LIMITS}]}}, patch)
+        patch.flush()
+        image = lab.probe_image_313
+        ours = [K8SEXT, "doctor", "-n", "dev", "--image", image, "--pod-patch", patch.name]
+        theirs = kubectl_run(image, "bench-limited", LIMITS)
+        baseline = "kubectl run --rm -i, image without bytecode, both limited to 500m"
+        return compare("doctor-500m", lab, ours, theirs, None, baseline)
+
+
 def run(lab: Lab) -> list[Result]:
     """All comparisons."""
     prepare(lab)
     lab.run([K8SEXT, "provision", "-f", str(BRIDGES)], check=True)
     doctor = [K8SEXT, "doctor", "-n", "dev", "--image", lab.probe_image]
-    people = kubectl_run(lab, lab.probe_image, "bench")
+    people = kubectl_run(lab.probe_image, "bench")
     results = [
         compare("help", None, [K8SEXT, "--help"], [sys.executable, "-c", "import typer"], 3.0,
                 "python -c 'import typer'"),
         compare("doctor", lab, doctor, people, 0.75, "kubectl run --rm -i, same image"),
         compare("doctor-floor", lab, doctor, [sys.executable, str(FLOOR), lab.probe_image], None,
                 "Job created and log followed over raw HTTPS (aim 1.4)"),
+        limited(lab),
     ]  # fmt: skip
     many_bridges(lab)
     raw = " && ".join(
