@@ -47,3 +47,8 @@ def test_another_commit_has_another_sample() -> None:
     assert len(one) == len(two) == SAMPLE + CONTROLS
     assert {c.id for c in one} != {c.id for c in two}
     assert one == sample(list(reversed(ALL)), "a")
+
+
+def test_a_sample_needs_no_more_than_the_default_build() -> None:
+    assert any(c.extra for c in ALL)
+    assert not [c.id for n in range(30) for c in sample(ALL, str(n)) if c.extra]

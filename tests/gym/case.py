@@ -127,6 +127,12 @@ class Case:
         return not self.fault
 
     @property
+    def extra(self) -> bool:
+        """Whether one of its servers needs more than the lab's default build."""
+        names = (str(spec.get("role", name)) for name, spec in self.servers.items())
+        return any(roles()[name].extra for name in names)
+
+    @property
     def bridge(self) -> str:
         """The bridge that is spoken of."""
         return str(self.expect.get("bridge", self.bridges[0]["name"] if self.bridges else ""))

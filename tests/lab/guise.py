@@ -121,6 +121,9 @@ class Role:
     attaches: tuple[str, ...] = ()
     """Those of `leans_on` that the other server notices, as a primary sees its replicas."""
     grace: float = 3.0
+    extra: bool = False
+    """Needs a build that `lab build` does not make: `start` makes it, and no test's sample
+    picks a case with it."""
 
 
 @functools.cache

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import threading
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +22,8 @@ _MAVEN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy"
 _TESTS = "distribution.integ-test-zip"
 # Heap and garbage collector: the one who starts it says which, and wants no log of it.
 _OURS_TO_SAY = re.compile(r"^(-Xm[sx].*|.*-Xlog:gc.*|.*G1.*)$")
+
+_ONE_AT_A_TIME = threading.Lock()  # two cases of the gym may ask for the same one
 
 ELASTICSEARCH = Artifact(
     "elasticsearch", "8.19.21", f"2 org.elasticsearch.{_TESTS}:elasticsearch:8.19.21:zip"
@@ -32,12 +36,13 @@ OPENSEARCH = Artifact(
 )
 
 
-def build() -> None:
-    """Fetch and unpack what is missing of the two."""
-    for artifact in (ELASTICSEARCH, OPENSEARCH):
-        if not artifact.made():
-            say(f"{artifact.name} {artifact.version}: about 100 MB by Maven, about 10 s")
-            artifact.make(partial(_make, artifact))
+def build(wanted: Iterable[Artifact] = (ELASTICSEARCH, OPENSEARCH)) -> None:
+    """Fetch and unpack what is missing of those that are wanted."""
+    with _ONE_AT_A_TIME:
+        for artifact in wanted:
+            if not artifact.made():
+                say(f"{artifact.name} {artifact.version}: about 100 MB by Maven, about 10 s")
+                artifact.make(partial(_make, artifact))
 
 
 def _make(artifact: Artifact, into: Path) -> None:

@@ -112,7 +112,8 @@ def test_marks_are_written_out_everywhere() -> None:
 def test_every_role_has_its_row_in_the_readme() -> None:
     text = Path("tests/gym/README.md").read_text()
     for role in roles().values():
-        assert f"| `{role.name}` | {role.port} |" in text
+        extra = "*extra*: " if role.extra else ""
+        assert f"| `{role.name}` | {role.port} | {extra}" in text
 
 
 @pytest.mark.parametrize(
