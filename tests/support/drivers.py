@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8sext import registry
+from k8sext.agent.check import Login
+from k8sext.agent.client import Dial
 from k8sext.agent.credentials import GivenValues
+from k8sext.agent.drivers import watched
 from k8sext.model.codec import from_json
 from k8sext.model.plan import Budget, Plan, Target
-from k8sext.model.result import Observation
+from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsSpec
-from k8sext.model.words import Reason, Route, Status
+from k8sext.model.words import Reason, Route, Stage, Status
 from k8sext.vantage import local
 from tests.support.converse import end_of
 
@@ -96,3 +99,25 @@ def both(
     wire, client = seen
     assert (wire.client, wire.id, client.id) == ("", "o1", "o1-client")
     return Pair(wire, client)
+
+
+def alone(
+    protocol: str, port: int, login: Mapping[str, str] | None = None, **more: Any
+) -> tuple[StageResult, ...]:
+    """The driver in a run of its own: nothing was tried before it. `more` is that of its Dial."""
+    dial = Dial(
+        host="127.0.0.1",
+        port=port,
+        server_name="svc",
+        protocol=protocol,
+        login=Login({k: Secret(v) for k, v in login.items()}) if login else None,
+        seconds=5,
+        **more,
+    )
+    return watched(registry.clients_by_protocol()[protocol](), dial, 20)
+
+
+def ended(stages: tuple[StageResult, ...]) -> tuple[Stage | None, Reason | None]:
+    """The stage that did not pass, and why; (None, None) where all did."""
+    last = next((s for s in stages if s.status in (Status.FAIL, Status.INCONCLUSIVE)), None)
+    return (last.stage, last.reason) if last else (None, None)

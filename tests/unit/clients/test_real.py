@@ -1,20 +1,16 @@
 """The drivers as oracle of the wire checks, against real servers on loopback."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from k8sext import registry
-from k8sext.agent.check import Login
-from k8sext.agent.client import Dial
-from k8sext.agent.drivers import watched
-from k8sext.model.result import Observation, StageResult
-from k8sext.model.secret import Secret
+from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support import real_servers
 from tests.support.converse import observe
-from tests.support.drivers import both
+from tests.support.drivers import alone, both, ended
 from tests.support.real_servers import PASSWORD, Server
 
 LOGIN = {"username": "shop", "password": PASSWORD}
@@ -60,25 +56,6 @@ def login_of(protocol: str, **more: str) -> dict[str, str]:
     return {**base, **more}
 
 
-def driver_alone(protocol: str, port: int, login: Mapping[str, str]) -> tuple[StageResult, ...]:
-    """The driver in a run of its own: nothing was tried before it."""
-    probe = registry.clients_by_protocol()[protocol]()
-    dial = Dial(
-        host="127.0.0.1",
-        port=port,
-        server_name="svc",
-        protocol=protocol,
-        login=Login({k: Secret(v) for k, v in login.items()}),
-        seconds=5,
-    )
-    return watched(probe, dial, 20)
-
-
-def ended(stages: tuple[StageResult, ...]) -> tuple[Stage | None, Reason | None]:
-    last = next((s for s in stages if s.status in (Status.FAIL, Status.INCONCLUSIVE)), None)
-    return (last.stage, last.reason) if last else (None, None)
-
-
 def test_healthy(server: tuple[str, Server]) -> None:
     protocol, at = server
     pair = both(protocol, at.port, login_of(protocol))
@@ -93,7 +70,7 @@ def test_wrong_password_in_runs_of_their_own(server: tuple[str, Server]) -> None
     login = login_of(protocol, password=WRONG)
     module = registry.wire_checks()[protocol].module.rpartition(".")[2]
     wire: Observation = observe(module, protocol, "127.0.0.1", at.port, login)
-    stages = driver_alone(protocol, at.port, login)
+    stages = alone(protocol, at.port, login)
     assert ended(stages) == ended(wire.stages) == (Stage.AUTH, Reason.AUTH_REJECTED)
     assert WRONG not in repr((wire, stages))
 
@@ -103,7 +80,7 @@ def test_missing_database_or_vhost(protocol: str, request: pytest.FixtureRequest
     at: Server = request.getfixturevalue(protocol)
     pair = both(protocol, at.port, login_of(protocol, **ABSENT[protocol]))
     assert pair.reasons == (MISSING[protocol], MISSING[protocol])
-    stages = driver_alone(protocol, at.port, login_of(protocol, **ABSENT[protocol]))
+    stages = alone(protocol, at.port, login_of(protocol, **ABSENT[protocol]))
     assert ended(stages) == (Stage.AUTH, MISSING[protocol])
 
 
@@ -130,7 +107,7 @@ def test_the_driver_alone_logs_in_once_too(postgresql: Server) -> None:
     """psycopg with `prefer` would be rejected twice."""
     words = "password authentication failed"
     before = count(postgresql.log, words)
-    driver_alone("postgresql", postgresql.port, {**LOGIN, "password": WRONG})
+    alone("postgresql", postgresql.port, {**LOGIN, "password": WRONG})
     assert count(postgresql.log, words) == before + 1
 
 

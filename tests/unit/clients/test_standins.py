@@ -10,7 +10,7 @@ from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.authority import serving_itself
-from tests.support.drivers import Pair, both
+from tests.support.drivers import Pair, alone, both, ended
 from tests.support.standins import Page, http, says, serving
 
 LOGIN = {"username": "shop", "password": "canary-4711"}
@@ -50,6 +50,24 @@ def test_the_client_refuses_a_healthy_7_1_1() -> None:
     assert pair.client.ended_by is not None
     assert pair.client.ended_by.stage is Stage.HANDSHAKE
     assert stage(pair.client, Stage.CONNECT) is Status.PASS
+
+
+@pytest.mark.parametrize("status", [403, 405])
+def test_who_it_is_may_not_be_asked(status: int) -> None:
+    """The health tells the product as well: the client takes it from any answer's header."""
+    pages = {**cluster("8.19.0"), "/": (status, {"error": "no", "status": status})}
+    with serving(http(pages, headers=OFFICIAL)) as port:
+        official = alone("elasticsearch", port)
+    with serving(http(pages)) as port:
+        other = alone("elasticsearch", port)
+    assert ended(official) == (None, None)
+    assert ended(other) == (Stage.HANDSHAKE, Reason.UNSUPPORTED_VERSION)
+
+
+def test_nothing_may_be_asked() -> None:
+    no: Page = (403, {"error": "no", "status": 403})
+    with serving(http({"/": no, "/_cluster/health": no}, headers=OFFICIAL)) as port:
+        assert ended(alone("elasticsearch", port))[1] is Reason.PERMISSION_DENIED
 
 
 @pytest.mark.parametrize("status", [406, 400])
