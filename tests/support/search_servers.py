@@ -28,6 +28,7 @@ PASSWORD = "canary-4711"
 _HASH = "$2a$10$rocJ2JzSqt36AoqQh3CEp.W2ATQ587ti5o15NO3y1CNsEFimkkOZi"  # bcrypt of PASSWORD
 _JAVA = "/usr/lib/jvm/java-17-openjdk-amd64"
 _USER = "nobody"  # none of the three runs as root
+_DAYS = "60"  # less than 30 is a warning of its own
 START_S = 120
 ARTIFACTS: Mapping[str, Artifact] = {
     "elasticsearch-7": elasticsearch.ARTIFACT,
@@ -113,13 +114,13 @@ def _certificates(config: Path, address: str) -> None:
     """An authority and a certificate for the address, as both servers take them (PKCS 8)."""
     new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
     ca, one = f"{config}/ca", f"{config}/one"
-    run([*new, "-x509", "-days", "30", "-subj", "/CN=ca", "-keyout", f"{ca}.key", "-out",
+    run([*new, "-x509", "-days", _DAYS, "-subj", "/CN=ca", "-keyout", f"{ca}.key", "-out",
          f"{ca}.crt"])  # fmt: skip
     run([*new, "-subj", "/CN=one", "-keyout", f"{one}.key", "-out", f"{one}.csr"])
     names = Path(f"{one}.ext")
     names.write_text(f"subjectAltName=IP:{address},DNS:localhost\n")
     run(["openssl", "x509", "-req", "-in", f"{one}.csr", "-CA", f"{ca}.crt", "-CAkey", f"{ca}.key",
-         "-CAcreateserial", "-days", "30", "-extfile", str(names), "-out",
+         "-CAcreateserial", "-days", _DAYS, "-extfile", str(names), "-out",
          f"{one}.crt"])  # fmt: skip
 
 

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 import elasticsearch
 import pytest
 
-from k8sext.model.result import Observation
+from k8sext.model.result import Observation, StageResult
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import end_of, observe
+from tests.support.drivers import alone
+from tests.support.drivers import ended as end
 from tests.support.search_servers import ARTIFACTS, PASSWORD, Node, running
 
 PRODUCTS = {
@@ -30,7 +32,9 @@ PRODUCTS = {
 def started(kind: str) -> Iterator[Node]:
     artifact = ARTIFACTS[kind]
     if not artifact.made():
-        pytest.skip(f"{artifact.name} {artifact.version} is not in the lab's cache")
+        how = " build" if kind == "elasticsearch-7" else ".building.search"
+        name = f"{artifact.name} {artifact.version}"
+        pytest.skip(f"{name} is not in the lab's cache; `python -m tests.lab{how}` fetches it")
     with running(kind) as node:
         yield node
 
@@ -116,6 +120,59 @@ def test_who_it_is_and_whether_the_official_client_agrees(node: Node) -> None:
     assert status == 200
     assert isinstance(health, dict)
     assert seen.fact("nodes") == health["number_of_nodes"]
+
+
+WRONG = {"username": "shop", "password": "wrong-4711"}
+# Where the official client of major 8 ends; None: it gets through.
+REFUSES = (Stage.HANDSHAKE, Reason.UNSUPPORTED_VERSION)
+DRIVER = {"elasticsearch-7": REFUSES, "elasticsearch-8": (None, None), "opensearch": REFUSES}
+
+
+def by_driver(node: Node, login: dict[str, str]) -> tuple[StageResult, ...]:
+    tls = TlsMode.REQUIRE if node.ca else TlsMode.DISABLE
+    return alone("elasticsearch", node.http, login or None, tls=tls)
+
+
+def test_wire_and_official_client_come_to_the_same_verdict(node: Node) -> None:
+    """Each in a run of its own. Equal on 8.19; the documented refusal on 7.1.1 and OpenSearch."""
+    healthy = by_driver(node, node.login)
+    assert ended(see(node)) is None
+    assert end(healthy) == DRIVER[node.kind]
+    if DRIVER[node.kind] == REFUSES:
+        refusal = next(s for s in healthy if s.reason is Reason.UNSUPPORTED_VERSION)
+        assert "the server is not Elasticsearch" in refusal.detail
+    rejected = by_driver(node, WRONG)
+    if node.ca:  # the login is judged first, whatever the product
+        wire = see(node, WRONG).ended_by
+        assert wire is not None
+        assert end(rejected) == (wire.stage, wire.reason) == (Stage.AUTH, Reason.AUTH_REJECTED)
+    else:  # no logins: a wrong one makes no difference
+        assert ended(see(node, WRONG)) is None
+        assert end(rejected) == REFUSES
+    assert PASSWORD not in repr((healthy, rejected))
+    assert WRONG["password"] not in repr(rejected)
+
+
+def test_the_build_for_tests_of_8_does_not_answer_who_it_is(node: Node) -> None:
+    """`client.info()` raises 405 there, and `ping()` is false; that is not the client's refusal.
+
+    Its answers do name the product, so that every other call of the official client works. A
+    whole Elasticsearch answers `GET /`: the stand-ins of tests/unit/clients play that.
+    """
+    client = driver(node)
+    with pytest.raises(elasticsearch.ApiError) as caught:
+        client.info()
+    if node.kind == "elasticsearch-8":
+        assert type(caught.value) is elasticsearch.ApiError
+        assert caught.value.meta.status == 405
+        answer = client.cluster.health()
+        assert answer["status"] == "green"
+        assert answer.meta.headers["x-elastic-product"] == "Elasticsearch"
+    else:
+        assert type(caught.value) is elasticsearch.UnsupportedProductError
+        assert caught.value.meta.status == 200
+    assert client.ping() is False
+    client.close()
 
 
 def test_client_9_is_refused_by_server_8(node: Node) -> None:
