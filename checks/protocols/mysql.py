@@ -175,7 +175,7 @@ class Mysql(WireCheck):
             if kind == b"\x00":
                 return plugin
             if kind == b"\xff":
-                raise refused or error_of(packet)
+                raise refused or self._refusal(error_of(packet))
             if kind == b"\xfe":
                 plugin, salt = switch(packet)
             try:
@@ -192,6 +192,18 @@ class Mysql(WireCheck):
             except Fault as fault:
                 raise refused or fault from fault
         raise refused or await self._wrong("a login without an end")
+
+    def _refusal(self, said: Fault) -> Fault:
+        """Access denied in the place of the RSA key is not about the password, which the server has
+        not got yet: it has no key (measured on MySQL 9.7), so that this login needs TLS.
+        """
+        if said.reason is not Reason.AUTH_REJECTED or not self.methods.awaits_key:
+            return said
+        offered = bool(self._greeted.capabilities & SSL)
+        text = "the server has no RSA key, without which this login needs TLS"
+        text += "" if offered else ", and it offers no TLS"
+        reason = Reason.TLS_REQUIRED if offered else Reason.AUTH_METHOD_UNSUPPORTED
+        return Fault(reason, f"{text} ({said.detail})", **said.evidence)
 
     # -- verify -----------------------------------------------------------------------------------
 

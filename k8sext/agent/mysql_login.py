@@ -12,7 +12,7 @@ from k8sext.model.words import Reason
 
 from . import ed25519
 from .fault import Fault
-from .rsa import encrypt_oaep
+from .rsa import TooLong, encrypt_oaep
 
 NATIVE, CACHING, SHA256, CLEAR, DIALOG, ED25519, PARSEC = (
     "mysql_native_password", "caching_sha2_password", "sha256_password", "mysql_clear_password",
@@ -26,6 +26,7 @@ class Methods:
     def __init__(self, password: str, *, encrypted: bool) -> None:
         self.password = password.replace("\0", "").encode("utf-8", "replace")
         self.encrypted = encrypted
+        self.awaits_key = False  # the server's RSA key was asked for, the password not sent yet
 
     @property
     def _clear(self) -> bytes:
@@ -44,6 +45,7 @@ class Methods:
         Raises Fault: AUTH_METHOD_UNSUPPORTED, or WRONG_PROTOCOL for what the method never says.
         """
         switched = packet[:1] == b"\xfe"
+        self.awaits_key = False
         if not switched and packet[:1] != b"\x01" and plugin not in (PARSEC, DIALOG):
             raise Fault(Reason.WRONG_PROTOCOL, "the answer to the login is none of MySQL's")
         if plugin == NATIVE and switched:
@@ -68,18 +70,26 @@ class Methods:
         if data == b"\x03":
             return None
         if data == b"\x04":
-            return self._clear if self.encrypted else b"\x02"
+            return self._clear if self.encrypted else self._key_please(b"\x02")
         return self._by_key(data, salt)
 
     def _sha256(self) -> bytes:
         """In clear inside TLS, else a request for the server's key; no password: none."""
-        return self._clear if self.encrypted or not self.password else b"\x01"
+        known = self.encrypted or not self.password
+        return self._clear if known else self._key_please(b"\x01")
+
+    def _key_please(self, request: bytes) -> bytes:
+        self.awaits_key = True
+        return request
 
     def _by_key(self, data: bytes, salt: bytes) -> bytes:
         secret = self._clear
         mixed = bytes(c ^ salt[i % len(salt)] for i, c in enumerate(secret)) if salt else secret
         try:
             return encrypt_oaep(data.decode("ascii", "replace"), mixed)
+        except TooLong as error:
+            text = f"the password does not fit the server's RSA key ({error}): only TLS can send it"
+            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text) from error
         except ValueError as error:
             raise Fault(Reason.WRONG_PROTOCOL, f"a public key that is none: {error}") from error
 

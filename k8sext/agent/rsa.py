@@ -10,6 +10,10 @@ import hashlib
 import secrets
 
 
+class TooLong(ValueError):
+    """The message has more bytes than the key can encrypt; the text has neither."""
+
+
 def encrypt_oaep(pem: str, message: bytes) -> bytes:
     """`message` for the key's holder. Raises ValueError for a key or size that does not fit."""
     modulus, exponent = read_key(pem)
@@ -48,7 +52,7 @@ def _pad(message: bytes, size: int) -> bytes:
     empty = hashlib.sha1(b"", usedforsecurity=False).digest()
     room = size - 2 * len(empty) - 2
     if len(message) > room:
-        raise ValueError(f"{len(message)} bytes do not fit into {room}")
+        raise TooLong(f"{room} bytes at most")
     body = empty + b"\0" * (room - len(message)) + b"\x01" + message
     seed = secrets.token_bytes(len(empty))
     masked = _xor(body, _mask(seed, len(body)))

@@ -2,6 +2,7 @@ import asyncio
 import hashlib
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ GREETING = (
 OLD = GREETING.replace(b"5.5.5-10.11.6-MariaDB", b"8.0.36").replace(
     b"mysql_native_password", b"caching_sha2_password"
 )
+WITH_TLS = OLD.replace(b"\xfe\xf7", b"\xfe\xff")
 SALT = b"12345678" + b"123456789012"
 PASSWORD = "pä"
 
@@ -258,13 +260,22 @@ def test_the_fast_way(word: str, depth: Stage) -> None:
     assert against(handle, "mysql", "mysql", login=login(word)).depth is depth
 
 
-def test_in_full_by_the_servers_key(tmp_path: Path) -> None:
-    """What we send opens with the private key and is the password, masked by the salt."""
-    key = tmp_path / "key"
+@dataclass(frozen=True)
+class RsaKey:
+    private: Path
+    public: bytes
+
+
+@pytest.fixture(scope="module")
+def rsa_key(tmp_path_factory: pytest.TempPathFactory) -> RsaKey:
+    key = tmp_path_factory.mktemp("rsa") / "key"
     subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-    public = subprocess.run(
-        ["openssl", "rsa", "-in", key, "-pubout"], check=True, capture_output=True
-    ).stdout
+    argv = ["openssl", "rsa", "-in", str(key), "-pubout"]
+    return RsaKey(key, subprocess.run(argv, check=True, capture_output=True).stdout)
+
+
+def test_in_full_by_the_servers_key(rsa_key: RsaKey) -> None:
+    """What we send opens with the private key and is the password, masked by the salt."""
     got: list[bytes] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -272,14 +283,14 @@ def test_in_full_by_the_servers_key(tmp_path: Path) -> None:
         await one(reader)
         writer.write(packet(b"\1\4", 2))
         got.append(await one(reader))
-        writer.write(packet(b"\1" + public, 4))
+        writer.write(packet(b"\1" + rsa_key.public, 4))
         got.append(await one(reader))
         writer.write(packet(OK, 6))
         await reader.read(100)
 
     assert against(handle, "mysql", "mysql", login=login()).depth is Stage.AUTH
     assert got[0] == b"\2"
-    argv = ["openssl", "pkeyutl", "-decrypt", "-inkey", str(key), "-pkeyopt"]
+    argv = ["openssl", "pkeyutl", "-decrypt", "-inkey", str(rsa_key.private), "-pkeyopt"]
     argv += ["rsa_padding_mode:oaep"]
     clear = subprocess.run(argv, input=got[1], check=True, capture_output=True).stdout
     assert bytes(c ^ SALT[i % 20] for i, c in enumerate(clear)) == PASSWORD.encode() + b"\0"
@@ -288,6 +299,48 @@ def test_in_full_by_the_servers_key(tmp_path: Path) -> None:
 def test_a_key_that_is_none_ends_the_login() -> None:
     none = b"\1-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
     assert see(packet(OLD), packet(b"\1\4", 2), packet(none, 4)) is Reason.WRONG_PROTOCOL
+
+
+@pytest.mark.parametrize("offer", [packet(b"\1\4", 2), packet(b"\xfesha256_password\0" + SALT, 2)])
+def test_access_denied_in_place_of_the_key_is_not_about_the_password(offer: bytes) -> None:
+    """MySQL 9.7 without an RSA key; what is said after the key is about the password."""
+    denied = packet(error(1045, "Access denied for user 'shop'@'192.0.2.11'"), 4)
+    seen = observed(packet(WITH_TLS), offer, denied, tls=TlsSpec(mode=TlsMode.DISABLE))
+    ended = seen.ended_by
+    assert ended is not None
+    assert ended.reason is Reason.TLS_REQUIRED
+    assert "no RSA key" in ended.detail and "Access denied" in ended.detail
+    assert (ended.evidence["code"], ended.evidence["source_seen"]) == ("1045", "192.0.2.11")
+    locked = packet(error(3118, "Account is locked"), 4)
+    assert see(packet(OLD), offer, locked) is Reason.ACCOUNT_LOCKED
+
+
+def test_without_tls_and_without_a_key_nobody_logs_in() -> None:
+    said = (packet(b"\1\4", 2), packet(error(1045, "no"), 4))
+    assert see(packet(OLD), *said) is Reason.AUTH_METHOD_UNSUPPORTED
+
+
+def test_after_the_key_access_denied_is_about_the_password(rsa_key: RsaKey) -> None:
+    said = (packet(b"\1\4", 2), packet(b"\1" + rsa_key.public, 4), packet(error(1045, "no"), 6))
+    assert see(packet(OLD), *said) is Reason.AUTH_REJECTED
+
+
+def test_a_password_too_long_for_the_key(rsa_key: RsaKey) -> None:
+    """MySQL takes 255 bytes, a key of 2048 bits 214 with the zero; the login ends well."""
+    got: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in (OLD, b"\1\4", b"\1" + rsa_key.public):
+            writer.write(packet(reply, 2 * len(got)))
+            got.append(await one(reader))
+        writer.write(packet(error(1045, "no"), 6))
+        await reader.read(100)
+
+    ended = against(handle, "mysql", "mysql", login=login("x" * 214)).ended_by
+    assert ended is not None
+    assert ended.reason is Reason.AUTH_METHOD_UNSUPPORTED
+    assert "only TLS" in ended.detail
+    assert got[2] == b"\0"
 
 
 def test_parsec_is_signed_with_the_derived_key(tmp_path: Path) -> None:
