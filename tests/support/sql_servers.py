@@ -1,9 +1,9 @@
-"""Real PostgreSQL, PgBouncer and MariaDB on loopback, each in a folder of its own under /tmp (not
-pytest's: every session closes those to other users, and these servers refuse to be root).
+"""Real PostgreSQL, PgBouncer, MariaDB and MySQL on loopback, each in a folder of its own under /tmp
+(not pytest's: every session closes those to other users, and these servers refuse to be root).
 
-`postgresql(...)`, `pgbouncer(...)` and `mariadb(...)` are context managers: what they started is
-stopped at their end, by its process and nothing else. Where a program is not installed they raise
-`NotInstalled`, which fixtures turn into a skip with that reason.
+`postgresql(...)`, `pgbouncer(...)`, `mariadb(...)` and `mysql9(...)` are context managers: what
+they started is stopped at their end, by its process and nothing else. Where a program is not
+installed they raise `NotInstalled`, which fixtures turn into a skip with that reason.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.lab.building import mysql9 as artifact
 from tests.support.authority import serving_itself
 from tests.support.ports import free_ports
 
@@ -181,6 +183,31 @@ def mariadb(sql: str, options: tuple[str, ...] = ()) -> Generator[Server]:
             yield server
 
 
+# -- MySQL -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def mysql9(sql: str, options: tuple[str, ...] = ()) -> Generator[Server]:
+    """Real MySQL from its own root file system, which needs root and a build of its own."""
+    if os.getuid() != 0 or not artifact.ARTIFACT.made():
+        raise NotInstalled("needs root, and MySQL: python -m tests.lab.building.mysql9")
+    with _folder(artifact.USER) as folder:
+        base, home = artifact.settings(), artifact.HOME
+        made = artifact.argv(folder, [*base, "--initialize-insecure"])
+        subprocess.run(made, check=True, capture_output=True)
+        pair = serving_itself(folder, "server", *NAMES)
+        own(pair.key, artifact.USER, 0o600)
+        (port,) = free_ports(1)
+        base += [f"--socket={home}/s", f"--port={port}", f"--pid-file={home}/pid"]
+        base += [f"--ssl-cert={home}/{pair.crt.name}", f"--ssl-key={home}/{pair.key.name}"]
+        argv = artifact.argv(folder, [*base, "--bind-address=127.0.0.1", *options])
+        admin = ("mariadb", "--no-defaults", f"--socket={folder}/s", "-uroot", "-N", "-e")
+        server = Server(port, folder, folder / "log", admin)
+        with _running(argv, server, "root", end=signal.SIGKILL):  # an orderly end takes 10 s
+            server.sql(sql)
+            yield server
+
+
 @contextlib.contextmanager
 def from_another_address(server: Server, source: str = "127.0.0.2") -> Generator[Server]:
     """The same server, which sees clients come from `source`: MariaDB keeps no account of the
@@ -262,14 +289,16 @@ def _argv_as(user: str, argv: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _running(argv: list[str], server: Server, user: str) -> Generator[None]:
+def _running(
+    argv: list[str], server: Server, user: str, end: int = signal.SIGTERM
+) -> Generator[None]:
     with server.log_file.open("w") as log:
         process = subprocess.Popen(_argv_as(user, argv), stdout=log, stderr=log, cwd="/")
     try:
         _wait(server, process)
         yield
     finally:
-        process.send_signal(2 if "postgres" in argv[0] else 15)  # PostgreSQL: fast shutdown
+        process.send_signal(2 if "postgres" in argv[0] else end)  # PostgreSQL: fast shutdown
         try:
             process.wait(PROCESS_S)
         except subprocess.TimeoutExpired:
