@@ -121,9 +121,15 @@ class Role:
     attaches: tuple[str, ...] = ()
     """Those of `leans_on` that the other server notices, as a primary sees its replicas."""
     grace: float = 3.0
-    extra: bool = False
-    """Needs a build that `lab build` does not make: `start` makes it, and no test's sample
-    picks a case with it."""
+    build: Callable[[], None] | None = None
+    """Makes what `python -m tests.lab build` does not, when a case first asks for the role. `make
+    test` has none of it: `extra`.
+    """
+
+    @property
+    def extra(self) -> bool:
+        """Whether it needs more than the default build has."""
+        return self.build is not None
 
 
 @functools.cache
@@ -154,6 +160,7 @@ class Wardrobe:
         self._made: dict[str, Guise] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._building = threading.Lock()
 
     def get(self, role: str, options: Options, peers: Mapping[str, Guise], copy: str = "") -> Guise:
         """A server of that kind, running. `copy` tells two of the same kind apart."""
@@ -179,6 +186,9 @@ class Wardrobe:
     def _make(
         self, described: str, role: Role, options: Options, peers: Mapping[str, Guise]
     ) -> Guise:
+        if role.build is not None:
+            with self._building:
+                role.build()
         mark = hashlib.sha256(described.encode()).hexdigest()[:6]
         with self._lock:
             host = Host(f"{role.name[:2]}-{mark}", f"{NEAR_NET}.{self._free()}")

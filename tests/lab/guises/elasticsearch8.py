@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import ssl
@@ -34,7 +35,6 @@ _HTTP = {
 
 
 def _start(place: Place, guise: Guise, kind: str) -> None:
-    search.build([ARTIFACTS[kind]])  # no part of the default build
     folder = guise.folder(place, _USER)
     for part in ("home", "config", "tmp"):  # data stays, as after any restart
         shutil.rmtree(folder / part, ignore_errors=True)
@@ -113,7 +113,7 @@ def role(name: str, kind: str) -> Role:
         options={"settings": {"type": "mapping"}},
         tell=_tell,
         login=_login,
-        extra=True,
+        build=functools.partial(search.build, [ARTIFACTS[kind]]),
     )
 
 
