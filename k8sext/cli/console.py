@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
 from typing import Any
 
@@ -50,13 +51,20 @@ class Progress:
         self.quiet = quiet
         self.live = sys.stderr.isatty() and not os.environ.get("CI")
         self.began = time.monotonic()
-        self.shown = False
         self.status: Any = None
+        self.early: dict[str, str] = {}  # said too soon to be worth a line, if it ends soon as well
+        self.timer: threading.Timer | None = None
 
     def phase(self, namespace: str, text: str) -> None:
         """Say what is being done or waited for."""
-        if self.quiet or time.monotonic() - self.began < QUIET_S:
+        if self.quiet:
             return
+        left = QUIET_S - (time.monotonic() - self.began)
+        if left > 0:
+            self.early[namespace] = text
+            self._later(left)
+            return
+        self.early.pop(namespace, None)
         if not self.live:
             say(f"{namespace}: {text}")
             return
@@ -67,12 +75,26 @@ class Progress:
             self.status.start()
         self.status.update(f"{namespace}: {text}")
 
+    def _later(self, seconds: float) -> None:
+        """What was said last before there was reason to say anything must not be lost."""
+        if self.timer is None:
+            self.timer = threading.Timer(seconds + 0.01, self._catch_up)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def _catch_up(self) -> None:
+        for namespace, text in list(self.early.items()):
+            self.phase(namespace, text)
+
     def again(self, text: str) -> None:
         """Say why it is looked at once more (`--wait`)."""
         self.phase("waiting", text)
 
     def close(self) -> None:
         """Take the line away."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.early.clear()
         if self.status is not None:
             self.status.stop()
             self.status = None

@@ -128,11 +128,12 @@ def test_why_the_pod_does_not_start_is_said_while_it_is_waited_for(
     image = [] if "--image" in words else ["--image", lab.probe_image]
     argv = ["doctor", "-n", namespace, "--pod-start-timeout", "60", *image, *words]
     process = lab.popen([K8SEXT, *argv])
-    try:
-        assert said in _first_words(process, said, seconds=20)
-    finally:
+    heard = _first_words(process, said, seconds=20)
+    if said in heard:
         process.terminate()
-        process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=20)
+    # A state that is final ends the run at once, and its verdict is all that is said.
+    assert said in heard or (process.returncode == 3 and said in out)
 
 
 def _first_words(process: subprocess.Popen[str], wanted: str, seconds: float) -> str:
