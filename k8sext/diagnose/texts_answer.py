@@ -13,7 +13,9 @@ wrong: A proxy in front may end TLS only for names that it knows (SNI).
 
 KX402
 means: The server insists on TLS and the bridge is set to go without.
-how: The server said so in its own words, or answered a plain opener as a TLS port does.
+how: The server said so in its own words, or answered a plain opener as a TLS port does; or MySQL
+  has no RSA key, without which a login that it does not remember goes by TLS only (it says Access
+  denied in place of the key, whatever the password is).
 see: openssl s_client -connect HOST:PORT
 repair: kubectl annotate service -n NAMESPACE SERVICE k8sext.io/tls=verify-full, and tls-ca for a
   private CA

@@ -11,7 +11,7 @@ see: Log in with the same user from a pod; the evidence has the server's own wor
 repair: Correct the Secret's values or the user's password at the server. A line break at the end
   of a value (echo without -n) is a part of the password.
 wrong: Some servers say the same for an unknown user, a wrong database or a host that may not log
-  in.
+  in; MySQL and MariaDB also for an account with REQUIRE SSL when the bridge goes without TLS.
 
 KX602
 means: The server asks for a login and the bridge has none configured; it was tested as far as

@@ -7,7 +7,7 @@ so there the oracle is MariaDB's own client program, which has the login method 
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pymysql
@@ -48,7 +48,8 @@ NO_KEYS = tuple(
 )  # fmt: skip
 
 
-def running(options: tuple[str, ...]) -> Iterator[Server]:
+@contextlib.contextmanager
+def running(*options: str) -> Generator[Server]:
     try:
         with sql_servers.mysql9(SQL, options) as server:
             yield server
@@ -58,12 +59,14 @@ def running(options: tuple[str, ...]) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    yield from running(("--server-id=7", "--log-bin=b"))
+    with running("--server-id=7", "--log-bin=b") as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def without_keys() -> Iterator[Server]:
-    yield from running(NO_KEYS)
+    with running(*NO_KEYS) as started:
+        yield started
 
 
 def see(server: Server, user: str, database: str = "", **more: Any) -> Observation:
@@ -87,8 +90,9 @@ def forget(server: Server) -> None:
 def pymysql_gets_in(server: Server, user: str, password: str, database: str = "") -> bool:
     options: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "user": user}
     options |= {"password": password, "database": database or None}
+    options |= {"ssl": {"check_hostname": False}}
     try:
-        pymysql.connect(**options, ssl={"check_hostname": False}).close()
+        pymysql.connect(**options).close()
     except pymysql.err.MySQLError:
         return False
     return True
@@ -163,7 +167,8 @@ def test_an_account_locks_itself_after_wrong_passwords_one_for_each_run(server: 
 
 def test_the_user_has_no_connection_left(server: Server) -> None:
     options: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "user": "single"}
-    with pymysql.connect(**options, password=SECRET, ssl={"check_hostname": False}):
+    options |= {"password": SECRET, "ssl": {"check_hostname": False}}
+    with pymysql.connect(**options):
         seen = reason(see(server, "single", tls=TLS))
     assert seen == (Stage.AUTH, Reason.TOO_MANY_CONNECTIONS)
 
@@ -246,7 +251,7 @@ def wait_until(done: Callable[[], bool]) -> None:
 def replica(server: Server) -> Iterator[Server]:
     options = ("--server-id=8", "--read-only=ON", "--skip-replica-start")
     log, position, *_ = server.sql("SHOW BINARY LOG STATUS").split("\t")
-    with contextlib.contextmanager(running)(options) as copy:
+    with running(*options) as copy:
         copy.sql(
             "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', "
             f"SOURCE_PORT={server.port}, SOURCE_USER='copier', SOURCE_PASSWORD='{SECRET}', "
