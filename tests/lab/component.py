@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pwd
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,6 +142,14 @@ def folder_for(place: Place, name: str, user: str | None = None) -> Path:
     if user is not None:
         give(folder, user)
     return folder
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Generator[None]:
+    """Nobody else is inside this block for that folder: what is made once is made by one."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def give(path: Path, user: str) -> None:

@@ -193,11 +193,15 @@ class Wardrobe:
         with self._lock:
             host = Host(f"{role.name[:2]}-{mark}", f"{NEAR_NET}.{self._free()}")
             make_host(self.place, host)
-        connect(self.place, host)
         guise = Guise(host.name, host.address, role, options, peers)
         component = guise.component()
-        component.start(self.place)
-        component.await_ready(self.place)
+        try:
+            connect(self.place, host)
+            component.start(self.place)
+            component.await_ready(self.place)
+        except BaseException:  # else its host and address would be in the way of the next try
+            _end(self.place, host.name)
+            raise
         return guise
 
     def _free(self) -> int:

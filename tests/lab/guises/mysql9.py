@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import shutil
 import subprocess
-from collections.abc import Generator
 from pathlib import Path
 
 from tests.lab.building import mysql9
-from tests.lab.component import give, spawn, write_private
+from tests.lab.component import alone, give, spawn, write_private
 from tests.lab.guise import Guise, Role, application_password
 from tests.lab.hosts import as_user, enter, inside, ours
 from tests.lab.place import LabError, Place
@@ -56,7 +53,7 @@ def _template(place: Place, guise: Guise) -> Path:
     folder.mkdir(mode=0o755, exist_ok=True)
     give(folder, _USER)
     done = folder / "data"
-    with _alone(folder):
+    with alone(folder):
         if not done.exists():
             work = folder / "work"
             shutil.rmtree(work, ignore_errors=True)
@@ -68,13 +65,6 @@ def _template(place: Place, guise: Guise) -> Path:
             (work / "data" / "auto.cnf").unlink()
             (work / "data").rename(done)
     return done
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Generator[None]:
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _start(place: Place, guise: Guise) -> None:

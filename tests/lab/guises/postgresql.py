@@ -7,7 +7,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from tests.lab.component import give, spawn, write_private
+from tests.lab.component import alone, folder_for, give, spawn, write_private
 from tests.lab.guise import (
     Guise,
     Role,
@@ -86,7 +86,9 @@ def _initialise(place: Place, guise: Guise, folder: Path) -> Path:
 
 def _template(place: Place, guise: Guise) -> Path:
     """A cluster made once for each lab; its copies have the same system identifier."""
-    return _initialise(place, guise, place.state / "guises-postgresql")
+    folder = folder_for(place, "guises-postgresql", _USER)
+    with alone(folder):
+        return _initialise(place, guise, folder)
 
 
 def _copy_primary(place: Place, guise: Guise, data: Path) -> None:
