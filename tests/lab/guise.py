@@ -232,9 +232,15 @@ def _end(place: Place, name: str) -> None:
 
 
 def connect(place: Place, host: Host) -> None:
-    """A cable from a new host to the router's bridge."""
+    """A cable from a new host to the router's bridge.
+
+    One of an earlier host of that name may still be there: a connection that nobody answers keeps
+    a network alive for minutes after its processes.
+    """
     cable = f"w-{host.name}"
     pid = holder(place, host.name)
+    with contextlib.suppress(LabError):
+        inside(place, ROUTER.name, ["ip", "link", "delete", cable])
     script = f"""link add {cable} type veth peer name eth0 netns {pid}
 link set {cable} master near
 link set {cable} up
