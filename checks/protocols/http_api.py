@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.check import CheckInfo, Fault, Login, Seen
 from k8sext.agent.expect import Key
-from k8sext.agent.http import HttpConnection, Response, basic
-from k8sext.agent.second_look import explain_hang_up
+from k8sext.agent.http import HttpConnection, Response
+from k8sext.agent.http_api import (
+    CREDENTIALS,
+    SAFE,
+    HttpApi,
+    raise_gateway,
+    refuse_transport,
+    told,
+)
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
@@ -18,17 +25,11 @@ EXPECTS = {
     "status": Key('the status that must come: 200, "2xx" or a list of them', "words"),
     "body_contains": Key("text that the answer must have in it"),
 }
-CREDENTIALS: dict[str, tuple[str, ...]] = {
-    "username": ("user",),
-    "password": (),
-    "token": ("bearer", "bearer-token"),
-}
-STANDARD_PORTS = (80, 443)
 # What a server says to a Host header that it does not know (421: RFC 9110, 15.5.20).
 _UNKNOWN_HOST = (400, 403, 404, 421)
 
 
-class Http(WireCheck):
+class Http(HttpApi):
     """One GET; below 500 passes unless a status is expected."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
@@ -41,36 +42,31 @@ class Http(WireCheck):
         credential_keys=CREDENTIALS,
         expects=EXPECTS,
     )
-    verify_needs_login = False
-    authorization = ""
+    base = ""  # `expect.path` is what is asked for, not what lies before it
 
     async def handshake(self) -> Seen:
         """The first answer, whatever its status."""
-        name = self.target.tls.server_name or next(iter(self.target.tls_names), "")
-        port = "" if self.target.port in STANDARD_PORTS else f":{self.target.port}"
-        self.http = HttpConnection(self.stream, f"{name}{port}" if name else self.target.address)
-        self.answer = await self._get()
-        if self.answer.wants_tls:
-            raise Fault(Reason.TLS_REQUIRED, "the server says that this is its HTTPS port")
-        if self.answer.status == 400 and b"SSL certificate" in self.answer.body:  # nginx
-            text = "the server says that it wants one, or another one"
-            words = self.answer.body.decode("latin-1")
-            raise Fault(Reason.CLIENT_CERTIFICATE_REQUIRED, text, words=words)
-        return Seen(detail=told(self.answer), evidence=self._facts())
+        self.http = HttpConnection(self.stream, self.host)
+        self.answer = await self.get(self.opening)
+        refuse_transport(self.answer)
+        return self.recognise(self.answer)
+
+    @property
+    def opening(self) -> str:
+        """What is asked for; nothing in it can become a header."""
+        path = quote(str(self.target.expect.get("path") or "/"), safe=SAFE)
+        return path if path.startswith("/") else f"/{path}"
+
+    def recognise(self, answer: Response) -> Seen:
+        """Any server will do."""
+        return Seen(detail=told(answer), evidence=self._facts())
 
     async def auth(self, login: Login | None) -> Seen | None:
-        """Basic authentication or a bearer token, where it is asked for."""
-        if self.answer.status != 401 or self._meets():
+        """A login, unless the 401 is what is expected."""
+        if self._meets():
             return None
-        schemes = self.answer.headers.get("www-authenticate", "").lower()
-        if login is None:
-            raise Fault(Reason.AUTH_REQUIRED, "401: the service asks for a login")
-        self.authorization = _authorization(login, schemes)
-        self.answer = await self._get()
-        if self.answer.status == 401:
-            raise Fault(Reason.AUTH_REJECTED, f"401 {self.answer.reason}", code="401")
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
-        return Seen(detail="login accepted", warning=Reason.PASSWORD_IN_CLEAR if clear else None)
+        seen = await super().auth(login)
+        return self.logged_in() if seen else None
 
     async def verify(self) -> Seen:
         """Status and text as expected; without an expectation, no error of the server's."""
@@ -82,7 +78,7 @@ class Http(WireCheck):
             wish = " or ".join(map(str, _listed(self.target.expect["status"])))
             text = f"{told(self.answer)}, expected is {wish}"
             raise Fault(Reason.UNEXPECTED, text, **self._facts())
-        said = f"{self._path()} answers {told(self.answer)}"
+        said = f"{self.opening} answers {told(self.answer)}"
         wanted = str(self.target.expect.get("body_contains") or "")
         if wanted and wanted.encode() not in self.answer.body:
             raise Fault(Reason.UNEXPECTED, f"{said}, without {wanted!r} in it", **self._facts())
@@ -104,7 +100,7 @@ class Http(WireCheck):
         if self.answer.status not in _UNKNOWN_HOST or not other:
             return
         host, self.http.host = self.http.host, other
-        answer = await self._get()
+        answer = await self.get(self.opening)
         self.http.host = host
         if answer.status < 400 and (self._meets(answer) or "status" not in self.target.expect):
             text = f"{told(self.answer)} for Host {host}, and {told(answer)} for Host {other}"
@@ -124,18 +120,6 @@ class Http(WireCheck):
         }
         return facts | ({"location": self.answer.redirect} if self.answer.redirect else {})
 
-    async def _get(self) -> Response:
-        headers = {"Authorization": self.authorization} if self.authorization else {}
-        try:
-            return await self.http.request("GET", self._path(), headers)
-        except Fault as fault:
-            raise await explain_hang_up(self.stream, fault) from fault
-
-    def _path(self) -> str:
-        """What is asked for; nothing in it can become a header."""
-        path = quote(str(self.target.expect.get("path") or "/"), safe="/?&=%:;,+@!$'()*~-._[]")
-        return path if path.startswith("/") else f"/{path}"
-
     def _meets(self, answer: Response | None = None) -> bool:
         """Whether the status is as expected; without an expectation, whether it is no error."""
         status = (answer or self.answer).status
@@ -148,18 +132,9 @@ def raise_unwell(answer: Response, any_status: bool) -> None:
     """Raises Fault for a proxy that does not reach its server and, where no status is expected,
     for a server's own error.
     """
-    code = str(answer.status)
-    if answer.gateway:
-        text = f"{told(answer)} from {answer.gateway}, a proxy in front of it"
-        raise Fault(Reason.UNHEALTHY, f"{text}, which does not reach it", code=code)
+    raise_gateway(answer)
     if any_status and answer.status >= 500:
-        raise Fault(Reason.UNHEALTHY, told(answer), code=code)
-
-
-def told(answer: Response) -> str:
-    """Status and its words, and where a redirection leads: it is not followed."""
-    words = f"{answer.status} {answer.reason}".strip()
-    return f"{words} to {answer.redirect}" if answer.redirect else words
+        raise Fault(Reason.UNHEALTHY, told(answer), code=str(answer.status))
 
 
 def status_in(status: int, wanted: Json) -> bool:
@@ -176,17 +151,6 @@ def status_in(status: int, wanted: Json) -> bool:
 
 def _listed(value: Json) -> list[Json]:
     return value if isinstance(value, list) else [value]
-
-
-def _authorization(login: Login, schemes: str) -> str:
-    """The header's value. Raises Fault for schemes that take neither a password nor a token."""
-    if login.get("token"):
-        return f"Bearer {login.get('token')}"
-    if schemes and "basic" not in schemes:
-        offered = ", ".join(s for s in ("bearer", "digest", "negotiate", "ntlm") if s in schemes)
-        text = f"401: it takes no user and password in the Basic way ({offered or 'unknown'})"
-        raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
-    return basic(login.get("username"), login.get("password"))
 
 
 class Https(Http):
