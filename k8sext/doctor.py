@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from k8sext import __version__, merge, plan, registry, seen_pod, shards
-from k8sext.agent import pack
+from k8sext.agent import expect, pack
 from k8sext.diagnose import start
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, BridgeClass
@@ -28,7 +28,7 @@ from k8sext.vantage.job import PodOptions
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource
-    from k8sext.diagnose.case import Context
+    from k8sext.diagnose.case import Context, Owner
 
 NAMESPACES_AT_ONCE = 8
 
@@ -50,6 +50,7 @@ class Request:
     trust_annotations: bool = False
     client: bool = False  # driver probes too, where the vantage does not try them anyway
     wait_s: float = 0.0  # look again for so long until it passes
+    acting: plan.Acting | None = None  # leave to write (`--active`)
 
     @property
     def vantages(self) -> tuple[str, ...]:
@@ -62,11 +63,14 @@ class Cluster:
     """What is known of the cluster before anything is probed."""
 
     api: Any = None  # k8sext.kube.session.Session; None without a cluster
+    bridges: tuple[Bridge, ...] = ()  # all there are: checks may visit those that are not probed
     context: str = ""
     server_version: str = ""
     control: Control = field(default_factory=Control)
     platform_assigns_user: Callable[[str], bool] = lambda _namespace: False
     policies: Callable[[str], Sequence[Mapping[str, Any]] | None] = lambda _namespace: None
+    # Whose the addresses are that systems outside call back; read when there are any.
+    owners: Callable[[tuple[str, ...]], tuple[Owner, ...]] = lambda _addresses: ()
     labels_like: Callable[[str, str], Mapping[str, str]] = lambda _namespace, _workload: {}
     # Notes; raises where a right is missing.
     preflight: Callable[[str], tuple[str, ...]] = lambda _namespace: ()
@@ -195,10 +199,26 @@ def make_plan(
         vantage=request.vantage,
         budget=request.budget,
         control=cluster.control,
+        visits=_visits(namespace, bridges, cluster, request),
+        acting=request.acting,
     )
     if request.client and made.vantage == "pod":
         made = replace(made, clients=_driver_modules(made))
     return shards.sharded(made, bridges, request.pod.shards if made.vantage == "pod" else 1)
+
+
+def _visits(
+    namespace: str, bridges: Sequence[Bridge], cluster: Cluster, request: Request
+) -> plan.Visits:
+    """The bridges that checks may visit: those that are probed, then the others there are."""
+    chosen = {b.service for b in bridges}
+    others = (b for b in cluster.bridges if b.namespace == namespace and b.service not in chosen)
+    keys = {
+        name: found
+        for name, entry in registry.wire_checks().items()
+        if (found := expect.keys_of_kind(entry.info.expects, "bridge"))
+    }
+    return plan.Visits(bridges=(*bridges, *(_trusted(b, request) for b in others)), keys=keys)
 
 
 def _driver_modules(planned: Plan) -> tuple[str, ...]:
@@ -239,12 +259,16 @@ def _look(
     if cluster.secrets and request.vantage in ("local", "relay"):
         logins = cluster.secrets(namespace, job.secrets_of(planned))
     if request.vantage == "local":
-        return [_look_from_here(planned, bridges, request, logins)]
+        return [_look_from_here(planned, bridges, cluster, request, logins)]
     return _look_from_pod(planned, bridges, cluster, request, logins, say, stop)
 
 
 def _look_from_here(
-    planned: Plan, bridges: Sequence[Bridge], request: Request, logins: LoginSource | None
+    planned: Plan,
+    bridges: Sequence[Bridge],
+    cluster: Cluster,
+    request: Request,
+    logins: LoginSource | None,
 ) -> Looked:
     from k8sext.vantage import local
 
@@ -252,7 +276,9 @@ def _look_from_here(
     records = local.observe(planned, logins, client=request.client)
     from k8sext.diagnose.case import Context
 
-    context = Context(namespace=planned.namespace, vantage="local")
+    context = Context(
+        namespace=planned.namespace, vantage="local", owners=_owners(cluster, records)
+    )
     return _judged(
         records, bridges, context, VantageReport(namespace=planned.namespace, vantage="local")
     )
@@ -286,7 +312,13 @@ def _look_from_pod(
     first = replace(vantage, notes=())  # notes of the cluster once, not for each shard
     return [
         _look_from_one(
-            ran, planned, bridges, vantage if ran.shard == 0 else first, labels, policies
+            ran,
+            planned,
+            bridges,
+            vantage if ran.shard == 0 else first,
+            labels,
+            policies,
+            _owners(cluster, ran.records),
         )
         for ran in runs
     ]
@@ -341,6 +373,7 @@ def _look_from_one(
     vantage: VantageReport,
     labels: Mapping[str, str],
     policies: Sequence[Mapping[str, Any]] | None,
+    owners: tuple[Owner, ...],
 ) -> Looked:
     """What one pod saw of its bridges."""
     mine = seen_pod.bridges_of(planned, bridges, ran.shard)
@@ -363,8 +396,17 @@ def _look_from_one(
         labels=ran.pod.get("metadata", {}).get("labels") or labels,
         cut=not ran.ended,
         lost=seen_pod.lost(ran, planned),
+        owners=owners,
     )
     return _told_once(_judged(ran.records, mine, context, vantage), said.code if said else "")
+
+
+def _owners(cluster: Cluster, records: Iterable[Mapping[str, Any]]) -> tuple[Owner, ...]:
+    """Whose the addresses are that systems outside call back, where they were asked for any."""
+    from k8sext.diagnose import callbacks
+
+    found = callbacks.addresses(_observations(records))
+    return cluster.owners(found) if found else ()
 
 
 def _told_once(looked: Looked, code: str) -> Looked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.plan import Budget, Control, Plan, Target, is_address
@@ -11,6 +11,23 @@ from k8sext.model.tls import TlsSpec
 from k8sext.model.words import Route
 
 CLUSTER_DOMAIN = "cluster.local"
+# Routes that an application uses; of the others the first, where there is no name (local).
+_MAIN = (Route.NAME, Route.ORIGIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visits:
+    """Which bridges checks may visit: the namespace's, and the keys of `expect` that name them."""
+
+    bridges: Sequence[Bridge] = ()
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """Leave to write (`--active`), and to register under one application (`--reverse-app`)."""
+
+    reverse_app: str = ""
 
 
 def make(
@@ -22,23 +39,26 @@ def make(
     vantage: str = "pod",
     budget: Budget | None = None,
     control: Control | None = None,
-    active: bool = False,
+    visits: Visits | None = None,
+    acting: Acting | None = None,
 ) -> Plan:
     """The plan for the bridges of one namespace.
 
     `modules` maps each protocol to the module under k8sext.checks.protocols that speaks it. The
     vantage `local` reaches no Service, so it plans endpoints (and outside names) only.
     """
-    targets = tuple(_numbered((t for b in bridges for t in _targets(b, vantage)), vantage))
+    found = _numbered((t for b in bridges for t in _targets(b, vantage)), vantage)
+    targets, companions = _with_companions(tuple(found), vantage, visits or Visits())
+    targets = tuple(_acting(targets, acting)) if acting else targets
     return Plan(
         run_id=run_id,
         namespace=namespace,
         targets=targets,
-        modules=tuple(sorted({modules[t.protocol] for t in targets})),
+        companions=companions,
+        modules=tuple(sorted({modules[t.protocol] for t in (*targets, *companions)})),
         budget=budget or Budget(),
         control=control or Control(),
         vantage=vantage,
-        active=active,
     )
 
 
@@ -47,6 +67,48 @@ def _numbered(targets: Iterable[Target], vantage: str) -> Iterator[Target]:
     letter = "r" if vantage == "relay" else "o"
     for number, target in enumerate(targets, 1):
         yield replace(target, id=f"{letter}{number}")
+
+
+def _acting(targets: Sequence[Target], acting: Acting) -> Iterator[Target]:
+    """Each bridge port acts once: by its name, or where there is none by its first address."""
+    planned = [t for t in targets if not t.fallback]
+    first: dict[tuple[str, str], str] = {}
+    for target in sorted(planned, key=lambda t: t.route not in _MAIN):
+        first.setdefault((target.service, target.port_key), target.id)
+    chosen = set(first.values())
+    for target in targets:
+        act = target.id in chosen
+        yield replace(target, active=True, reverse_app=acting.reverse_app) if act else target
+
+
+def _with_companions(
+    targets: tuple[Target, ...], vantage: str, visits: Visits
+) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
+    """The targets, each with the companions that its `expect` names, and those companions."""
+    found: dict[tuple[str, str], Target] = {}
+
+    def named(target: Target) -> Iterator[tuple[str, str]]:
+        for key in visits.keys.get(target.protocol, ()):
+            word = str(target.expect.get(key) or "")
+            one = _companion(word, vantage, visits.bridges) if word else None
+            if one:
+                known = found.setdefault(
+                    (one.service, one.port_key), replace(one, id=f"c{len(found) + 1}")
+                )
+                yield key, known.id
+
+    done = tuple(replace(t, companions=tuple(named(t))) if t.expect else t for t in targets)
+    return done, tuple(found.values())
+
+
+def _companion(word: str, vantage: str, bridges: Sequence[Bridge]) -> Target | None:
+    """The way to `SERVICE` or `SERVICE:PORT` (number or name) that an application would take."""
+    service, _, wanted = word.partition(":")
+    bridge = next((b for b in bridges if b.service == service), None)
+    if bridge is None:
+        return None
+    ways = [t for t in _targets(bridge, vantage) if wanted in ("", t.port_key, str(t.port))]
+    return min(ways, key=lambda t: t.route not in _MAIN, default=None)
 
 
 def _targets(bridge: Bridge, vantage: str) -> Iterator[Target]:

@@ -8,8 +8,9 @@ raises `Fault`. No step opens, closes or times a connection.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from k8sext.model.plan import Target
 from k8sext.model.result import Facts, Json
@@ -23,7 +24,10 @@ from .fault import Fault
 if TYPE_CHECKING:  # what a check says of itself is read without asyncio (`k8sext list`)
     from .stream import Stream
 
-__all__ = ["Announced", "CheckInfo", "Fault", "Key", "Login", "Seen", "WireCheck"]
+__all__ = [
+    "Announced", "Callbacks", "CheckInfo", "Fault", "Key", "Login", "Registered", "Seen",
+    "WireCheck",
+]  # fmt: skip
 
 
 NAMES = ("username", "database", "vhost")
@@ -91,16 +95,56 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """An address that a system outside was told to call, and how it fared, as that system says.
+
+    `state`: `up`, it has reached the address itself; `down`, it has tried and did not; `unknown`,
+    it does not say. `error` is its own word, `age_s` the time since the last sign of life.
+    """
+
+    address: str  # host:port, IPv6 in brackets
+    app: str = ""
+    state: str = "unknown"
+    error: str = ""
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """Whom a system outside calls back (see `callbacks.py`): facts, judged with the cluster's.
+
+    `setting` is how an application says under which address it is to be called, `inside` what else
+    helps; both end up in a fix. `distinct`: each instance must have an address of its own.
+    """
+
+    entries: tuple[Registered, ...]
+    caller: str  # "the Sentinel dashboard", "Prometheus"
+    setting: str = ""
+    inside: str = ""
+    distinct: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What a step saw. With `warning`, the stage ends as a warning for that reason.
 
-    `announced` counts in the verify step only: the runner looks at those addresses afterwards.
+    `announced` and `callbacks` count in the verify step only: the runner looks at those addresses
+    afterwards.
     """
 
     detail: str = ""
     evidence: Facts = field(default_factory=dict[str, Json])
     warning: Reason | None = None
     announced: Announced | None = None
+    callbacks: Callbacks | None = None
+
+
+class Around(Protocol):
+    """What lies beside a check's own target."""
+
+    def visit(self, check: WireCheck, key: str) -> AbstractAsyncContextManager[WireCheck]:
+        """See `WireCheck.visit`."""
+        ...
 
 
 class WireCheck:
@@ -115,6 +159,15 @@ class WireCheck:
         self.target = target
         self.stream = stream
         self.login: Login | None = None  # set before the first step: some protocols begin with it
+        self.around: Around | None = None  # set by the runner
+
+    def visit(self, key: str) -> AbstractAsyncContextManager[WireCheck]:
+        """The check of the bridge that `expect` names under `key` (kind `bridge`): connected,
+        greeted and logged in; left politely at the end of the block. Raises Fault
+        (COMPANION_FAILED) where that bridge does not get so far.
+        """
+        assert self.around is not None
+        return self.around.visit(self, key)
 
     @property
     def tls_mode(self) -> TlsMode:

@@ -12,6 +12,8 @@ from k8sext.model.result import Facts, Json
 
 _PART = re.compile(r"\s*(>=|<=|==|!=|>|<|=)?\s*v?(\d+(?:\.\d+)*)\s*$")
 
+_BRIDGE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[a-z0-9-]{1,15})?")
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -63,6 +65,14 @@ def _flag(value: Json) -> Json:
     return value
 
 
+def _bridge(value: Json) -> Json:
+    """`SERVICE` or `SERVICE:PORT`, a number or a port's name (RFC 1123, RFC 6335)."""
+    text = str(_word(value))
+    if not _BRIDGE.fullmatch(text):
+        raise ValueError(f"has {text!r}, which is no SERVICE or SERVICE:PORT of this namespace")
+    return text
+
+
 def _any(value: Json) -> Json:
     if isinstance(value, dict) or value is None or value == "":
         raise ValueError("must be text, a number, true, false or a list")
@@ -71,10 +81,15 @@ def _any(value: Json) -> Json:
 
 KINDS: Mapping[str, Callable[[Json], Json]] = {
     "word": _word, "version": _version, "words": _words, "number": _number, "flag": _flag,
-    "any": _any,
+    "any": _any, "bridge": _bridge,
 }  # fmt: skip
 Declared = Mapping[str, "Key | str"]  # a plain text: documented, any value
 COMMON: Declared = {"unreachable": Key("true: nobody may get through to it", "flag")}
+
+
+def keys_of_kind(declared: Declared, kind: str) -> tuple[str, ...]:
+    """The keys that take values of one kind."""
+    return tuple(n for n, key in declared.items() if isinstance(key, Key) and key.kind == kind)
 
 
 def text_of(key: Key | str) -> str:

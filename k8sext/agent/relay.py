@@ -40,7 +40,7 @@ class Allowed:
     def __init__(self, plan: Plan) -> None:
         self.ports: dict[str, set[int]] = defaultdict(set)  # by name
         self.open: set[tuple[str, int]] = set()
-        for target in plan.targets:
+        for target in plan.everything:
             if is_address(target.host):
                 self.open.add((_plain(target.host), target.port))
             else:

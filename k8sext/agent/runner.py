@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
@@ -17,13 +17,15 @@ from k8sext.model.result import Json, Observation, StageResult
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 from . import expect, resolver
-from .announced import GREETING, Looked, look_at, looked, out_of_bounds, target_of
+from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, target_of
+from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
 from .network import Direct, Network, Way
 from .stages import StageLog, connect, converse
 from .stream import Stream
 from .tls import TargetTls, TlsMemory
+from .visits import Visits
 
 Checks = Mapping[str, type[WireCheck]]
 MAX_EXPANDED = 16
@@ -65,6 +67,7 @@ class Runner:
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
         self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
+        self.visits = Visits(self)
         self.connected = False
         self.failed = False
 
@@ -99,7 +102,7 @@ class Runner:
     async def _name_failed(self, target: Target) -> bool:
         """The cluster IP is tried only when the bridge's name does not resolve."""
         try:
-            await self._resolve(target.service)
+            await self.resolve(target.service)
         except Fault:
             return True
         return False
@@ -136,7 +139,7 @@ class Runner:
         found: list[resolver.Answer] = []
 
         async def step() -> Seen:
-            answer = await self._resolve(target.host)
+            answer = await self.resolve(target.host)
             found.append(answer)
             evidence: dict[str, Json] = {"name": answer.name, "server": answer.server}
             evidence["addresses"] = [*answer.addresses]
@@ -147,7 +150,7 @@ class Runner:
         await log.run(Stage.RESOLVE, step, self.budget.resolve_s, self.network.lag_s)
         return found[0].addresses if found else ()
 
-    async def _resolve(self, name: str) -> resolver.Answer:
+    async def resolve(self, name: str) -> resolver.Answer:
         """Each name is asked for once in a run, whoever needs it."""
         return await asyncio.shield(await self._asked(name))
 
@@ -182,8 +185,7 @@ class Runner:
                 await self._talk_logged_in(log, target, address, login)
             else:
                 await self._talk(log, target, address, None, missing)
-        if log.announced and log.announced.addresses:
-            await look_at(log, log.announced, self._looker(log, target, address))
+        await self._look_further(log, target, address)
         self._observed(target, log.results())
 
     async def _after_endpoints(self, server: str) -> None:
@@ -210,8 +212,7 @@ class Runner:
         Whoever is next may connect before its turn, so that two dead addresses cost one time-out;
         not where the server speaks first and counts those that keep it waiting (MySQL).
         """
-        secret = target.credentials.secret if target.credentials else target.service
-        key = f"{target.server}\0{secret}"
+        key = self.login_key(target)
         lock = self.login_locks[key]
         if self.checks[target.protocol].info.server_speaks_first:
             async with lock:
@@ -236,6 +237,12 @@ class Runner:
             finally:
                 lock.release()
 
+    @staticmethod
+    def login_key(target: Target) -> str:
+        """What a login is counted under: the server and the credential."""
+        secret = target.credentials.secret if target.credentials else target.service
+        return f"{target.server}\0{secret}"
+
     async def _log_in(
         self, log: StageLog, target: Target, stream: Stream | None, login: Login, key: str
     ) -> None:
@@ -251,13 +258,18 @@ class Runner:
         if fault and fault.reason in LOGIN_ENDS:
             self.rejected.add(key)
 
-    # -- addresses that a server announces ------------------------------------------------------
+    # -- addresses that a server tells of -------------------------------------------------------
 
-    def _looker(
-        self, log: StageLog, target: Target, peer: str
-    ) -> Callable[[str], Awaitable[Looked]]:
-        """Looks at an address, once in a run whoever announces it."""
-        stages = GREETING if log.announced and log.announced.greet else ()
+    async def _look_further(self, log: StageLog, target: Target, peer: str) -> None:
+        """Where clients are sent on to, and whom the server calls back."""
+        if log.announced and log.announced.addresses:
+            stages = GREETING if log.announced.greet else ()
+            await look_at(log, log.announced, self._looker(target, peer, stages))
+        if log.callbacks:
+            await look_back(log, log.callbacks, self._looker(target, peer, ()))
+
+    def _looker(self, target: Target, peer: str, stages: Sequence[Stage]) -> Look:
+        """Looks at an address, once in a run whoever tells of it."""
         here = join_address(peer, target.port)
 
         async def look(address: str) -> Looked:
@@ -305,7 +317,7 @@ class Runner:
 
     async def _open(self, log: StageLog, target: Target, address: str) -> Stream | None:
         """The connect stage; None where it failed."""
-        stream = await connect(log, address, target.port, self._tls(target), self.network)
+        stream = await connect(log, address, target.port, self.tls_of(target), self.network)
         if stream is None:
             self.failed = True
             return None
@@ -327,9 +339,11 @@ class Runner:
         cls = self.checks[target.protocol]
         good, wrong = expect.read(cls.info.expects, target.expect, self.expectable[target.service])
         check = cls(replace(target, expect=good), stream)
+        check.around = self.visits
         return await converse(log, check, login, missing, wrong, only)
 
-    def _tls(self, target: Target) -> TargetTls:
+    def tls_of(self, target: Target) -> TargetTls:
+        """What encrypts a connection to it."""
         ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)
         mode = self.checks[target.protocol].default_tls
         return TargetTls(target, ca, mode, self.logins.client_pair(target), self.tls_memory)

@@ -12,7 +12,7 @@ from k8sext.model.result import Json, StageResult
 from k8sext.model.secret import Secret, mask, printable
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
 
-from .check import Announced, Fault, Login, Seen, WireCheck
+from .check import Announced, Callbacks, Fault, Login, Seen, WireCheck
 from .credentials import Missing
 from .network import Network
 from .stream import Note, Relayed, Stream, Tls
@@ -31,16 +31,18 @@ class StageLog:
     budget: Budget
     started: float  # loop time at which the probe began
     secrets: tuple[Secret, ...] = ()
+    extra_s: float = 0.0  # for a step that waits for what it has set going (`--active`)
     done: dict[Stage, StageResult] = field(default_factory=dict[Stage, StageResult])
-    announced: Announced | None = (
-        None  # by the verify step: looked at when the connection is closed
-    )
+    # By the verify step: looked at when the connection is closed.
+    announced: Announced | None = None
+    callbacks: Callbacks | None = None
     relayed: Relayed | None = None  # what carries the stream, where it is not a connection itself
 
     def deadline(self, seconds: float | None = None) -> float:
         """Loop time at which a stage that begins now must end."""
         now = asyncio.get_running_loop().time()
-        return min(now + (seconds or self.budget.stage_s), self.started + self.budget.probe_s)
+        whole = self.started + self.budget.probe_s + self.extra_s
+        return min(now + (seconds or self.budget.stage_s) + self.extra_s, whole)
 
     def add(self, result: StageResult) -> None:
         """Note how a stage ended."""
@@ -81,7 +83,7 @@ class StageLog:
             self.skip(stage, Reason.NOT_APPLICABLE)
             return True
         if stage is Stage.VERIFY:
-            self.announced = seen.announced
+            self.announced, self.callbacks = seen.announced, seen.callbacks
         self.add(
             StageResult(
                 stage=stage,
@@ -210,6 +212,8 @@ async def converse(
     }
     try:
         for stage in (s for s in check.order if s in only):
+            acts = stage is Stage.VERIFY and check.target.active and check.info.active
+            log.extra_s = log.budget.active_s if acts else 0.0
             check.stream.deadline = log.deadline()
             if stage is Stage.AUTH and not login and missing.reason is not Reason.NO_CREDENTIALS:
                 # A login is configured and may not be used: what would be asked next needs it.

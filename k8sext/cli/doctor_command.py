@@ -84,6 +84,18 @@ def doctor_command(
     credentials: Annotated[
         str | None, typer.Option(help="For relay and local: env, file:PATH or cluster.")
     ] = None,
+    active: Annotated[
+        bool,
+        typer.Option("--active", help="Allow checks that write marked data, and remove it."),
+    ] = False,
+    reverse: Annotated[
+        bool,
+        typer.Option("--reverse", help="Let outside systems call the pod back; needs --active."),
+    ] = False,
+    reverse_app: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Sacrificial application to register it under."),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for all probes.")] = 60.0,
     stage_timeout: Annotated[float, typer.Option(help="Seconds for one stage.")] = 3.0,
     wait: Annotated[
@@ -128,6 +140,7 @@ def doctor_command(
         vouched=tuple(credentials_from or ()),
         trust_annotations=trust_annotations,
         client=steps.client(client, places, image),
+        acting=steps.acting(active, reverse, reverse_app),
         wait_s=waiting.seconds(wait) if wait is not None else 0.0,
     )
     source = steps.Source(

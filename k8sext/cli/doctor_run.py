@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,13 @@ from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control, Plan
 from k8sext.model.report import Report, VantageReport
+from k8sext.plan import Acting
 
 from . import console, output, talk, waiting
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource
+    from k8sext.diagnose.case import Owner
 
 WARM_AFTER_S = 0.3
 
@@ -79,6 +81,22 @@ def client(wanted: bool, places: Sequence[str], image: str | None) -> bool:
     return wanted
 
 
+def acting(active: bool, reverse: bool, app: str | None) -> Acting | None:
+    """Leave to write; to register somewhere only under the name that the user gives up."""
+    if reverse and not active:
+        raise K8sextError(
+            "registering the pod somewhere is writing", where="--reverse", fix="add --active"
+        )
+    if reverse != bool(app):
+        raise K8sextError(
+            "--reverse and --reverse-app NAME belong together",
+            where="--reverse" if reverse else "--reverse-app",
+            fix="name an application that exists for this test alone: a registered pod would be "
+            "given the work of any other",
+        )
+    return Acting(reverse_app=app or "") if active else None
+
+
 def _check_credentials(source: Source, places: Sequence[str]) -> None:
     if source.credentials and places == ("pod",):
         raise K8sextError(
@@ -97,6 +115,7 @@ def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> in
         try:
             cluster, bridges = _gather(source, request)
             _warm_later(tuple(where))
+            cluster = replace(cluster, bridges=tuple(bridges))
             return _looked(source, request, cluster, bridges, progress)
         except K8sextError as error:
             if error.exit_code != 3:
@@ -137,6 +156,7 @@ def dry_run(source: Source, request: doctor.Request) -> int:
     import yaml
 
     cluster, bridges = _gather(source, request)
+    cluster = replace(cluster, bridges=tuple(bridges))
     chosen = doctor.selected(bridges, request)
     for namespace in dict.fromkeys(b.namespace for b in chosen):
         here = [b for b in chosen if b.namespace == namespace]
@@ -188,8 +208,6 @@ def _file_bridges(source: Source) -> tuple[Bridge, ...]:
 
 def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...]:
     """Exactly the bridges of the files; what the cluster alone knows is taken from the cluster."""
-    from dataclasses import replace
-
     live = {b.ref: b for b in found}
     return tuple(
         replace(b, cluster_ips=live[b.ref].cluster_ips, endpoints=live[b.ref].endpoints)
@@ -273,11 +291,29 @@ def _cluster(
         preflight=functools.partial(_preflight, session, _job(request))
         if snapshot.namespace is None
         else _no_preflight,
+        owners=functools.partial(_owners, session, snapshot),
         labels_like=functools.partial(workload.labels_like, session),
         notes=(*snapshot.skips, *notes),
         secrets=functools.partial(_read_secrets, session) if credentials == "cluster" else None,
         forward=functools.partial(_forward, session),
     )
+
+
+def _owners(session: Session, snapshot: Snapshot, addresses: tuple[str, ...]) -> tuple[Owner, ...]:
+    """Whose they are, by pods and Services of all namespaces as they are now."""
+    from k8sext import owners
+    from k8sext.kube.snapshot import listed
+
+    def now(kind: str) -> Sequence[Mapping[str, Any]] | None:
+        try:
+            return listed(session, f"/api/v1/{kind}")
+        except K8sextError:
+            return None
+
+    pods, services = now("pods"), now("services")
+    nodes = snapshot.nodes or None
+    objects = owners.Objects(pods=pods, nodes=nodes, services=services or snapshot.services)
+    return owners.owners(addresses, objects)
 
 
 def _read_secrets(session: Session, namespace: str, names: tuple[str, ...]) -> LoginSource:

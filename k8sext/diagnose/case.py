@@ -17,6 +17,21 @@ PROBE_LABELS = {"app.kubernetes.io/managed-by": "k8sext"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose an address is that something outside calls, as the cluster's objects say.
+
+    `kind`: `pod` (alive), `gone` (in a node's pod range, and nobody has it), `node` (a node's, at a
+    port that nothing is known to listen on), `node-port`, `host-port`, `service` (a cluster IP),
+    `stranger` (beside the nodes, in their network), `outside`, `unknown` (could not be read).
+    """
+
+    address: str  # as it was registered: host:port
+    kind: str
+    name: str = ""  # NAMESPACE/NAME of the pod or Service, or the node's name
+    replicas: int = 1  # ready pods behind it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What else is known of the place that was looked from."""
 
@@ -29,6 +44,8 @@ class Context:
     labels: Mapping[str, str] = field(default_factory=lambda: dict(PROBE_LABELS))  # the pod's
     cut: bool = False  # the run ended before the probe was done
     lost: frozenset[tuple[str, str]] = frozenset()  # (service, port) with a probe that is missing
+    owners: tuple[Owner, ...] = ()  # of the addresses that systems outside call back
+    source_seen: str = ""  # the address under which some server saw the probe
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage, Status
 
-from . import drivers, identity, policy, rows
+from . import callbacks, drivers, identity, policy, rows
 from .case import INSIDE, Case, answered, connected, failed, none_ready, spared, split
 from .rows import Row
 from .saying import say, say_by_reason, say_without
@@ -28,7 +28,14 @@ def judge_case(case: Case) -> list[Diagnosis]:
         return _kept_away(case)
     root = _root_cause(case)
     roots = [root] if root else _systems(case)
-    return [*roots, *_warnings(case, root), *_logins(case), *_ports(case), *_clients(case)]
+    return [
+        *roots,
+        *_warnings(case, root),
+        *callbacks.judge(case),
+        *_logins(case),
+        *_ports(case),
+        *_clients(case),
+    ]
 
 
 def must_not_be_reached(bridge: Bridge, port: Port) -> bool:

@@ -35,6 +35,7 @@ def judge(
     context: Context,
 ) -> Judgement:
     """Judge every bridge; one root cause each, and one for the vantage where it is not proven."""
+    context = replace(context, source_seen=_source_seen(observations))
     reports = tuple(_judge_bridge(b, observations, context) for b in bridges)
     proof = controls[-1] if controls else {}
     unproven = _unproven(observations, proof, cut=context.cut)
@@ -42,6 +43,12 @@ def judge(
         said = say_without(rows.UNPROVEN, "control", {"words": unproven})
         return Judgement(bridges=tuple(_inconclusive(r) for r in reports), overall=(said,))
     return _one_dead_dns(reports, proof, context)
+
+
+def _source_seen(observations: Sequence[Observation]) -> str:
+    """Under which address servers saw the probe; "" where none says."""
+    said = (s.evidence.get("source_seen") for o in observations for s in o.stages)
+    return next((str(address) for address in said if address), "")
 
 
 def _unproven(

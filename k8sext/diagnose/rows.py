@@ -204,6 +204,46 @@ LOGIN_WANTED = Row(
     "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN,
 )  # fmt: skip
 
+# Whom a system outside calls back; `advice` is what the check knows of its product.
+_ANNOUNCE = "let the application announce an address that the outside reaches{advice}"
+UNUSABLE = Row(
+    "KX803", Culprit.CALLBACK,
+    "{caller} is told to call addresses that lead nowhere from its host: {entries}", _ANNOUNCE,
+)  # fmt: skip
+GONE = Row(
+    "KX804", Culprit.CALLBACK,
+    "{caller} still knows addresses of pods that are gone: {entries}",
+    "wait for the entries to time out, or remove them there; let the application deregister when "
+    "it is stopped", WARN,
+)  # fmt: skip
+NO_WAY_BACK = Row(
+    "KX805", Culprit.CALLBACK,
+    "{caller} cannot call back what runs in this cluster: {entries}", _ANNOUNCE,
+)  # fmt: skip
+NO_SUCH_NODE = Row(
+    "KX806", Culprit.CALLBACK,
+    "{caller} is told to call a node, or a port of one, that is not there: {entries}",
+    "register the address of a node that exists and the node port that the Service has now: "
+    "kubectl get nodes -o wide; kubectl get services -A{advice}",
+)  # fmt: skip
+ONE_SIDED_NAME = Row(
+    "KX807", Culprit.CALLBACK,
+    "{caller} is told to call names that mean something in this cluster only: {entries}", _ANNOUNCE,
+)  # fmt: skip
+TARGET_UNWELL = Row(
+    "KX808", Culprit.CALLBACK, "{caller} does not get what it wants from {entries}",
+    "look at those targets themselves: their path, port, login and certificate", WARN,
+)  # fmt: skip
+INDISTINCT = Row(
+    "KX809", Culprit.CALLBACK,
+    "{caller} takes several replicas for one, as they stand behind one address: {entries}",
+    "give it every pod by itself{advice}", WARN,
+)  # fmt: skip
+LIKELY_NO_WAY_BACK = Row(
+    "KX810", Culprit.CALLBACK,
+    "{caller} likely cannot call back what runs in this cluster: {entries}", _ANNOUNCE, WARN,
+)  # fmt: skip
+
 # What a server, or whatever answers, says.
 ANSWERS: dict[Reason, Row] = {
     Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",
@@ -319,6 +359,19 @@ ANSWERS: dict[Reason, Row] = {
     Reason.UNEXPECTED: Row("KX710", Culprit.WRONG_TARGET,
         "{target} is not what the bridge expects: {detail}",
         "correct k8sext.io/expect, or the target"),
+    Reason.DEFAULT_LOGIN: Row("KX615", Culprit.CREDENTIALS,
+        "{target} accepts what everybody knows: {detail}",
+        "set another one at the server, and in Secret {secret}", WARN),
+    Reason.NOT_ARRIVED: Row("KX730", Culprit.SERVER_STATE,
+        "what was sent through {target} did not arrive: {detail}",
+        "look at the consumer's log and at what stands behind it: the sender sees no error"),
+    Reason.COMPANION_FAILED: Row("KX736", Culprit.SERVER_STATE,
+        "{target} cannot be proved, because another bridge does not work: {detail}",
+        "k8sext doctor -n {namespace} says what is wrong with that bridge; mend it first"),
+    Reason.NOT_REGISTERED: Row("KX802", Culprit.CALLBACK,
+        "an application is not known at {target}: {detail}",
+        "look at the application's own log: does it reach {service}, and under which name does it "
+        "register?"),
     Reason.NEARLY_FULL: Row("KX720", Culprit.SERVER_STATE,
         "{target} has hardly a connection left: {detail}",
         "raise its limit, or find who holds them", WARN),

@@ -130,4 +130,12 @@ see: On the server: SHOW CREATE USER 'NAME'@'HOST'
 repair: ALTER USER 'NAME'@'HOST' ACCOUNT UNLOCK; after too many wrong passwords find the client that
   still has the old one first, or it locks the account again.
 wrong: Another account of the same name may match this client's address.
+
+KX615
+means: The login or token that the product ships with works. Whoever reaches the port may use it.
+how: The configured login is the default one, or the default token was accepted by a request that
+  changes nothing.
+see: The product's manual names the default.
+repair: Set another password or token at the server and in the Secret, then in every client.
+wrong: A test environment may want it so: k8sext.io/ignore takes the code and a reason.
 """

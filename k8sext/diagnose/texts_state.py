@@ -121,4 +121,23 @@ how: The keys and values of k8sext.io/expect were compared with what the check d
 see: k8sext checks
 repair: Correct the key or its value. A typing error would otherwise pass for ever.
 wrong: The expectation may be meant for a check of a newer k8sext.
+
+KX730
+means: Marked data was sent through the system (--active), accepted, and not found where it must
+  arrive. An application would lose its data in the same way, without an error.
+how: A message, span or log line with a mark of this run was sent as applications send theirs, and
+  looked for at the other end until the time was up.
+see: The evidence says where it was looked for and for how long. Look at the consumer's log.
+repair: Start or mend the consumer (Logstash, the collector), and correct the index, queue or
+  database that it writes to.
+wrong: A consumer that works off a long queue, or writes in large batches, is late; a longer
+  expect or a second run decides.
+
+KX736
+means: The path that is checked leads through another bridge, and that one does not work.
+how: The check connected to the bridge that expect names, greeted it and logged in.
+see: The sentence names the bridge and how it ended.
+repair: Mend that bridge first; it has a verdict of its own in the same report if it is a bridge
+  that is probed.
+wrong: The two systems may use another way to each other than applications here do.
 """

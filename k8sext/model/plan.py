@@ -19,6 +19,7 @@ class Budget:
     resolve_s: float = 5.0
     probe_s: float = 10.0
     run_s: float = 60.0
+    active_s: float = 20.0  # what a check that writes may take in addition (`--active`)
     per_server: int = 4  # connections at a time
     per_second: int = 64  # new connections to one address
 
@@ -29,7 +30,9 @@ class Target:
 
     `host` is a name (route name) or an address. With `expand`, every address that the resolver
     gives for the name becomes an `endpoint` probe of its own (at most 16). `fallback` marks the
-    cluster-ip route: it is used only when the bridge's name does not resolve.
+    cluster-ip route: it is used only when the bridge's name does not resolve. `active` allows the
+    check to write; one target of a bridge port at most has it. `companions` are other bridges that
+    `expect` names: its key, and the `id` of a target in `Plan.companions`.
     """
 
     id: str
@@ -49,6 +52,9 @@ class Target:
     expand: bool = False
     fallback: bool = False
     shard: int = 0  # which of several pods makes it
+    active: bool = False
+    reverse_app: str = ""  # the sacrificial application under which the check may register itself
+    companions: tuple[tuple[str, str], ...] = ()
 
     @property
     def address(self) -> str:
@@ -76,9 +82,14 @@ class Plan:
     budget: Budget = field(default_factory=Budget)
     control: Control = field(default_factory=Control)
     vantage: str = "pod"
-    active: bool = False
+    companions: tuple[Target, ...] = ()  # what checks may visit beside their own target
     cluster_domain: str = ""
     clients: tuple[str, ...] = ()  # names of modules under k8sext.checks.clients: drivers to try
+
+    @property
+    def everything(self) -> tuple[Target, ...]:
+        """All that is connected to, companions included."""
+        return (*self.targets, *self.companions)
 
     @property
     def shards(self) -> int:

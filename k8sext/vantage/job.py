@@ -54,8 +54,8 @@ def name_of(plan: Plan) -> str:
 
 def secrets_of(plan: Plan) -> tuple[str, ...]:
     """The Secrets that the plan's targets name, in order, each once."""
-    names = [t.credentials.secret for t in plan.targets if t.credentials]
-    names += [t.tls.ca_secret for t in plan.targets if t.tls.ca_secret]
+    names = [t.credentials.secret for t in plan.everything if t.credentials]
+    names += [t.tls.ca_secret for t in plan.everything if t.tls.ca_secret]
     return tuple(dict.fromkeys(names))
 
 

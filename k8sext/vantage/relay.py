@@ -37,8 +37,11 @@ Records = list[Mapping[str, Any]]
 
 def pod_part(plan: Plan) -> Plan:
     """What the relay needs of the plan: where to go. No check, no Secret, no expectation."""
-    targets = (replace(t, credentials=None, tls=TlsSpec(), expect={}) for t in plan.targets)
-    return replace(plan, targets=tuple(targets), modules=())
+
+    def bare(targets: Sequence[Target]) -> tuple[Target, ...]:
+        return tuple(replace(t, credentials=None, tls=TlsSpec(), expect={}) for t in targets)
+
+    return replace(plan, targets=bare(plan.targets), companions=bare(plan.companions), modules=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

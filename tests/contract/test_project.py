@@ -99,7 +99,8 @@ def test_the_archive_has_what_its_files_import_and_no_more(name: str) -> None:
 def test_the_archive_is_the_same_bytes_every_time_and_small() -> None:
     assert pack.bundle(["redis_server"]) == pack.bundle(["redis_server"])
     every = [e.module.rpartition(".")[2] for e in CHECKS.values()]
-    assert len(pack.packed(sorted(set(every)))) < 110_000
+    # An object may have 1.5 MiB (etcd), and base64 makes four bytes of three.
+    assert len(pack.packed(sorted(set(every)))) < 250_000
 
 
 def test_codes_are_used_for_one_thing() -> None:

@@ -1,0 +1,232 @@
+"""Whom systems outside call back, compared with what the cluster has: pure.
+
+The check reads a system's own list (`agent/callbacks.py`), the cluster says whose each address is
+(`case.Owner`). What the system has reached itself is never complained of, whatever it looks like.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.result import Observation, StageResult
+from k8sext.model.words import Severity, Stage
+
+from . import rows
+from .case import Case, Owner
+from .rows import Row
+from .saying import say
+
+SHOWN = 4
+UP, DOWN = "up", "down"
+CALLABLE = ("pod", "node-port", "host-port", "service")
+# An answer came, and it was not what is wanted: no question of the way.
+_ANSWERED = re.compile(
+    r"HTTP status|x509|certificate|tls:|\b40[0-9]\b|\b50[0-9]\b|parse|unexpected|content.type", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One registered address, what is known of it, and the row that fits it."""
+
+    address: str
+    app: str
+    state: str
+    error: str
+    reached: bool | None
+    owner: Owner
+
+    @property
+    def host(self) -> str:
+        return self.address.rpartition(":")[0].strip("[]") or self.address
+
+
+def judge(case: Case) -> list[Diagnosis]:
+    """One diagnosis for each way in which calling back fails; the worst severity of its entries."""
+    found = _evidence(case)
+    if found is None:
+        return []
+    seen, stage, facts = found
+    owners = {o.address: o for o in case.context.owners}
+    entries = [_entry(e, owners) for e in facts.get("entries") or () if isinstance(e, dict)]
+    by_row: dict[Row, list[tuple[_Entry, Severity]]] = {}
+    for entry in entries:
+        for row, severity in _verdicts(entry, entries, case, distinct=bool(facts.get("distinct"))):
+            by_row.setdefault(row, []).append((entry, severity))
+    return [_said(case, row, hits, seen, stage, facts) for row, hits in by_row.items()]
+
+
+def addresses(observations: Sequence[Observation]) -> tuple[str, ...]:
+    """Every registered address in what was seen: whose they are, the cluster must be asked."""
+    found = (_facts(o.stage(Stage.VERIFY)) for o in observations)
+    entries = (e for facts in found if facts for e in facts.get("entries") or ())
+    return tuple(dict.fromkeys(str(e.get("address")) for e in entries if isinstance(e, dict)))
+
+
+def _evidence(case: Case) -> tuple[Observation, StageResult, Mapping[str, Any]] | None:
+    for seen in (*([case.by_name] if case.by_name else []), *case.endpoints):
+        stage = seen.stage(Stage.VERIFY)
+        facts = _facts(stage)
+        if stage and facts:
+            return seen, stage, facts
+    return None
+
+
+def _facts(stage: StageResult | None) -> Mapping[str, Any] | None:
+    found = stage.evidence.get("callbacks") if stage else None
+    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else None
+
+
+def _entry(fact: Mapping[str, Any], owners: Mapping[str, Owner]) -> _Entry:
+    address = str(fact.get("address"))
+    reached = fact.get("reached")
+    return _Entry(
+        address,
+        str(fact.get("app") or ""),
+        str(fact.get("state") or "unknown"),
+        str(fact.get("error") or ""),
+        reached if isinstance(reached, bool) else None,
+        owners.get(address, Owner(address=address, kind="unknown")),
+    )
+
+
+def _verdicts(
+    entry: _Entry, entries: list[_Entry], case: Case, *, distinct: bool
+) -> Iterator[tuple[Row, Severity]]:
+    """The rows that fit one address."""
+    if distinct and entry.owner.replicas > 1:
+        yield rows.INDISTINCT, rows.INDISTINCT.severity
+    if entry.state == UP:
+        return
+    row = _row(entry, case)
+    if row is None:
+        return
+    severity = row.severity
+    if row is rows.GONE and _all_gone(entry, entries):
+        severity = Severity.FAIL
+    if row.severity is Severity.FAIL and entry.state != DOWN and row is not rows.UNUSABLE:
+        severity = Severity.WARN  # nobody has tried: likely
+    yield row, severity
+
+
+def _row(entry: _Entry, case: Case) -> Row | None:
+    """What is wrong with an address that the system has not reached."""
+    kind = entry.owner.kind
+    if _unusable(entry.host):
+        return rows.UNUSABLE
+    if _one_sided(entry.host):
+        return rows.ONE_SIDED_NAME
+    if kind == "gone":
+        return rows.GONE
+    if kind in ("node", "stranger"):
+        return rows.NO_SUCH_NODE if entry.reached is not True else _way(entry)
+    if entry.state == DOWN:
+        return _way(entry) if kind in CALLABLE else _elsewhere(entry)
+    return rows.LIKELY_NO_WAY_BACK if kind == "pod" and _masqueraded(case) else None
+
+
+def _way(entry: _Entry) -> Row:
+    """The address is one of ours and the system says it does not get through."""
+    unwell = entry.reached is False or _ANSWERED.search(entry.error)
+    return rows.TARGET_UNWELL if unwell else rows.NO_WAY_BACK
+
+
+def _elsewhere(entry: _Entry) -> Row:
+    """An address that is none of this cluster's, as far as is known."""
+    inside = entry.owner.kind == "unknown" and entry.reached and not _ANSWERED.search(entry.error)
+    return rows.NO_WAY_BACK if inside else rows.TARGET_UNWELL
+
+
+def _all_gone(entry: _Entry, entries: list[_Entry]) -> bool:
+    """Whether the application has no other address left."""
+    return all(e.owner.kind == "gone" for e in entries if e.app == entry.app)
+
+
+def _masqueraded(case: Case) -> bool:
+    """Whether pods leave with another address than their own, as some server saw it."""
+    seen = case.context.source_seen
+    return bool(seen) and seen != case.context.address
+
+
+def _unusable(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower().rstrip(".") in ("localhost", "")
+    return address.is_loopback or address.is_unspecified or address.is_link_local
+
+
+def _one_sided(host: str) -> bool:
+    """A name that only this cluster's DNS knows, or that no DNS does (a pod's host name)."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        bare = host.lower().rstrip(".")
+        return "." not in bare or bare.endswith((".svc", ".cluster.local")) or ".svc." in bare
+    return False
+
+
+# -- saying it -----------------------------------------------------------------------------------
+
+
+def _said(
+    case: Case,
+    row: Row,
+    hits: list[tuple[_Entry, Severity]],
+    seen: Observation,
+    stage: StageResult,
+    facts: Mapping[str, Any],
+) -> Diagnosis:
+    told = "; ".join(_told(entry) for entry, _ in hits[:SHOWN])
+    more = f"; and {len(hits) - SHOWN} more" if len(hits) > SHOWN else ""
+    caller = str(facts.get("caller") or "the system")
+    texts = {"caller": caller, "entries": told + more, "advice": _advice(facts)}
+    said = say(case, row, stage, seen, None, **texts)
+    severities = [severity for _, severity in hits]
+    worst = min(severities, key=(Severity.FAIL, Severity.WARN, Severity.NOTE).index)
+    return replace(said, severity=worst, why=_why(case, row, hits))
+
+
+def _told(entry: _Entry) -> str:
+    owner = {
+        "pod": f"pod {entry.owner.name}",
+        "node-port": f"node port of Service {entry.owner.name}",
+        "host-port": f"host port of pod {entry.owner.name}",
+        "service": f"cluster IP of Service {entry.owner.name}",
+        "node": f"node {entry.owner.name}, where nothing is known to listen on that port",
+        "stranger": "beside the nodes, and none of them",
+        "gone": "a pod's address that no pod has",
+    }.get(entry.owner.kind, "")
+    if entry.owner.replicas > 1:
+        owner = f"{owner}, {entry.owner.replicas} ready pods behind it"
+    details = ", ".join(part for part in (entry.app, owner, entry.error) if part)
+    return f"{entry.address} ({details})" if details else entry.address
+
+
+def _advice(facts: Mapping[str, Any]) -> str:
+    setting, inside = str(facts.get("setting") or ""), str(facts.get("inside") or "")
+    return (f": {setting}" if setting else "") + (f"; or {inside}" if inside else "")
+
+
+def _why(case: Case, row: Row, hits: list[tuple[_Entry, Severity]]) -> str:
+    """What the verdict rests on, besides the system's own list."""
+    parts: list[str] = []
+    reached = [e.address for e, _ in hits if e.reached]
+    if row in (rows.NO_WAY_BACK, rows.LIKELY_NO_WAY_BACK) and reached:
+        parts.append(f"from a pod of this cluster {', '.join(reached[:SHOWN])} accepts")
+    dead = [e.address for e, _ in hits if e.reached is False]
+    if row is rows.TARGET_UNWELL and dead:
+        parts.append(f"{', '.join(dead[:SHOWN])} does not accept from a pod either")
+    if _masqueraded(case) and row in (rows.NO_WAY_BACK, rows.LIKELY_NO_WAY_BACK):
+        parts.append(
+            f"pods leave with another address than their own (the probe {case.context.address} was "
+            f"seen as {case.context.source_seen}), so the outside likely has no route to pods"
+        )
+    if any(e.owner.kind == "unknown" for e, _ in hits):
+        parts.append("whose the addresses are could not be read from the cluster")
+    return "; ".join(parts)

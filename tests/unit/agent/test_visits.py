@@ -1,0 +1,245 @@
+"""Visits to other bridges, a listener for calls back, and what the runner writes down of both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from k8sext import plan
+from k8sext.agent.check import (
+    Callbacks,
+    CheckInfo,
+    Fault,
+    Key,
+    Login,
+    Registered,
+    Seen,
+    WireCheck,
+)
+from k8sext.agent.credentials import GivenValues
+from k8sext.agent.listener import listening
+from k8sext.agent.runner import Runner
+from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.model.plan import Plan
+from k8sext.model.result import Observation
+from k8sext.model.secret import Secret
+from k8sext.model.words import Reason, Stage, Status
+
+HOST = "127.0.0.1"
+
+
+class Store(WireCheck):
+    """Says what it is told; wants the password `right`."""
+
+    info: ClassVar[CheckInfo] = CheckInfo(
+        name="store", summary="s", proves="p", credential_keys={"password": ()}
+    )
+    logins: ClassVar[list[str]] = []
+
+    async def handshake(self) -> Seen:
+        await self.stream.write(b"hello\n")
+        return Seen(detail=(await self.stream.read_until(b"\n")).decode())
+
+    async def auth(self, login: Login | None) -> Seen | None:
+        word = login.get("password") if login else ""
+        self.logins.append(word)
+        if word != "right":
+            raise Fault(Reason.AUTH_REJECTED, "no")
+        return Seen()
+
+    async def verify(self) -> Seen | None:
+        await self.stream.write(b"verify\n")
+        return Seen(detail=(await self.stream.read_until(b"\n")).decode())
+
+
+class Path(WireCheck):
+    """Needs a store."""
+
+    info: ClassVar[CheckInfo] = CheckInfo(
+        name="path", summary="s", proves="p", expects={"store": Key("the store", "bridge")}
+    )
+    verify_needs_login = False
+
+    async def verify(self) -> Seen | None:
+        async with self.visit("store") as other:
+            seen = await other.verify()
+            assert seen
+            return Seen(detail=f"through {other.target.service}: {seen.detail.strip()}")
+
+
+class Caller(WireCheck):
+    """Knows two addresses, and calls the third that it is given."""
+
+    info: ClassVar[CheckInfo] = CheckInfo(name="caller", summary="s", proves="p", active="calls")
+    verify_needs_login = False
+    known: ClassVar[tuple[Registered, ...]] = ()
+
+    async def verify(self) -> Seen | None:
+        calls = Callbacks(entries=self.known, caller="the caller")
+        if not self.target.reverse_app:
+            return Seen(callbacks=calls)
+        async with listening(self.stream, b'{"code":200}') as here:
+            await self.stream.write(f"call {here.address} {self.target.reverse_app}\n".encode())
+            call = await here.called(3)
+            return Seen(detail=f"called back: {call.path if call else 'never'}")
+
+
+CHECKS: Mapping[str, type[WireCheck]] = {"store": Store, "path": Path, "caller": Caller}
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await _answer(reader, writer)
+    finally:
+        writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while line := await reader.readline():
+        words = line.decode().split()
+        if words[0] == "call":
+            host, _, port = words[1].rpartition(":")
+            there, back = await asyncio.open_connection(host, int(port))
+            back.write(f"GET /beat/{words[2]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert b"200 OK" in await there.readline()
+            back.close()
+        else:
+            writer.write(line)
+            await writer.drain()
+
+
+def bridge(protocol: str, port: int, expect: dict[str, Any] | None = None) -> Bridge:
+    return Bridge(
+        namespace="dev",
+        service=f"{protocol}-svc",
+        kind=Kind.SELECTORLESS,
+        ports=(Port(name=protocol, port=port, protocol=protocol, protocol_source="x"),),
+        endpoints=(Endpoint(address=HOST, port=port, port_name=protocol),),
+        expect=expect or {},
+    )
+
+
+def looked(
+    first: str, expect: dict[str, Any] | None = None, password: str = "right", **acting: Any
+) -> Observation:
+    """The probe of one bridge, with a store beside it that is not probed itself."""
+
+    async def run() -> Observation:
+        server = await asyncio.start_server(_echo, HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        made = plan.make(
+            [bridge(first, port, expect)],
+            run_id="r",
+            namespace="dev",
+            modules=dict.fromkeys(CHECKS, "m"),
+            vantage="local",
+            visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+            acting=plan.Acting(**acting) if acting else None,
+        )
+        seen: list[Observation] = []
+        logins = GivenValues({"store-svc": {"password": Secret(password)}})
+        await Runner(made, CHECKS, logins, seen.append).run()
+        server.close()
+        return seen[0]
+
+    Store.logins.clear()
+    return asyncio.run(run())
+
+
+def test_a_visit_is_connected_greeted_and_logged_in() -> None:
+    stage = looked("path", {"store": "store-svc"}).stage(Stage.VERIFY)
+    assert stage and stage.status is Status.PASS
+    assert stage.detail == "through store-svc: verify"
+    assert Store.logins == ["right"]
+
+
+def test_a_visit_that_fails_names_the_other_bridge() -> None:
+    stage = looked("path", {"store": "store-svc"}, password="wrong").stage(Stage.VERIFY)
+    assert stage and stage.reason is Reason.COMPANION_FAILED
+    assert "store-svc" in stage.detail and "(store): no" in stage.detail
+
+
+def test_a_bridge_that_does_not_exist_is_a_bad_expectation() -> None:
+    stage = looked("path", {"store": "other-svc"}).stage(Stage.VERIFY)
+    assert stage and stage.reason is Reason.BAD_EXPECTATION and "other-svc" in stage.detail
+
+
+@pytest.mark.parametrize("value", ["no_name", "a b", "x:y:z", "-x", "x" * 64, 'x","y'])
+def test_a_companion_is_a_service_name(value: str) -> None:
+    stage = looked("path", {"store": value}).stage(Stage.VERIFY)
+    assert stage and stage.reason is Reason.BAD_EXPECTATION
+
+
+def test_registered_addresses_become_evidence_and_the_doubtful_are_looked_at() -> None:
+    async def run() -> Observation:
+        server = await asyncio.start_server(_echo, HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        Caller.known = (
+            Registered(
+                address=f"{HOST}:{port}", app="shop", state="down", error="late", age_s=3.14
+            ),
+            Registered(address=f"{HOST}:1", app="shop"),
+            Registered(address="198.51.100.22:80", app="web", state="up"),
+        )
+        made = plan.make(
+            [bridge("caller", port)], run_id="r", namespace="dev", modules={"caller": "m"},
+            vantage="local",
+        )  # fmt: skip
+        seen: list[Observation] = []
+        await Runner(made, CHECKS, GivenValues({}), seen.append).run()
+        server.close()
+        return seen[0]
+
+    stage = asyncio.run(run()).stage(Stage.VERIFY)
+    assert stage and stage.status is Status.PASS
+    facts = stage.evidence["callbacks"]
+    assert isinstance(facts, dict)
+    assert facts["caller"] == "the caller" and facts["known"] == 3
+    known, dead, up = facts["entries"]  # type: ignore[misc]
+    assert known["reached"] is True and known["age_s"] == 3.1 and known["error"] == "late"
+    assert dead["reached"] is False and dead["state"] == "unknown"
+    assert "reached" not in up  # what the system reaches itself is left alone
+
+
+def test_a_listener_takes_the_call_back() -> None:
+    stage = looked("caller", reverse_app="canary").stage(Stage.VERIFY)
+    assert stage and stage.detail == "called back: /beat/canary"
+
+
+def test_only_one_route_acts() -> None:
+    made = plan.make(
+        [bridge("caller", 80), bridge("store", 81)],
+        run_id="r",
+        namespace="dev",
+        modules=dict.fromkeys(CHECKS, "m"),
+        acting=plan.Acting(reverse_app="canary"),
+    )
+    assert [(t.service, t.route.value) for t in made.targets if t.active] == [
+        ("caller-svc", "name"),
+        ("store-svc", "name"),
+    ]
+    assert {t.reverse_app for t in made.targets if not t.active} == {""}
+
+
+def test_companions_take_their_secrets_along() -> None:
+    from dataclasses import replace
+
+    from k8sext.model.bridge import CredentialRef
+    from k8sext.vantage.job import secrets_of
+
+    store = replace(bridge("store", 81), credentials=CredentialRef(secret="store-auth"))
+    made: Plan = plan.make(
+        [bridge("path", 80, {"store": "store-svc:store"})],
+        run_id="r",
+        namespace="dev",
+        modules=dict.fromkeys(CHECKS, "m"),
+        visits=plan.Visits(bridges=[store], keys={"path": ("store",)}),
+    )
+    assert secrets_of(made) == ("store-auth",)
+    assert [(t.id, t.service, t.route.value) for t in made.companions] == [
+        ("c1", "store-svc", "name")
+    ]
+    assert made.part(0).companions == made.companions
