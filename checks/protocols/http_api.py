@@ -42,7 +42,11 @@ class Http(HttpApi):
         credential_keys=CREDENTIALS,
         expects=EXPECTS,
     )
-    base = ""  # `expect.path` is what is asked for, not what lies before it
+
+    @property
+    def base(self) -> str:
+        """None: `expect.path` is what is asked for, not what lies before it."""
+        return ""
 
     async def handshake(self) -> Seen:
         """The first answer, whatever its status."""
