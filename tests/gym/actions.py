@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from tests.gym import pods
 from tests.gym.reader import Schema
 from tests.lab import firewall, guise, tunnel, wire
 from tests.lab.cluster import dns
@@ -26,6 +27,8 @@ SERVER: Schema = {"type": "text"}
 _TEXTS: Schema = {"type": ["text", "list"], "items": {"type": "text"}}
 _NODES = {"node1": NODE1.address, "node2": NODE2.address}
 DNS_LOCK, CLUSTER_LOCK = "dns", "cluster"
+PODS_S = 60
+"""A Spring application beside two others needs half of it on two cores."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class World:
     servers: Mapping[str, Guise]
     fill: Callable[[Any], Any]
     """Writes out `${…}` in texts, in whatever holds them."""
+    namespaces: tuple[str, ...] = ()
+    """Where its objects are: without the fault, with it, or both."""
 
 
 def _no_servers(value: Any) -> Iterable[str]:
@@ -186,6 +191,29 @@ def _settle(world: World, value: float) -> Generator[None]:
         yield
     finally:
         time.sleep(value)
+
+
+# -- pods ----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _await(world: World, value: Mapping[str, Any]) -> Generator[None]:
+    """Until the pods of a workload are there and as they should be, wherever the case has it."""
+    give_up = time.monotonic() + float(value.get("seconds", PODS_S))
+    state = pods.STATES[value.get("for", "Ready")]
+    for namespace in world.namespaces:
+        pods.await_all(
+            world.lab.place, namespace, value["kind"], value["name"], state, give_up=give_up
+        )
+    yield
+
+
+@contextlib.contextmanager
+def _remove(world: World, value: Mapping[str, Any]) -> Generator[None]:
+    """Objects taken away when all is up; they do not come back, their namespace ends anyway."""
+    for namespace in world.namespaces:
+        pods.remove(world.lab.place, namespace, value["kind"], value["name"])
+    yield
 
 
 # -- objects -------------------------------------------------------------------------------------
@@ -368,6 +396,30 @@ TABLE: Mapping[str, Action] = {
     ),
     "pause": Action({"type": "number"}, _pause),
     "settle": Action({"type": "number"}, _settle),
+    "await": Action(
+        {
+            "type": "mapping",
+            "required": ["kind", "name"],
+            "keys": {
+                "kind": {"type": "text", "enum": list(pods.WORKLOADS)},
+                "name": {"type": "text"},
+                "for": {"type": "text", "enum": list(pods.STATES)},
+                "seconds": {"type": "number"},
+            },
+        },
+        _await,
+    ),
+    "remove": Action(
+        {
+            "type": "mapping",
+            "required": ["kind", "name"],
+            "keys": {
+                "kind": {"type": "text", "enum": list(pods.WORKLOADS)},
+                "name": {"type": "text"},
+            },
+        },
+        _remove,
+    ),
     "patch": Action(
         {
             "type": "mapping",

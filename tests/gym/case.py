@@ -6,16 +6,19 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from k8sext.model.words import Culprit, Status
 from tests.gym import actions
 from tests.gym.reader import CaseError, Document, Schema, parse, read
+from tests.lab.building import java
 from tests.lab.certificates import KINDS
 from tests.lab.guise import roles
 
 _TEXTS: Schema = {"type": "list", "items": {"type": "text"}}
+_IMAGE = re.compile(r"\$\{image\.([^}]*)\}")
 TLS: Schema = {
     "type": "mapping",
     "keys": {
@@ -101,6 +104,7 @@ def schema() -> Schema:
             "setup": steps,
             "fault": steps,
             "doctor": {"type": "list"},
+            "apart": {"type": "boolean"},
             "expect": EXPECT,
         },
     }
@@ -120,6 +124,8 @@ class Case:
     fault: tuple[Mapping[str, Any], ...]
     doctor: tuple[str, ...]
     expect: Mapping[str, Any]
+    apart: bool = False
+    """Whether each of its runs has servers of its own, one after the other: its pods register."""
 
     @property
     def control(self) -> bool:
@@ -128,9 +134,20 @@ class Case:
 
     @property
     def extra(self) -> bool:
-        """Whether one of its servers needs more than the lab's default build."""
+        """Whether a server or an image of it needs more than the lab's default build."""
         names = (str(spec.get("role", name)) for name, spec in self.servers.items())
-        return any(roles()[name].extra for name in names)
+        return bool(self.apps) or any(roles()[name].extra for name in names)
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The Java apps whose images its pods run: `${image.NAME}`."""
+        found = {name for _, text in _texts("", self.with_pods) for name in _IMAGE.findall(text)}
+        return tuple(sorted(found))
+
+    @property
+    def with_pods(self) -> dict[str, Any]:
+        """The parts that may speak of pods."""
+        return {"objects": self.objects, "setup": self.setup, "fault": self.fault}
 
     @property
     def bridge(self) -> str:
@@ -184,8 +201,10 @@ def _case(document: Document, id: str) -> Case:
         fault=tuple(data.get("fault", ())),
         doctor=tuple(str(word) for word in data.get("doctor", ())),
         expect=data["expect"],
+        apart=data.get("apart", False),
     )
-    for path, what in (*_wrong_servers(case), *_wrong_names(case), *_wrong_expectation(case)):
+    found = (_wrong_servers(case), _wrong_names(case), _wrong_images(case))
+    for path, what in (*chain.from_iterable(found), *_wrong_expectation(case)):
         raise document.error(path, what)
     return case
 
@@ -225,6 +244,26 @@ def _wrong_names(case: Case) -> Wrong:
             for name in actions.TABLE[word].servers(value):
                 if name not in case.servers:
                     yield f"{part}[{number}].{word}", f"there is no server {name} in this case"
+
+
+def _wrong_images(case: Case) -> Wrong:
+    """Images are those of the projects in tests/lab/java."""
+    for path, text in _texts("", case.with_pods):
+        for name in _IMAGE.findall(text):
+            if name not in java.apps():
+                yield path, f"there is no app {name}; there are {', '.join(java.apps())}"
+
+
+def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Every text in a value, and where it stands."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(f"{path}.{key}" if path else str(key), inner)
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _texts(f"{path}[{number}]", inner)
 
 
 def _wrong_expectation(case: Case) -> Wrong:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.gym import actions, objects, score
+from tests.gym import actions, objects, pods, score
 from tests.gym.case import Case, listed
 from tests.lab import guise
-from tests.lab.cluster import kubeapi
+from tests.lab.cluster import apps, kubeapi
 from tests.lab.demo import K8SEXT
 from tests.lab.guise import Guise, Wardrobe, roles
 from tests.lab.hosts import NODES, inside
@@ -43,6 +43,7 @@ _PATHS = {
     "Secret": "/api/v1/namespaces/{namespace}/secrets",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
 }
 
 
@@ -114,35 +115,43 @@ class Gym:
         return score.Board([results[c.id] for c in cases], time.monotonic() - began)
 
     def _one(self, case: Case) -> score.Result:
-        servers: dict[str, Guise] = {}
         try:
-            servers = self._servers(case)
-            names = {s.name for s in servers.values()}
-            locks = names | actions.locks_of((*case.setup, *case.fault))
-            with self.locks.holding(locks):
-                began = time.monotonic()
-                servers = self._servers(case)  # another case may have broken one meanwhile
-                try:
-                    result = self._both(case, servers)
-                except BaseException:  # something may not have been undone
-                    self.wardrobe.forget(servers.values())
-                    raise
-                result = replace(result, seconds=time.monotonic() - began)
+            apps.provide(self.lab.place, *case.apps)
+            result = self._alone_in_turn(case) if case.apart else self._in_turn(case)
         except _NOT_RUN as problem:
             error = f"{type(problem).__name__}: {problem}"
             result = score.Result(case, f"error: {error}", error=error)
         self.say(line_of(result))
         return result
 
-    def _servers(self, case: Case) -> dict[str, Guise]:
-        """The servers of a case, those that others lean on first."""
+    def _in_turn(self, case: Case) -> score.Result:
+        """The case, while nobody else has its servers."""
+        servers = self._servers(case)
+        names = {s.name for s in servers.values()}
+        with self.locks.holding(names | _locks_of(case)):
+            began = time.monotonic()
+            servers = self._servers(case)  # another case may have broken one meanwhile
+            try:
+                result = self._both(case, servers)
+            except BaseException:  # something may not have been undone
+                self.wardrobe.forget(servers.values())
+                raise
+            return replace(result, seconds=time.monotonic() - began)
+
+    def _alone_in_turn(self, case: Case) -> score.Result:
+        with self.locks.holding(_locks_of(case)):
+            began = time.monotonic()
+            return replace(self._apart(case), seconds=time.monotonic() - began)
+
+    def _servers(self, case: Case, run: str = "") -> dict[str, Guise]:
+        """The servers of a case, those that others lean on first; with `run` nobody else's."""
         ready: dict[str, Guise] = {}
 
         def need(name: str) -> Guise:
             if name not in ready:
                 spec = dict(case.servers[name])
                 role = roles()[str(spec.pop("role", name))]
-                copy = str(spec.pop("copy", "")) + _attached(case, name)
+                copy = str(spec.pop("copy", "")) + _attached(case, name) + run
                 peers: dict[str, Guise] = {}
                 for option in role.leans_on:
                     value = spec.get(option)
@@ -169,16 +178,44 @@ class Gym:
                 if case.control
                 else stack.enter_context(run.namespace([*case.setup, *case.fault]))
             )
-            run.await_rules([healthy, *([broken] if broken else [])])
-            stack.enter_context(actions.done(run.world, case.setup))
+            both = [healthy, *([broken] if broken else [])]
+            run.await_rules(both)
+            stack.enter_context(actions.done(run.world(*both), case.setup))
             if case.control:
                 return score.judge_control(case, self._seen(run, healthy, ""))
-            with actions.done(run.world, case.fault):
+            with actions.done(run.world(broken), case.fault):
                 result = score.judge_fault(case, self._seen(run, broken, ""))
-            wanted = str(case.expect.get("healthy", "pass"))
-            got, wrong = score.judge_healthy(case, self._seen(run, healthy, ".twin"), wanted)
-            twin = f"{got} ({'; '.join(wrong)})" if wrong else ""
-            return replace(result, twin=twin, false_alarm=bool(wrong))
+            return self._twin(run, healthy, result)
+
+    def _apart(self, case: Case) -> score.Result:
+        """The same where pods register with servers: each run has its own, one after the other."""
+        if case.control:
+            with self._alone(case, []) as (run, healthy):
+                return score.judge_control(run.case, self._seen(run, healthy, ""))
+        with self._alone(case, case.fault) as (run, broken):
+            result = score.judge_fault(run.case, self._seen(run, broken, ""))
+        with self._alone(case, []) as (run, healthy):
+            return self._twin(run, healthy, result)
+
+    @contextlib.contextmanager
+    def _alone(self, case: Case, fault: Sequence[Mapping[str, Any]]) -> Generator[tuple[_Run, str]]:
+        """One run of such a case, set up; its pods are gone before its servers are."""
+        servers = self._servers(case, f"alone {secrets.token_hex(4)}")
+        try:
+            run = _Run(self.lab, case, servers)
+            with run.namespace([*case.setup, *fault]) as name:
+                run.await_rules([name])
+                with actions.done(run.world(name), [*case.setup, *fault]):
+                    yield run, name
+        finally:
+            self.wardrobe.forget(servers.values())
+
+    def _twin(self, run: _Run, namespace: str, result: score.Result) -> score.Result:
+        """The verdict, and what came out without the fault."""
+        wanted = str(run.case.expect.get("healthy", "pass"))
+        got, wrong = score.judge_healthy(run.case, self._seen(run, namespace, ".twin"), wanted)
+        twin = f"{got} ({'; '.join(wrong)})" if wrong else ""
+        return replace(result, twin=twin, false_alarm=bool(wrong))
 
     def _seen(self, run: _Run, namespace: str, which: str) -> score.Seen:
         seen = run.doctor(namespace)
@@ -193,10 +230,13 @@ class _Run:
 
     def __init__(self, lab: Lab, case: Case, servers: Mapping[str, Guise]) -> None:
         self.lab, self.servers = lab, servers
-        self.facts = _facts(lab, servers)
-        fill = objects.filler(self.facts)
-        self.case = replace(case, expect=fill(case.expect))
-        self.world = actions.World(lab, servers, fill)
+        self.facts = {**_facts(lab, servers), **apps.references(case.apps)}
+        self.fill = objects.filler(self.facts)
+        self.case = replace(case, expect=self.fill(case.expect))
+
+    def world(self, *namespaces: str) -> actions.World:
+        """What actions see, in the namespaces that they are about."""
+        return actions.World(self.lab, self.servers, self.fill, namespaces)
 
     @contextlib.contextmanager
     def namespace(self, steps: Sequence[Mapping[str, Any]]) -> Generator[str]:
@@ -212,6 +252,8 @@ class _Run:
             yield name
         finally:
             kubeapi.request(self.lab.place, f"/api/v1/namespaces/{name}", method="DELETE")
+            if self.case.apart:
+                pods.await_gone(self.lab.place, name)
 
     def doctor(self, namespace: str) -> score.Seen:
         """Doctor on a namespace."""
@@ -299,9 +341,13 @@ def _facts(lab: Lab, servers: Mapping[str, Guise]) -> dict[str, str]:
     return facts
 
 
+def _locks_of(case: Case) -> set[str]:
+    return actions.locks_of((*case.setup, *case.fault))
+
+
 def _patience(case: Case) -> tuple[bool, int]:
     """Cases that need the whole cluster come last; those with slow servers while others run."""
-    alone = actions.CLUSTER_LOCK in actions.locks_of((*case.setup, *case.fault))
+    alone = actions.CLUSTER_LOCK in _locks_of(case)
     return alone, len(case.servers)
 
 

@@ -158,6 +158,7 @@ class Wardrobe:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._made: dict[str, Guise] = {}
+        self._given_back: list[int] = []
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._building = threading.Lock()
@@ -176,12 +177,15 @@ class Wardrobe:
 
     def forget(self, guises: Iterable[Guise]) -> None:
         """End servers that may not be as they were; whoever asks for one again gets a new one."""
-        gone = {g.name for g in guises}
+        forgotten = [*guises]
+        gone = {g.name for g in forgotten}
         with self._lock:
             kept = {k: g for k, g in self._made.items() if g.name not in gone}
             self._made = kept
-        for name in gone:
-            _end(self.place, name)
+        for guise in {g.name: g for g in forgotten}.values():
+            _end(self.place, guise.name)
+            with self._lock:
+                self._given_back.append(int(guise.address.rpartition(".")[2]))
 
     def _make(
         self, described: str, role: Role, options: Options, peers: Mapping[str, Guise]
@@ -205,9 +209,11 @@ class Wardrobe:
         return guise
 
     def _free(self) -> int:
-        """The next address; hosts are never given back while the lab is up."""
+        """The next address; when there are no more, the one that was given back first."""
         counter = self.place.state / "guises"
         number = int(counter.read_text()) + 1 if counter.exists() else FIRST
+        if number > LAST and self._given_back:
+            return self._given_back.pop(0)
         if number > LAST:
             raise LabError(f"more than {LAST - FIRST + 1} guises: `python -m tests.lab down` first")
         counter.write_text(str(number))

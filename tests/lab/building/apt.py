@@ -38,8 +38,12 @@ def missing() -> list[str]:
 def install() -> None:
     """Install what is missing, without starting a single service on this machine."""
     wanted = missing()
-    if not wanted:
-        return
+    if wanted:
+        install_more(*wanted)
+
+
+def install_more(*wanted: str) -> None:
+    """The same of packages that are no part of the default build."""
     say(f"apt: {len(wanted)} packages, about 1 min: {' '.join(wanted)}")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services(), _no_database_cluster():

@@ -108,15 +108,20 @@ def _pause_rootfs(into: Path, rootfs: Path) -> None:
 
 
 def _python_rootfs(image: Image, rootfs: Path) -> None:
-    options = ["--variant=minbase", "--mode=root", f"--include={_PYTHON_PACKAGES}", "--quiet"]
-    run(["mmdebstrap", *options, image.suite, str(rootfs)])
+    debian_rootfs(image.suite, _PYTHON_PACKAGES, rootfs)
+    if not image.bytecode:
+        for compiled in [*rootfs.rglob("__pycache__")]:
+            shutil.rmtree(compiled)
+
+
+def debian_rootfs(suite: str, packages: str, rootfs: Path) -> None:
+    """A small Debian with these packages (separated by commas), as an image has it."""
+    options = ["--variant=minbase", "--mode=root", f"--include={packages}", "--quiet"]
+    run(["mmdebstrap", *options, suite, str(rootfs)])
     for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
         shutil.rmtree(rootfs / folder, ignore_errors=True)
     for device in (rootfs / "dev").iterdir():
         # A container gets its own /dev; device nodes only trouble those who pack them.
         if not device.is_dir() or device.is_symlink():
             device.unlink()
-    if not image.bytecode:
-        for compiled in [*rootfs.rglob("__pycache__")]:
-            shutil.rmtree(compiled)
     rootfs.chmod(0o755)
