@@ -1,116 +1,18 @@
-"""RabbitMQ, AMQP 0-9-1.
-
-Frames, classes and methods: AMQP 0-9-1 specification; authentication_failure_close: RabbitMQ
-documentation "Access Control".
-
-What AMQP does not tell without writing, measured on RabbitMQ 3.10.8: an exchange's type (a passive
-declare ignores it), a binding, and an alarm (connection.blocked comes to those that publish). The
-management port tells all three.
-"""
+"""RabbitMQ, AMQP 0-9-1; how a broker is spoken to is in `k8sext/agent/amqp_check.py`."""
 
 from __future__ import annotations
 
-import contextlib
-import re
-import struct
 from typing import ClassVar
 
-from k8sext import __version__
-from k8sext.agent.amqp import Reader, long, queue_state, short
-from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
-from k8sext.agent.expect import version_in
-from k8sext.agent.guess import wrong_protocol
+from k8sext.agent.amqp import queue_state
+from k8sext.agent.amqp_check import CREDENTIALS, AmqpCheck
+from k8sext.agent.check import CheckInfo, Key, Seen
 from k8sext.model.result import Json
-from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-HEADER = b"AMQP\x00\x00\x09\x01"
-METHOD, HEARTBEAT, END = 1, 8, 0xCE
-START, START_OK, TUNE, TUNE_OK = (10, 10), (10, 11), (10, 30), (10, 31)
-OPEN, OPEN_OK, CLOSE, CLOSE_OK = (10, 40), (10, 41), (10, 50), (10, 51)
-BLOCKED, UNBLOCKED = (10, 60), (10, 61)
-CHANNEL_OPEN, CHANNEL_OPEN_OK, CHANNEL_CLOSE = (20, 10), (20, 11), (20, 40)
-EXCHANGE_DECLARE, EXCHANGE_DECLARE_OK = (40, 10), (40, 11)
-QUEUE_DECLARE, QUEUE_DECLARE_OK = (50, 10), (50, 11)
-MAX_FRAME = 128 << 10
 
-
-def client_properties() -> bytes:
-    """Who we are, and that a refused login is to be told, not only felt."""
-    capability = short("authentication_failure_close") + b"t\x01"
-    capability += short("connection.blocked") + b"t\x01"
-    table = short("product") + b"S" + long(b"k8sext")
-    table += short("version") + b"S" + long(__version__.encode())
-    table += short("connection_name") + b"S" + long(b"k8sext probe")
-    table += short("capabilities") + b"F" + long(capability)
-    return long(table)
-
-
-def sasl(mechanism: str, user: bytes, password: bytes) -> bytes:
-    """The login: PLAIN as in RFC 4616; AMQPLAIN is a table without its length (RabbitMQ)."""
-    if mechanism == "PLAIN":
-        return b"\0" + user + b"\0" + password
-    return short("LOGIN") + b"S" + long(user) + short("PASSWORD") + b"S" + long(password)
-
-
-_CODES = {
-    320: Reason.UNHEALTHY,  # CONNECTION_FORCED: the broker shuts down, or an operator closed it
-    402: Reason.VHOST_MISSING,  # INVALID_PATH
-    403: Reason.AUTH_REJECTED,
-    404: Reason.OBJECT_MISSING,
-    530: Reason.PERMISSION_DENIED,  # NOT_ALLOWED: what of, its words say
-}
-# By words that the broker puts behind the code (rabbit_reader.erl, rabbit_channel.erl,
-# rabbit_auth_backend_internal.erl, rabbit_amqqueue.erl); first one that occurs.
-_WORDS = (
-    ("via localhost", Reason.LOOPBACK_ONLY_USER),
-    ("loopback", Reason.LOOPBACK_ONLY_USER),
-    # Of the vhost, the user, the node, or of channels.
-    ("limit (", Reason.TOO_MANY_CONNECTIONS),
-    ("limit of", Reason.TOO_MANY_CONNECTIONS),
-    ("user is limited to", Reason.TOO_MANY_CONNECTIONS),
-    ("reached the maximum", Reason.TOO_MANY_CONNECTIONS),
-    ("' is down", Reason.UNHEALTHY),  # a vhost whose processes failed
-    ("is down or inaccessible", Reason.UNHEALTHY),  # 404 for a queue whose node is gone
-    ("is stopped by supervisor", Reason.UNHEALTHY),
-    ("access to ", Reason.PERMISSION_DENIED),  # "access to queue 'q' in vhost '/' refused for …"
-)
-_NAMES = re.compile(r"'[^']*'")  # of vhosts, users and queues: they may be called anything
-
-
-def close_fault(code: int, words: str) -> Fault:
-    """connection.close or channel.close as a Fault."""
-    lower = _NAMES.sub("''", words.lower())
-    by_words = next((r for part, r in _WORDS if part in lower), None)
-    reason = by_words or _CODES.get(code, Reason.SERVER_ERROR)
-    if code == 530 and lower.startswith("not_allowed - vhost") and "not found" in lower:
-        reason = Reason.VHOST_MISSING
-    return Fault(reason, words, words=words, code=str(code))
-
-
-# Other protocols of AMQP's name, by the header that a server sends when it does not speak 0-9-1.
-_HEADERS = {
-    b"\x00\x01\x00\x00": "AMQP 1.0 only",
-    b"\x03\x01\x00\x00": "AMQP 1.0 only (login first)",
-    b"\x02\x01\x00\x00": "AMQP 1.0 only, over TLS",
-    b"\x01\x01\x00\x09": "AMQP 0-9 only",
-    b"\x01\x01\x08\x00": "AMQP 0-8 only",
-    b"\x01\x01\x00\x0a": "AMQP 0-10 only",
-}
-# Ports of RabbitMQ that are silent, or close, when AMQP is spoken to them.
-_DOORS = {
-    1883: "MQTT", 4369: "epmd", 5552: "the stream protocol", 15672: "the management API (HTTP)",
-    15674: "STOMP over WebSockets", 25672: "the brokers among themselves", 61613: "STOMP",
-}  # fmt: skip
-LAST_WORD_S = 0.2
-_GUEST = (
-    "; guest may log in from the broker's own host only unless loopback_users says otherwise, and "
-    "the broker has the same words for that and for a wrong password"
-)
-
-
-class Rabbitmq(WireCheck):
-    """Protocol header, PLAIN login, virtual host, passive declares, connection.close."""
+class Rabbitmq(AmqpCheck):
+    """Login, virtual host, and what the bridge expects, declared passively (nothing is created)."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
         name="rabbitmq",
@@ -120,15 +22,7 @@ class Rabbitmq(WireCheck):
         port_names=("rabbitmq", "amqp", "rabbit"),
         service_names=("rabbitmq", "rabbit", "amqp"),
         app_protocols=("amqp",),
-        credential_keys={
-            "username": ("user", "RABBITMQ_DEFAULT_USER", "spring.rabbitmq.username"),
-            "password": (
-                "RABBITMQ_DEFAULT_PASS",
-                "rabbitmq-password",
-                "spring.rabbitmq.password",
-            ),
-            "vhost": ("virtual-host", "RABBITMQ_DEFAULT_VHOST", "spring.rabbitmq.virtual-host"),
-        },
+        credential_keys=CREDENTIALS,
         expects={
             "queue": Key("name of a queue that must exist"),
             "min_consumers": Key("readers that the queue must have; 0: none is fine", "number"),
@@ -138,108 +32,14 @@ class Rabbitmq(WireCheck):
             "identity": Key("the cluster's name", "words"),
         },
     )
-    opened = False
-    finished = False
-    blocked = ""  # why the broker takes no messages, if it said so
-
-    async def handshake(self) -> Seen:
-        """connection.start, or the broker's own header where it speaks another version."""
-        await self.stream.write(HEADER)
-        first = await self._first_bytes()
-        if first == b"AMQP":
-            other = await self.stream.read_exactly(4)
-            text = f"the broker speaks {_HEADERS.get(other, 'another AMQP (' + other.hex() + ')')}"
-            raise Fault(Reason.UNSUPPORTED_VERSION, text, **self.stream.first_bytes_fact())
-        method, body = await self._frame(first)
-        if method != START:
-            raise await self._wrong("the first method is not connection.start")
-        body.take(2)
-        self.properties = body.table()
-        self.mechanisms = body.long().decode("ascii", "replace").split()
-        return Seen(
-            detail=f"{self._property('product')} {self._property('version')}",
-            evidence={
-                "product": self._property("product").lower(),
-                "version": self._property("version"),
-                "identity": self._property("cluster_name"),
-                "cluster_name": self._property("cluster_name"),
-                "platform": self._property("platform"),
-                "mechanisms": [*self.mechanisms[:16]],
-            },
-        )
-
-    async def _first_bytes(self) -> bytes:
-        """The first four. Whoever stays silent gets an empty line at the very end: HTTP answers."""
-        try:
-            return await self.stream.read_exactly(4)
-        except Fault as fault:
-            if fault.reason is Reason.SILENT:
-                self.stream.give(LAST_WORD_S)
-                await self.stream.write(b"\r\n\r\n")
-                with contextlib.suppress(Fault):
-                    return await self.stream.read_exactly(4)
-            if self.target.port in _DOORS and not self.stream.received:
-                fault.detail += f"; {self.target.port} is usually {_DOORS[self.target.port]}"
-            raise fault from None
-
-    async def auth(self, login: Login | None) -> Seen | None:
-        """PLAIN or AMQPLAIN, once, and the virtual host; the broker's own words say why not."""
-        if login is None:
-            raise Fault(Reason.AUTH_REQUIRED, "the broker always asks for a login")
-        mechanism = next((m for m in ("PLAIN", "AMQPLAIN") if m in self.mechanisms), "")
-        if not mechanism:
-            offered = ", ".join(self.mechanisms[:16])
-            wanted = " (a client certificate)" if "EXTERNAL" in self.mechanisms else ""
-            text = f"the broker offers {offered or 'no way to log in'} only{wanted}"
-            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
-        user, vhost = login.get("username", "guest"), login.get("vhost") or "/"
-        response = sasl(mechanism, user.encode(), login.get("password").encode())
-        arguments = client_properties() + short(mechanism) + long(response) + short("en_US")
-        await self._send(START_OK, arguments)
-        tuned = await self._tune(user)
-        await self._open(vhost)
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
-        return Seen(
-            detail=f"user {user}, vhost {vhost}",
-            warning=Reason.PASSWORD_IN_CLEAR if clear else None,
-            evidence={"mechanism": mechanism, **tuned},
-        )
-
-    async def _tune(self, user: str) -> dict[str, Json]:
-        """The broker's limits, agreed to: frames no larger than ours, heartbeats as it likes."""
-        try:
-            tune = await self._expect(TUNE)
-        except Fault as fault:
-            if fault.reason in (Reason.CLOSED_EARLY, Reason.RESET):
-                # Without authentication_failure_close a broker just hangs up (RabbitMQ before 3.2).
-                text = "the broker closes at the login, which most likely rejects it"
-                raise Fault(Reason.AUTH_REJECTED, text) from fault
-            if fault.reason is Reason.AUTH_REJECTED and user == "guest" and not self._loopback():
-                fault.detail += _GUEST
-            raise
-        channels, frame, heartbeat = (tune.number("!H"), tune.number("!I"), tune.number("!H"))
-        agreed = min(frame or MAX_FRAME, MAX_FRAME)
-        await self._send(TUNE_OK, struct.pack("!HIH", channels, agreed, heartbeat))
-        return {"channel_max": channels, "frame_max": frame, "heartbeat": heartbeat}
-
-    def _loopback(self) -> bool:
-        return self.stream.peer.startswith(("127.", "[::1]"))
-
-    async def _open(self, vhost: str) -> None:
-        await self._send(OPEN, short(vhost) + short("") + b"\0")
-        await self._expect(OPEN_OK)
-        self.opened = True
 
     async def verify(self) -> Seen:
-        """A channel, and what the bridge expects, declared passively (nothing is created)."""
-        self._expected()
-        await self._send(CHANNEL_OPEN, short(""), channel=1)
-        await self._expect(CHANNEL_OPEN_OK)
+        """A channel, then exchange and queue."""
+        self.expected()
+        await self.open_channel()
         exchange, queue = (str(self.target.expect.get(k, "")) for k in ("exchange", "queue"))
         if exchange:
-            passive = struct.pack("!H", 0) + short(exchange) + short("") + b"\x01" + long(b"")
-            await self._send(EXCHANGE_DECLARE, passive, channel=1)
-            await self._expect(EXCHANGE_DECLARE_OK)
+            await self.exchange_is_there(exchange)
         evidence, said, warning = await self._queue(queue) if queue else ({}, "", None)
         detail = "channel opened" + (f"; {said}" if said else "")
         if self.blocked:
@@ -247,85 +47,10 @@ class Rabbitmq(WireCheck):
             warning = Reason.ALARM
         return Seen(detail=detail, evidence=evidence, warning=warning)
 
-    def _expected(self) -> None:
-        version, spec = self._property("version"), str(self.target.expect.get("version", ""))
-        if spec and not version_in(version, spec):
-            raise Fault(Reason.UNSUPPORTED_VERSION, f"version {version}, expected is {spec}")
-        name, wanted = self._property("cluster_name"), self.target.expect.get("identity")
-        if wanted and name not in (wanted if isinstance(wanted, list) else [wanted]):
-            raise Fault(Reason.UNEXPECTED, f"this is the cluster {name}", identity=name)
-
     async def _queue(self, queue: str) -> tuple[dict[str, Json], str, Reason | None]:
-        """Counts of a queue. One that another connection holds exclusively is there (405)."""
-        passive = struct.pack("!H", 0) + short(queue) + b"\x01" + long(b"")
-        await self._send(QUEUE_DECLARE, passive, channel=1)
-        try:
-            answer = await self._expect(QUEUE_DECLARE_OK)
-        except Fault as fault:
-            if fault.evidence.get("code") != "405":
-                raise
+        """Counts of a queue. One that another connection holds exclusively is there."""
+        counts = await self.queue_counts(queue)
+        if counts is None:
             return {"exclusive": True}, f"queue {queue} is held by one connection", None
-        answer.short()
-        counts = (answer.number("!I"), answer.number("!I"))
         evidence: dict[str, Json] = {"messages": counts[0], "consumers": counts[1]}
         return evidence, *queue_state(queue, *counts, self.target.expect)
-
-    async def goodbye(self) -> None:
-        """connection.close and its answer; before the login the socket is simply closed.
-
-        Measured on RabbitMQ 3.10.8: a socket closed after connection.start leaves one warning
-        ("client unexpectedly closed TCP connection"); connection.close in its place leaves an
-        error (handshake_error, "unexpected method in connection state starting"), is never
-        answered, and holds the connection for 3 s.
-        """
-        if self.opened and not self.finished:
-            await self._send(CLOSE, struct.pack("!H", 200) + short("bye") + bytes(4))
-            await self._expect(CLOSE_OK)
-
-    # -- frames ---------------------------------------------------------------------------------
-
-    async def _send(self, method: tuple[int, int], arguments: bytes, channel: int = 0) -> None:
-        payload = struct.pack("!HH", *method) + arguments
-        head = struct.pack("!BHI", METHOD, channel, len(payload))
-        await self.stream.write(head + payload + bytes([END]))
-
-    async def _expect(self, wanted: tuple[int, int]) -> Reader:
-        """The wanted method; a close in its place is told in the broker's words."""
-        for _ in range(16):
-            method, body = await self._frame()
-            if method == wanted:
-                return body
-            if method in (CLOSE, CHANNEL_CLOSE):
-                code, words = body.number("!H"), body.short()
-                self.finished = method == CLOSE
-                if self.finished:
-                    await self._send(CLOSE_OK, b"")
-                raise close_fault(code, words)
-            if method in (BLOCKED, UNBLOCKED):
-                self.blocked = body.short() if method == BLOCKED else ""
-        raise await self._wrong("the method that should come does not")
-
-    async def _frame(self, begun: bytes = b"") -> tuple[tuple[int, int], Reader]:
-        """The next method frame; heartbeats are passed over."""
-        while True:
-            head = begun + await self.stream.read_exactly(7 - len(begun))
-            begun = b""
-            kind, _, size = struct.unpack("!BHI", head)
-            if kind not in (METHOD, HEARTBEAT) or size > MAX_FRAME:
-                raise await self._wrong("this is no AMQP frame")
-            payload = await self.stream.read_exactly(size + 1)
-            if payload[-1] != END:
-                raise await self._wrong("a frame without its end mark")
-            if kind == METHOD and size >= 4:
-                return _method(payload), Reader(payload[4:-1])
-
-    def _property(self, name: str) -> str:
-        return str(self.properties.get(name) or "")
-
-    async def _wrong(self, why: str) -> Fault:
-        return await wrong_protocol(self.stream, why)
-
-
-def _method(payload: bytes) -> tuple[int, int]:
-    first, second = struct.unpack_from("!HH", payload)
-    return int(first), int(second)

@@ -6,6 +6,7 @@ Field tables as RabbitMQ writes them (rabbit_binary_parser.erl); https://www.rab
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 from k8sext.model.result import Facts, Json
 from k8sext.model.words import Reason
@@ -94,6 +95,39 @@ def short(text: str) -> bytes:
 def long(data: bytes) -> bytes:
     """A long string."""
     return struct.pack("!I", len(data)) + data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One to publish: transient, and gone by itself after `expires_s` where nobody takes it.
+
+    Properties: AMQP 0-9-1 specification, class basic; `expiration` is milliseconds as text
+    (https://www.rabbitmq.com/docs/ttl).
+    """
+
+    exchange: str  # "": the default one, whose keys are the names of queues
+    key: str
+    body: bytes
+    expires_s: float
+    content_type: str = "application/json"
+
+    def frames(self, channel: int, frame_max: int) -> bytes:
+        """basic.publish with the mandatory flag, the content's header, the content."""
+        method = struct.pack("!HHH", 60, 40, 0) + short(self.exchange) + short(self.key) + b"\x01"
+        # content-type, delivery-mode, expiration, app-id
+        flags = 1 << 15 | 1 << 12 | 1 << 8 | 1 << 3
+        header = struct.pack("!HHQH", 60, 0, len(self.body), flags)
+        header += short(self.content_type) + b"\x01"
+        header += short(str(round(self.expires_s * 1000))) + short("k8sext")
+        step = frame_max - 8  # a frame's own head and end
+        parts = [self.body[at : at + step] for at in range(0, len(self.body), step)]
+        frames = [(1, method), (2, header), *((3, part) for part in parts)]
+        return b"".join(frame(kind, channel, payload) for kind, payload in frames)
+
+
+def frame(kind: int, channel: int, payload: bytes) -> bytes:
+    """One frame."""
+    return struct.pack("!BHI", kind, channel, len(payload)) + payload + b"\xce"
 
 
 def queue_state(
