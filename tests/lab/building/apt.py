@@ -17,7 +17,7 @@ CLUSTER = (
 BUILD = ("mmdebstrap", "debian-archive-keyring", "gcc", "libc6-dev", "maven", "unzip")
 SERVERS = (
     "postgresql-15", "mariadb-server", "rabbitmq-server", "redis-server", "nginx-light",
-    "openjdk-17-jre-headless", "haproxy", "pgbouncer",
+    "openjdk-17-jre-headless", "haproxy", "pgbouncer", "prometheus", "prometheus-alertmanager",
 )  # fmt: skip
 PACKAGES = (*CLUSTER, *BUILD, *SERVERS)
 _POLICY = Path("/usr/sbin/policy-rc.d")
