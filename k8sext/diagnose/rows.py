@@ -384,6 +384,25 @@ ANSWERS: dict[Reason, Row] = {
         "k8sext checks shows what {protocol} can expect; correct k8sext.io/expect"),
     Reason.SERVER_ERROR: Row("KX711", Culprit.SERVER_STATE,
         "{target} answers with an error: {detail}", "look at the server's log"),
+    # monitoring
+    Reason.TARGET_DOWN: Row("KX740", Culprit.CALLBACK,
+        "{target} cannot watch what it should: {detail}",
+        "from the host of {target} ask the target's address and path as it does, then repair the "
+        "way, the path or the target"),
+    Reason.CONFIG_REFUSED: Row("KX741", Culprit.SERVER_CONFIG,
+        "{target} runs with an old configuration: {detail}",
+        "its log has the error; check the file (promtool check config, amtool check-config), then "
+        "reload"),
+    Reason.RULE_FAILING: Row("KX742", Culprit.SERVER_CONFIG,
+        "rules of {target} do not work: {detail}",
+        "correct the rule (promtool check rules, promtool test rules), then reload"),
+    Reason.NOTIFICATIONS_FAIL: Row("KX743", Culprit.SERVER_STATE,
+        "alerts of {target} do not arrive: {detail}",
+        "see in its log why sending fails; start what it sends to, or correct the address"),
+    Reason.SOURCE_FAILING: Row("KX744", Culprit.SERVER_STATE,
+        "{target} does not reach what it shows: {detail}",
+        "open the data source there and press Save & test; correct its URL or login, or start "
+        "what stands behind it"),
 }  # fmt: skip
 
 # Why a login was not even tried.

@@ -129,6 +129,12 @@ class Reason(StrEnum):
     NOT_REGISTERED = "not_registered"  # an application that must be known to a system is not
     NEARLY_FULL = "nearly_full"  # almost every connection is taken
     LAGGING = "lagging"  # a replica that is behind, or does not replicate at all
+    # monitoring
+    TARGET_DOWN = "target_down"  # what it watches cannot be watched
+    CONFIG_REFUSED = "config_refused"  # it runs with an older configuration than it was given
+    RULE_FAILING = "rule_failing"
+    NOTIFICATIONS_FAIL = "notifications_fail"  # alerts do not get through
+    SOURCE_FAILING = "source_failing"  # a data source of a dashboard
     UNEXPECTED = "unexpected"  # an expectation of the user is not met
     BAD_EXPECTATION = "bad_expectation"  # an expectation that cannot be compared with anything
     SERVER_ERROR = "server_error"
