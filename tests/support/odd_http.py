@@ -1,0 +1,56 @@
+"""HTTP answers that no honest server gives, for checks that read JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from k8sext.agent.check import Login
+from k8sext.model.secret import Secret
+from k8sext.model.words import Stage
+from tests.support.converse import left_to_itself, on
+
+ODD: tuple[Any, ...] = (None, True, -1, 1e308, "", "red", [], {}, [[]], {"": {}}, "x" * 500)
+STATUSES = (200, 200, 200, 302, 401, 403, 404, 500, 503)
+
+
+def odd(rng: random.Random, keys: Sequence[str], values: Sequence[Any] = (), depth: int = 0) -> Any:
+    """JSON with the right keys at the wrong places."""
+    if depth > 4 or rng.random() < 0.2:
+        return rng.choice((*ODD, *values))
+    if rng.random() < 0.2:
+        return [odd(rng, keys, values, depth + 1) for _ in range(rng.randrange(3))]
+    some = rng.sample(list(keys), min(5, len(keys)))
+    return {key: odd(rng, keys, values, depth + 1) for key in some}
+
+
+def hostile(
+    module: str,
+    protocol: str,
+    keys: Sequence[str],
+    values: Sequence[Any] = (),
+    headers: Sequence[str] = (),
+    expect: Mapping[str, Any] | None = None,
+    rounds: int = 300,
+) -> None:
+    """Feed a check such answers: a Fault or a result comes out of it, never anything else."""
+    rng = random.Random(6)
+
+    def answer() -> bytes:
+        text = json.dumps(odd(rng, keys, values)).encode()
+        more = "".join(f"{h}\r\n" for h in headers if rng.random() < 0.5).encode()
+        said = b"HTTP/1.1 %d X\r\n%scontent-length: %d\r\n\r\n%s"
+        return said % (rng.choice(STATUSES), more, len(text), text)
+
+    async def once() -> None:
+        check = on(module, protocol, b"".join(answer() for _ in range(9)), expect=expect or {})
+        if rng.random() < 0.7:
+            values = {"username": Secret("u"), "password": Secret("canary-4711")}
+            check.login = Login(values)
+        await left_to_itself(check, Stage.HANDSHAKE, Stage.AUTH, Stage.VERIFY)
+
+    for _ in range(rounds):
+        asyncio.run(once())
