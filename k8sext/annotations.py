@@ -16,7 +16,7 @@ T = TypeVar("T")
 PREFIX = "k8sext.io/"
 WORDS = (
     "protocol", "credentials", "credentials-keys", "ports", "tls", "tls-ca", "tls-server-name",
-    "expect", "origin", "ignore",
+    "expect", "origin", "ingress", "ignore",
 )  # fmt: skip
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123 subdomain: a Secret's name
 _CODE = re.compile(r"KX\d{3}")
@@ -36,6 +36,7 @@ class Said:
     expect_by_port: tuple[tuple[str, Facts], ...] = ()
     ports: tuple[tuple[int, str], ...] = ()  # (number, protocol or "")
     origin: str = ""
+    ingress: str = ""  # HOST[/PATH]
     ignore: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -78,6 +79,7 @@ class _Reader:
             expect_by_port=expect,
             ports=self._ports(whole.get("ports", "")),
             origin=whole.get("origin", ""),
+            ingress=whole.get("ingress", ""),
             ignore=self._ignore(whole.get("ignore", "")),
             problems=tuple(self.problems),
         )

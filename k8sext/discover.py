@@ -118,7 +118,9 @@ def _bridge(service: Object, index: _Index) -> Bridge:
         cluster_ips=tuple(ip for ip in _cluster_ips(spec) if ip != "None"),
         external_name=external_name,
         virtual=tuple(sorted({e.address for e in endpoints} & index.virtual)),
-        internal_traffic=_internal_traffic(spec),
+        internal_traffic=_unusual(spec, "internalTrafficPolicy"),
+        external_traffic=_unusual(spec, "externalTrafficPolicy"),
+        front_wanted=said.ingress,
         origin=said.origin,
         credentials=said.credentials,
         credentials_by_port=said.credentials_by_port,
@@ -157,8 +159,9 @@ def _kind(spec: Object) -> Kind:
     return Kind.HEADLESS if spec.get("clusterIP") == "None" else Kind.SELECTORLESS
 
 
-def _internal_traffic(spec: Object) -> str:
-    policy = str(spec.get("internalTrafficPolicy") or "Cluster")
+def _unusual(spec: Object, field: str) -> str:
+    """A traffic policy that is not the usual one."""
+    policy = str(spec.get(field) or "Cluster")
     return "" if policy == "Cluster" else policy
 
 

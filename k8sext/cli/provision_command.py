@@ -24,6 +24,11 @@ def provision_command(
     port: Annotated[int | None, typer.Option(help="Port of the Service.")] = None,
     protocol: Annotated[str, typer.Option(help="Protocol, as in `k8sext checks`.")] = "",
     credentials: Annotated[str, typer.Option(help="Secret that holds the login.")] = "",
+    ingress: Annotated[
+        str, typer.Option("--ingress", help="HOST[/PATH]: an Ingress that leads to it, too.")
+    ] = "",
+    ingress_class: Annotated[str, typer.Option(help="Its IngressClass.")] = "",
+    ingress_tls: Annotated[str, typer.Option(help="Secret with its certificate.")] = "",
     dry_run: Annotated[str | None, typer.Option(help="client or server: write nothing.")] = None,
     diff: Annotated[bool, typer.Option(help="Show differences; exit 1 if any.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="text, yaml or json.")] = "text",
@@ -34,7 +39,7 @@ def provision_command(
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:
-    """Create or update Services and EndpointSlices that lead to the outside."""
+    """Create or update Services and EndpointSlices (and Ingresses) that lead to the outside."""
     from k8sext.kube.session import Session
     from k8sext.provision import apply, desired
 
@@ -50,7 +55,8 @@ def provision_command(
     default = namespace or (
         session.namespace if session else _context_namespace(kubeconfig, context)
     )
-    specs = _specs(name, to or (), filename or (), default, port, protocol, credentials)
+    front = _ingress(ingress, ingress_class, ingress_tls)
+    specs = _specs(name, to or (), filename or (), default, port, protocol, credentials, front)
     if session is None:
         _print_objects([o for s in specs for o in desired.objects(s)], output)
         return 0
@@ -112,14 +118,20 @@ def _specs(
     port: int | None,
     protocol: str,
     credentials: str,
+    front: Any,
 ) -> tuple[Any, ...]:
     from k8sext.errors import K8sextError
     from k8sext.provision import desired, document
+    from k8sext.provision import ingress as ingresses
 
     if bool(files) == bool(name):
         raise K8sextError("give either NAME with --to, or -f FILE", where="provision")
+    if files and front:
+        raise K8sextError("-f says it for each bridge: `ingress: {host: …}`", where="--ingress")
     if files:
-        return tuple(desired.complete(s) for s in document.load(files, namespace))
+        found = tuple(desired.complete(s) for s in document.load(files, namespace))
+        ingresses.refuse_twice(found)
+        return found
     if not to:
         raise K8sextError("--to is missing: where should the bridge lead?", where="provision")
     pairs = [_address(t) for t in to]
@@ -137,8 +149,32 @@ def _specs(
         ports=ports,
         protocol=protocol,
         secret=credentials,
+        ingress=front,
     )
     return (desired.complete(spec),)
+
+
+def _ingress(text: str, class_name: str, tls_secret: str) -> Any:
+    """What the flags ask for, held to what the schema asks of a file."""
+    from k8sext.errors import K8sextError
+    from k8sext.provision import ingress
+
+    if not text:
+        if class_name or tls_secret:
+            raise K8sextError("they belong to --ingress HOST, which is missing",
+                              where="--ingress-class, --ingress-tls")  # fmt: skip
+        return None
+    host, slash, rest = text.partition("/")
+    path = f"{slash}{rest}" or "/"
+    for option, value, pattern in (
+        ("--ingress", host, ingress.HOST),
+        ("--ingress", path, ingress.PATH),
+        ("--ingress-class", class_name, ingress.NAME),
+        ("--ingress-tls", tls_secret, ingress.NAME),
+    ):
+        if value and not re.fullmatch(pattern, value):
+            raise K8sextError(f"{value!r} does not match {pattern}", where=option)
+    return ingress.IngressSpec(host=host, path=path, class_name=class_name, tls_secret=tls_secret)
 
 
 def _address(text: str) -> tuple[str, int | None]:

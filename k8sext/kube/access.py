@@ -47,18 +47,23 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
         "better": (
             *_rights("", "events", "list watch"),
             *_rights("networking.k8s.io", "networkpolicies", "list"),
+            *_rights("networking.k8s.io", "ingresses", "list"),
             *_rights("", "namespaces", "get"),
             *_rights("apps", "deployments", "list"),
             *_rights("apps", "statefulsets", "list"),
             *_rights("apps", "daemonsets", "list"),
         ),
-        "wide": _rights("", "nodes", "list", cluster=True),
+        "wide": (
+            *_rights("", "nodes", "list", cluster=True),
+            *_rights("networking.k8s.io", "ingressclasses", "list", cluster=True),
+        ),
         "provision": (
             # Server-side apply of what is not there yet asks for `create` beside `patch`.
             *_rights("", "services", "get list create patch"),
             *_rights("discovery.k8s.io", "endpointslices", "get list create patch delete"),
             # OpenShift's admission refuses addresses of one's own choice without it.
             *_rights("discovery.k8s.io", "endpointslices/restricted", "create"),
+            *_rights("networking.k8s.io", "ingresses", "get create patch delete"),
         ),
     }
 )

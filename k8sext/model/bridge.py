@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .front import Front
 from .result import Facts, Json
 from .tls import TlsSpec
 
@@ -85,6 +86,11 @@ class Bridge:
     external_name: str = ""
     virtual: tuple[str, ...] = ()  # endpoints that are the cluster IP of another Service
     internal_traffic: str = ""  # spec.internalTrafficPolicy where it is not the usual Cluster
+    external_traffic: str = ""  # spec.externalTrafficPolicy, likewise
+    nodes: tuple[tuple[str, str], ...] = ()  # name and address, where a port is a node port
+    fronts: tuple[Front, ...] = ()  # what Ingresses lead here
+    fronts_read: bool = False  # whether the Ingresses were read at all
+    front_wanted: str = ""  # host[/path] that an Ingress must lead here: annotation, file
     origin: str = ""
     credentials: CredentialRef | None = None
     credentials_by_port: tuple[tuple[str, CredentialRef], ...] = ()

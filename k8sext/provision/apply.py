@@ -10,9 +10,15 @@ from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.model.secret import printable
 
+from . import ingress
 from .desired import MANAGER, BridgeSpec, Object, objects
 
 APPLY = "application/apply-patch+yaml"
+_KINDS = {
+    "Service": ("api/v1", "services"),
+    "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
+    "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+}
 CREATED, CHANGED, SAME, REMOVED = "+", "~", "=", "-"
 
 
@@ -52,11 +58,10 @@ class Planned:
 
 
 def path_of(item: Mapping[str, Any]) -> str:
-    """The API path of a Service or EndpointSlice."""
+    """The API path of an object of ours."""
     meta = item["metadata"]
-    if item["kind"] == "Service":
-        return f"/api/v1/namespaces/{meta['namespace']}/services/{meta['name']}"
-    return f"/apis/discovery.k8s.io/v1/namespaces/{meta['namespace']}/endpointslices/{meta['name']}"
+    group, plural = _KINDS[item["kind"]]
+    return f"/{group}/namespaces/{meta['namespace']}/{plural}/{meta['name']}"
 
 
 def plan(api: Api, specs: Sequence[BridgeSpec], *, adopt: bool, force: bool) -> list[Planned]:
@@ -66,21 +71,42 @@ def plan(api: Api, specs: Sequence[BridgeSpec], *, adopt: bool, force: bool) -> 
     for item in wanted:
         _refuse_foreign(item, live[path_of(item)], adopt=adopt)
     for spec in specs:
-        service, *slices = objects(spec)
+        service, *rest = objects(spec)
+        slices = [item for item in rest if item["kind"] == "EndpointSlice"]
         if slices and not _is_ours(live[path_of(service)]):
             _refuse_beside(api, spec, slices)
     return [_dry_run(api, item, live[path_of(item)], force or adopt) for item in wanted]
 
 
 def stale(api: Api, specs: Sequence[BridgeSpec]) -> list[str]:
-    """Paths of slices of ours that a bridge no longer wants (another address family)."""
+    """Paths of what is ours and a bridge no longer wants: slices of another address family, the
+    Ingress.
+    """
     found: list[str] = []
     for spec in specs:
         kept = {path_of(item) for item in objects(spec)}
         path = _slices_path(spec)
         names = (f"{path}/{item['metadata']['name']}" for item in _slices(api, spec, ours=True))
         found += [name for name in names if name not in kept]
+        front = path_of({"kind": "Ingress", "metadata": _meta_of(spec)})
+        if front not in kept and _is_ours(_live_if_readable(api, front)):
+            found.append(front)
     return found
+
+
+def _meta_of(spec: BridgeSpec) -> dict[str, str]:
+    """Name and namespace of what is called as the bridge is."""
+    return {"name": spec.name, "namespace": spec.namespace}
+
+
+def _live_if_readable(api: Api, path: str) -> dict[str, Any] | None:
+    """Whoever makes no Ingress needs no right on them: what cannot be read is nobody's loss."""
+    try:
+        return api.get(path)
+    except ApiError as error:
+        if error.status in (403, 404):
+            return None
+        raise
 
 
 def _slices_path(spec: BridgeSpec) -> str:
@@ -133,13 +159,13 @@ def _fix_beside(spec: BridgeSpec, item: Mapping[str, Any]) -> str:
 
 
 def apply(api: Api, planned: Sequence[Planned], *, force: bool) -> None:
-    """Write what the plan says; slices are owned by their Service, so they go with it."""
+    """Write what the plan says; what is beside a Service is owned by it, and goes with it."""
     owners: dict[tuple[str, str], str] = {}
     written: list[str] = []
     for item in planned:
         wanted = item.wanted
         meta = wanted["metadata"]
-        service = meta["labels"].get("kubernetes.io/service-name")
+        service = _service_of(wanted)
         if service:
             wanted = _owned(wanted, service, owners[meta["namespace"], service])
         try:
@@ -149,6 +175,14 @@ def apply(api: Api, planned: Sequence[Planned], *, force: bool) -> None:
         written.append(_ref(wanted))
         if wanted["kind"] == "Service":
             owners[meta["namespace"], meta["name"]] = made["metadata"]["uid"]
+
+
+def _service_of(item: Object) -> str:
+    """The Service of a slice or an Ingress; "" of a Service itself."""
+    meta = item["metadata"]
+    if item["kind"] == "Ingress":
+        return str(meta["name"])
+    return str(meta["labels"].get("kubernetes.io/service-name", ""))
 
 
 def _halfway(error: K8sextError, written: Sequence[str]) -> K8sextError:
@@ -286,4 +320,6 @@ def _told(item: Object) -> str:
         spec = item["spec"]
         ports = ", ".join(f"{p['port']} → {p['targetPort']} {p['name']}" for p in spec["ports"])
         return f"{spec['type']}, {spec.get('externalName', '')} {ports}".replace(",  ", ", ")
+    if item["kind"] == "Ingress":
+        return ingress.told(item)
     return ", ".join(a for e in item["endpoints"] for a in e["addresses"])

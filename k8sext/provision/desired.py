@@ -17,9 +17,11 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Facts, Json
 from k8sext.model.tls import TlsMode, TlsSpec
 
+from . import ingress
+from .ingress import IngressSpec
+
 MANAGER = "k8sext"
-_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+_HOST = re.compile(rf"(?=.{{1,253}}$){ingress.SUBDOMAIN}\.?")
 MAX_ADDRESSES = 1000  # endpoints of one EndpointSlice (its API reference)
 Object = dict[str, Any]
 
@@ -49,6 +51,7 @@ class BridgeSpec:
     tls_server_name: str = ""
     expect: Facts = field(default_factory=dict[str, Json])
     origin: str = ""
+    ingress: IngressSpec | None = None
     source: str = "command line"
 
 
@@ -79,7 +82,7 @@ def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
     _refuse_expectations(done, words)
     _refuse_ports(done)
     _refuse_targets(done, loopback=loopback)
-    return done
+    return ingress.settled(done)
 
 
 def _canonical(text: str) -> str:
@@ -110,7 +113,7 @@ def _refuse_words(spec: BridgeSpec) -> None:
     if not re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", spec.name):
         raise _refused(spec, f"{spec.name!r} cannot be the name of a Service",
                        "a to z, 0 to 9 and -, from a letter, at most 63")  # fmt: skip
-    if not re.fullmatch(_LABEL, spec.namespace):
+    if not re.fullmatch(ingress.LABEL, spec.namespace):
         raise _refused(spec, f"{spec.namespace!r} cannot be the name of a namespace", "")
     if spec.secret and not _HOST.fullmatch(spec.secret):
         raise _refused(spec, "credentials: that cannot be the name of a Secret",
@@ -195,10 +198,11 @@ def _refused(spec: BridgeSpec, what: str, fix: str) -> K8sextError:
 
 
 def objects(spec: BridgeSpec) -> tuple[Object, ...]:
-    """Service first, then one slice per address family."""
+    """Service first, then one slice per address family, then the Ingress."""
+    front = (ingress.made(spec, _meta(spec, spec.name)),) if spec.ingress else ()
     service = _service(spec)
     if not is_address(spec.to[0]):
-        return (service,)
+        return (service, *front)
     families = {4: "IPv4", 6: "IPv6"}
     by_family: dict[str, list[str]] = {}
     for address in spec.to:
@@ -208,7 +212,7 @@ def objects(spec: BridgeSpec) -> tuple[Object, ...]:
         service["spec"]["ipFamilies"] = sorted(by_family)
         two = len(by_family) == 2
         service["spec"]["ipFamilyPolicy"] = "RequireDualStack" if two else "SingleStack"
-    return (service, *(_slice(spec, f, a) for f, a in by_family.items()))
+    return (service, *(_slice(spec, f, a) for f, a in by_family.items()), *front)
 
 
 def _meta(spec: BridgeSpec, name: str) -> Object:
@@ -240,6 +244,7 @@ def written_annotations(spec: BridgeSpec) -> dict[str, str]:
         "tls-server-name": spec.tls_server_name,
         "expect": json.dumps(spec.expect, sort_keys=True) if spec.expect else "",
         "origin": spec.origin,
+        "ingress": spec.ingress.leads if spec.ingress else "",
     }
     return {f"k8sext.io/{k}": v for k, v in given.items() if v}
 
@@ -300,5 +305,6 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
         else None,
         tls=tls if wants_tls else None,
         expect=spec.expect,
+        front_wanted=spec.ingress.leads if spec.ingress else "",
         source=spec.source,
     )  # fmt: skip

@@ -15,6 +15,7 @@ import yaml
 from k8sext.errors import K8sextError
 
 from .desired import BridgeSpec, PortSpec
+from .ingress import IngressSpec
 from .schema import BRIDGES, Schema
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -134,10 +135,28 @@ def _specs(
     default = (document.get("defaults") or {}).get("namespace") or namespace or "default"
     listed = next(value for key, value in node.value if key.value == "bridges")
     for item, data in zip(listed.value, document["bridges"], strict=True):
-        yield _spec(data, default, f"{name}:{item.start_mark.line + 1}")
+        yield _spec(data, default, f"{name}:{item.start_mark.line + 1}", _ingress(item, data, name))
 
 
-def _spec(data: dict[str, Any], namespace: str, source: str) -> BridgeSpec:
+def _ingress(item: Any, data: dict[str, Any], name: str) -> IngressSpec | None:
+    """With its own place: what only the whole bridge shows to be wrong is told there."""
+    asked = data.get("ingress")
+    if asked is None:
+        return None
+    mark = next(value for key, value in item.value if key.value == "ingress").start_mark
+    return IngressSpec(
+        host=asked["host"],
+        class_name=asked.get("class", ""),
+        tls_secret=asked.get("tls", ""),
+        path=asked.get("path", "/"),
+        port=asked.get("port", ""),
+        source=f"{name}:{mark.line + 1}:{mark.column + 1}",
+    )
+
+
+def _spec(
+    data: dict[str, Any], namespace: str, source: str, ingress: IngressSpec | None
+) -> BridgeSpec:
     credentials, tls = data.get("credentials") or {}, data.get("tls") or {}
     ports = [
         PortSpec(name=p.get("name", ""), port=p["port"], target_port=p.get("targetPort", p["port"]))
@@ -156,6 +175,7 @@ def _spec(data: dict[str, Any], namespace: str, source: str) -> BridgeSpec:
         tls_server_name=tls.get("serverName", ""),
         expect=data.get("expect") or {},
         origin=data.get("origin", ""),
+        ingress=ingress,
         source=source,
     )
 

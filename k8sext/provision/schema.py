@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import ingress
+
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
@@ -54,6 +56,16 @@ _BRIDGE = _object(
         ),
         "expect": {"type": "object"},
         "origin": _TEXT,
+        "ingress": _object(
+            {
+                "host": {"type": "string", "pattern": ingress.HOST},
+                "class": {"type": "string", "pattern": ingress.NAME},
+                "tls": {"type": "string", "pattern": ingress.NAME},
+                "path": {"type": "string", "pattern": ingress.PATH},
+                "port": {"type": "string", "pattern": ingress.PORT},
+            },
+            ("host",),
+        ),
     },
     ("name", "to"),
 )

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from .api_server import Reply, Request
 
 SERVICES = "/api/v1/namespaces/dev/services"
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/dev/ingresses"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/dev/endpointslices"
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from k8sext.cli import app
 from tests.support.api_server import ApiServer, Reply, kubeconfig, write
-from tests.support.object_store import SERVICES, SLICES, ObjectStore
+from tests.support.object_store import INGRESSES, SERVICES, SLICES, ObjectStore
 
 Captured = pytest.CaptureFixture[str]
 SERVICE = f"{SERVICES}/redis-svc"
@@ -60,6 +60,47 @@ def refused(argv: list[str], capsys: Captured, code: int = 2) -> str:
     assert err.startswith("k8sext: ")
     assert err.count("\n") == 1
     return err
+
+
+KIBANA = ["provision", "kibana-svc", "--to", "198.51.100.31:5601", "--protocol", "http"]
+
+
+def test_an_ingress_beside_the_bridge(store: ObjectStore, capsys: Captured) -> None:
+    front = ["--ingress", "kibana.example.com/ui", "--ingress-class", "c", "--ingress-tls", "s"]
+    assert app.run([*KIBANA, *front]) == 0
+    out = capsys.readouterr().out
+    assert " + Ingress/dev/kibana-svc" in out
+    assert "kibana.example.com/ui → kibana-svc:http, class c, TLS by Secret s" in out
+    assert [line.rpartition("/")[2] for line in store.written] == [
+        "kibana-svc", "kibana-svc-k8sext-ipv4", "kibana-svc",
+    ]  # fmt: skip
+    assert app.run([*KIBANA, *front, "--diff"]) == 0
+    assert app.run([*KIBANA, "--diff"]) == 1
+    assert app.run(KIBANA) == 0
+    assert f"DELETE {INGRESSES}/kibana-svc" in store.written
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--ingress", "192.0.2.1"], "--ingress: '192.0.2.1' does not match"),
+        (["--ingress", "a.example.com/b c"], "--ingress: '/b c' does not match"),
+        (["--ingress", "a.example.com", "--ingress-class", "A"], "--ingress-class: 'A' does not"),
+        (["--ingress", "a.example.com", "--ingress-tls", "a/b"], "--ingress-tls: 'a/b' does not"),
+        (["--ingress-class", "c"], "belong to --ingress HOST"),
+        (["--ingress", "a.example.com", "--protocol", "redis"], "an Ingress carries HTTP only"),
+    ],
+)
+def test_an_ingress_that_cannot_be(
+    store: ObjectStore, capsys: Captured, more: list[str], said: str
+) -> None:
+    assert said in refused([*KIBANA, *more], capsys)
+    assert store.written == []
+
+
+def test_a_file_says_itself_which_ingress(capsys: Captured, tmp_path: Path) -> None:
+    argv = ["provision", "-f", str(tmp_path), "--ingress", "a.example.com", "--dry-run=client"]
+    assert "`ingress: {host: …}`" in refused(argv, capsys)
 
 
 # -- what is written, and what is not -----------------------------------------------------------

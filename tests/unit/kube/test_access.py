@@ -11,6 +11,7 @@ from k8sext.kube import access
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
 from k8sext.provision import apply, desired
+from k8sext.provision.ingress import IngressSpec
 from tests.support.api_server import ApiServer, Reply, Request, kubeconfig, write
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -24,14 +25,19 @@ PROBE: set[Rule] = {
     ("discovery.k8s.io", "endpointslices", ("list",)),
     ("", "events", ("list", "watch")),
     ("networking.k8s.io", "networkpolicies", ("list",)),
+    ("networking.k8s.io", "ingresses", ("list",)),
     ("", "namespaces", ("get",)),
     *(("apps", kind, ("list",)) for kind in ("deployments", "statefulsets", "daemonsets")),
 }
-NODES: set[Rule] = {("", "nodes", ("list",))}
+NODES: set[Rule] = {
+    ("", "nodes", ("list",)),
+    ("networking.k8s.io", "ingressclasses", ("list",)),
+}
 PROVISION: set[Rule] = {
     ("", "services", ("create", "get", "list", "patch")),
     ("discovery.k8s.io", "endpointslices", ("create", "delete", "get", "list", "patch")),
     ("discovery.k8s.io", "endpointslices/restricted", ("create",)),
+    ("networking.k8s.io", "ingresses", ("create", "delete", "get", "patch")),
 }
 
 
@@ -111,19 +117,20 @@ def test_provision_uses_no_more_than_its_role(server: ApiServer) -> None:
 
     server.answers = answers
     session = Session(Access(server=server.url, ca_pem=server.pki.text("ca.crt")))
+    two = ("198.51.100.1", "2001:db8::1")
+    front = IngressSpec(host="web.example.com")
     spec = desired.complete(
-        desired.BridgeSpec(
-            name="redis-svc", namespace="dev", to=("198.51.100.1", "2001:db8::1"), protocol="redis"
-        )
+        desired.BridgeSpec(name="web-svc", namespace="dev", to=two, protocol="http", ingress=front)
     )
     apply.apply(session, apply.plan(session, [spec], adopt=False, force=False), force=False)
-    one = desired.complete(desired.BridgeSpec(name="redis-svc", namespace="dev",
-                                              to=("198.51.100.1",), protocol="redis"))  # fmt: skip
+    one = desired.complete(desired.BridgeSpec(name="web-svc", namespace="dev",
+                                              to=("198.51.100.1",), protocol="http"))  # fmt: skip
     for path in apply.stale(session, [one]):
         session.delete(path)
     allowed = {(g, r, v) for g, r, verbs in PROVISION for v in verbs}
     assert used(server.requests) <= allowed
     assert ("discovery.k8s.io", "endpointslices", "delete") in used(server.requests)
+    assert ("networking.k8s.io", "ingresses", "delete") in used(server.requests)
 
 
 # -- reviews ------------------------------------------------------------------------------------
@@ -170,7 +177,7 @@ def test_a_right_of_the_cluster_is_asked_without_a_namespace(
 @pytest.mark.parametrize("body", [{}, {"status": {}}, {"status": {"denied": True}}])
 def test_only_allowed_is_allowed(server: ApiServer, session: Session, body: Any) -> None:
     server.replies = [Reply(201, body)]
-    assert len(access.missing(session, "dev", "wide")) == 1
+    assert access.missing(session, "dev", "wide") == list(access.ROLES["wide"])
 
 
 FORBIDDEN = Reply(403, {"reason": "Forbidden", "message": "no reviews for you"})

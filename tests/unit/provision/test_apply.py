@@ -36,7 +36,7 @@ class StandIn:
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
         self._refuse("GET", path)
         if path.endswith("endpointslices"):
-            assert "service-name=redis-svc" in str(params["labelSelector"])
+            assert "kubernetes.io/service-name=" in str(params["labelSelector"])
             return {"items": [v for k, v in self.kept.items() if k.startswith(path + "/")]}
         if path not in self.kept:
             raise error(404, "not found")

@@ -54,7 +54,7 @@ def test_a_host_name_makes_an_external_name() -> None:
 
 
 def test_annotations_name_the_secret_and_nothing_of_it() -> None:
-    (spec, _) = document.load([str(Path("tests/testdata/bridges/all-keys.yaml"))])
+    (spec, *_) = document.load([str(Path("tests/testdata/bridges/all-keys.yaml"))])
     assert desired.written_annotations(complete(spec)) == {
         "k8sext.io/protocol": "redis",
         "k8sext.io/credentials": "redis-auth",
@@ -144,8 +144,9 @@ def test_a_cluster_ip_is_no_endpoint() -> None:
 
 def test_the_same_file_for_doctor() -> None:
     specs = document.load([str(Path("tests/testdata/bridges/all-keys.yaml"))])
-    redis, db = desired.to_bridges(specs)
+    redis, kibana, db = desired.to_bridges(specs)
     assert redis.kind is Kind.SELECTORLESS
+    assert kibana.front_wanted == "kibana.example.com/logs"
     assert redis.credentials == CredentialRef(
         secret="redis-auth", keys=(("password", "redis-password"),), vouched=True
     )

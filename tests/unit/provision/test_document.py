@@ -25,7 +25,7 @@ def refusal(text: str) -> str:
 
 
 def test_every_key_is_read() -> None:
-    redis, db = document.load([str(ALL_KEYS)], "other")
+    redis, kibana, db = document.load([str(ALL_KEYS)], "other")
     assert (redis.namespace, redis.secret, redis.tls_server_name) == (
         "dev",
         "redis-auth",
@@ -34,6 +34,12 @@ def test_every_key_is_read() -> None:
     assert (redis.ports[0].port, redis.ports[0].target_port) == (6379, 26379)
     assert redis.source.endswith("all-keys.yaml:6")
     assert (db.namespace, db.to) == ("shop", ("db.example.com",))
+    assert kibana.ingress
+    assert (kibana.ingress.leads, kibana.ingress.class_name, kibana.ingress.tls_secret) == (
+        "kibana.example.com/logs",
+        "nginx",
+        "kibana-tls",
+    )
 
 
 def test_the_namespace_of_the_caller_is_the_last_resort() -> None:
@@ -60,6 +66,12 @@ def test_folders_and_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("- {name: r, to: 192.0.2.1}", "b.yaml:4:17: bridges[0].to must be a list"),
         ("- {name: r, to: [yes]}", "b.yaml:4:18: bridges[0].to[0] must be text"),
         ("- {name: r, to: []}", "b.yaml:4:17: bridges[0].to has 0 items"),
+        ("- {name: r, to: [a], ingress: {host: 192.0.2.1}}",
+         "b.yaml:4:38: bridges[0].ingress.host is '192.0.2.1'; it must match"),
+        ("- {name: r, to: [a], ingress: {host: a.b, path: ui}}",
+         "b.yaml:4:49: bridges[0].ingress.path is 'ui'; it must match"),
+        ("- {name: r, to: [a], ingress: {class: x}}",
+         "b.yaml:4:31: bridges[0].ingress.host is missing"),
         ("- {name: r, to: [a], tls: {mode: on_}}", "it may be disable, require, verify-full"),
     ],
 )  # fmt: skip
@@ -140,6 +152,11 @@ VARIANTS: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("bridges", 0, "tls"), {"mode": "disable"}), (("bridges", 0, "tls"), {"mode": "off"}),
     (("bridges", 0, "expect"), {"a": [1, {"b": None}]}), (("bridges", 0, "expect"), "x"),
     (("bridges", 0, "origin"), None), (("bridges", 0, "resolve"), True),
+    (("bridges", 0, "ingress"), {}), (("bridges", 0, "ingress"), {"host": "*.example.com"}),
+    (("bridges", 0, "ingress"), {"host": "1.2.3.4"}),
+    (("bridges", 0, "ingress"), {"host": "a", "path": "b"}), (("bridges", 0, "ingress"), "a"),
+    (("bridges", 0, "ingress"), {"host": "a", "path": "/b c"}),
+    (("bridges", 0, "ingress"), {"host": "a", "class": "A"}),
 )  # fmt: skip
 
 
@@ -191,7 +208,7 @@ def test_all_keys_are_valid_and_all() -> None:
     written = {(*p[:1], *(x for x in p[1:] if isinstance(x, str))) for p in CLOSED}
     assert written == {
         (), ("defaults",), ("bridges",), ("bridges", "ports"), ("bridges", "credentials"),
-        ("bridges", "tls"),
+        ("bridges", "tls"), ("bridges", "ingress"),
     }  # fmt: skip
     used = {key for data in (EVERY, SECOND) for bridge in data["bridges"] for key in bridge}
     assert used == set(BRIDGES["properties"]["bridges"]["items"]["properties"])
