@@ -7,27 +7,29 @@ The check reads a system's own list (`agent/callbacks.py`), the cluster says who
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
-from k8sext.model.words import Severity, Stage
+from k8sext.model.words import Reason, Severity, Stage
 
 from . import rows
 from .case import Case, Owner
 from .rows import Row
 from .saying import say
+from .scrape_words import reason_of
 
 SHOWN = 4
 UP, DOWN = "up", "down"
 CALLABLE = ("pod", "node-port", "host-port", "service")
-# An answer came, and it was not what is wanted: no question of the way.
-_ANSWERED = re.compile(
-    r"HTTP status|x509|certificate|tls:|\b40[0-9]\b|\b50[0-9]\b|parse|unexpected|content.type", re.I
-)
+# Words of a caller that got no answer at all; any other is an answer that is not what it wants.
+_UNANSWERED = (
+    Reason.REFUSED, Reason.TIMED_OUT, Reason.NO_ROUTE, Reason.NOT_PERMITTED, Reason.RESET,
+    Reason.SERVER_ERROR,
+)  # fmt: skip
+_UNRESOLVED = (Reason.NAME_NOT_FOUND, Reason.DNS_SERVER_FAILURE, Reason.DNS_TIMED_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class _Entry:
     error: str
     reached: bool | None
     owner: Owner
+
+    @property
+    def answered(self) -> bool:
+        """Whether the caller's words are about an answer, not about the way to it."""
+        return bool(self.error) and reason_of(self.error) not in _UNANSWERED
 
     @property
     def host(self) -> str:
@@ -119,7 +126,7 @@ def _row(entry: _Entry, case: Case) -> Row | None:
     kind = entry.owner.kind
     if _unusable(entry.host):
         return rows.UNUSABLE
-    if _one_sided(entry.host):
+    if _one_sided(entry.host) or (entry.error and reason_of(entry.error) in _UNRESOLVED):
         return rows.ONE_SIDED_NAME
     if kind == "gone":
         return rows.GONE
@@ -132,13 +139,13 @@ def _row(entry: _Entry, case: Case) -> Row | None:
 
 def _way(entry: _Entry) -> Row:
     """The address is one of ours and the system says it does not get through."""
-    unwell = entry.reached is False or _ANSWERED.search(entry.error)
+    unwell = entry.reached is False or entry.answered
     return rows.TARGET_UNWELL if unwell else rows.NO_WAY_BACK
 
 
 def _elsewhere(entry: _Entry) -> Row:
     """An address that is none of this cluster's, as far as is known."""
-    inside = entry.owner.kind == "unknown" and entry.reached and not _ANSWERED.search(entry.error)
+    inside = entry.owner.kind == "unknown" and entry.reached and not entry.answered
     return rows.NO_WAY_BACK if inside else rows.TARGET_UNWELL
 
 

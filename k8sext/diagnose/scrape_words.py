@@ -62,7 +62,9 @@ _TABLE: tuple[tuple[str, Reason], ...] = (
     (r"expected [a-z ]+, got |expected text in|^proto: |gzip: ", Reason.WRONG_PROTOCOL),
 )  # fmt: skip
 _ASKED = re.compile(r'\A\w+ "[^"]*": ')  # the address, in which any word may stand
-_ROWS = tuple((re.compile(pattern, re.DOTALL), reason) for pattern, reason in _TABLE)
+_ROWS = tuple(
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), reason) for pattern, reason in _TABLE
+)
 
 
 def reason_of(text: str) -> Reason:
