@@ -226,7 +226,9 @@ class Elasticsearch(WireCheck):
         if colour == "green" or (colour == "yellow" and expect == "yellow"):
             return colour, []
         if colour == "red" and not missing:
-            await self._blocks()  # red without a missing shard: the state is not recovered yet
+            await self._blocks()  # says it best, where it may be asked and comes in time
+            text = "red, and no shard is missing: its state or its primaries are still recovering"
+            raise Fault(Reason.LOADING, text, **self.evidence)
         why = await self._why(colour) if missing else ""
         text = f"unassigned shards: {missing}"
         if colour == "yellow" and nodes == 1:

@@ -20,7 +20,6 @@ from tests.lab import guise
 from tests.lab.cluster import apps, kubeapi
 from tests.lab.demo import K8SEXT
 from tests.lab.guise import Guise, Wardrobe, roles
-from tests.lab.hosts import NODES, inside
 from tests.lab.lab import Lab
 from tests.lab.place import LabError
 
@@ -259,20 +258,6 @@ class _Run:
         """Doctor on a namespace."""
         fill = objects.filler({**self.facts, "namespace": namespace})
         return self._look(namespace, fill(list(self.case.doctor)))
-
-    def await_rules(self, namespaces: Sequence[str]) -> None:
-        """Until kube-proxy has written the rules of every Service: people's are older than that."""
-        addresses = {a for n in namespaces for a in self._cluster_addresses(n)}
-        give_up = time.monotonic() + 10
-        while addresses and time.monotonic() < give_up:
-            rules = [inside(self.lab.place, n.name, ["iptables-save"]) for n in NODES]
-            addresses = {a for a in addresses if not all(f"{a}/32" in text for text in rules)}
-            time.sleep(0.1 if addresses else 0)
-
-    def _cluster_addresses(self, namespace: str) -> list[str]:
-        found = kubeapi.get(self.lab.place, f"/api/v1/namespaces/{namespace}/services") or {}
-        addresses = (item["spec"].get("clusterIP", "") for item in found.get("items", []))
-        return [a for a in addresses if a not in ("", "None")]
 
     def _login(self, server: Guise) -> Mapping[str, str]:
         return server.role.login(self.lab.place)

@@ -39,6 +39,18 @@ class Run:
         data: dict[str, Any] = json.loads(self.out)
         return data
 
+    def __repr__(self) -> str:
+        """What a failed assertion needs: the verdicts, not the whole document."""
+        try:
+            said = [
+                f"{b['service']} {b['status']}: {d['code']} {d['summary']} ({d['why']})"
+                for b in self.report["bridges"]
+                for d in b["diagnoses"]
+            ]
+            return f"Run({self.code}, {[*said, *self.overall()]}, {self.err!r})"
+        except (ValueError, KeyError, AssertionError):
+            return f"Run({self.code}, {self.out[-2000:]!r}, {self.err!r})"
+
     def bridge(self, name: str) -> dict[str, Any]:
         """One bridge of the report."""
         return next(b for b in self.report["bridges"] if b["service"] == name)
@@ -147,6 +159,7 @@ def deploy(lab: Lab, namespace: str, bridges: Sequence[Bridge] = FIVE) -> None:
     """Bridges as they should be."""
     objects = [o for b in bridges for o in (service(b), slice_of(b))]
     lab.apply([*objects, *logins(lab, namespace, bridges)], namespace=namespace)
+    lab.await_rules(namespace)
 
 
 def service_account(
