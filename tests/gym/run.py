@@ -178,7 +178,7 @@ class Gym:
                 else stack.enter_context(run.namespace([*case.setup, *case.fault]))
             )
             both = [healthy, *([broken] if broken else [])]
-            run.await_rules(both)
+            self.lab.await_rules(*both)
             stack.enter_context(actions.done(run.world(*both), case.setup))
             if case.control:
                 return score.judge_control(case, self._seen(run, healthy, ""))
@@ -203,7 +203,7 @@ class Gym:
         try:
             run = _Run(self.lab, case, servers)
             with run.namespace([*case.setup, *fault]) as name:
-                run.await_rules([name])
+                self.lab.await_rules(name)
                 with actions.done(run.world(name), [*case.setup, *fault]):
                     yield run, name
         finally:
