@@ -1,0 +1,107 @@
+"""What Apollo's config service says, and how a client signs: pure.
+
+Facts: apolloconfig/apollo, `apollo-configservice`: `metaservice/controller/ServiceController.java`
+(lists of instances), `configservice/controller/ConfigController.java` (404, release key, and the
+audit that writes each reader's address down), `NotificationControllerV2.java` (held until there is
+something newer), `configservice/filter/ClientAuthenticationFilter.java` with apollo-core's
+`Signature.java` (access keys: HMAC-SHA1 over time and path).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from k8sext.agent.http import Response
+from k8sext.agent.http_api import mapping, sequence
+from k8sext.model.plan import join_address
+
+CONFIG_SERVICES = "/services/config"
+ADMIN_SERVICES = "/services/admin"
+HEALTH = "/health"
+MARK = "k8sext"  # as which instance a config is read, with --active
+SKEW_S = 60  # what the server's clock may differ from a client's (the default)
+_PORTS = {"http": 80, "https": 443}
+
+
+def services_of(answer: Response) -> list[str] | None:
+    """The home pages in a list of instances; None where the answer is no such list."""
+    data = answer.json()
+    if answer.status != 200 or not isinstance(data, list):
+        return None
+    pages = [mapping(one).get("homepageUrl") for one in sequence(data)]
+    return [p for p in pages if isinstance(p, str)] if all(map(_is_page, pages)) else None
+
+
+def _is_page(page: Any) -> bool:
+    return isinstance(page, str) and bool(page)
+
+
+def address_of(page: str) -> str:
+    """host:port of a home page, as clients dial it; the text itself where it has none."""
+    try:
+        parts = urlsplit(page)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return page
+    return join_address(parts.hostname, port) if parts.hostname and port else page
+
+
+def config_path(app: str, cluster: str, namespace: str) -> str:
+    """What a client asks for to have a namespace's config, as an instance of our own name."""
+    names = "/".join(quote(part, safe="") for part in (app, cluster, namespace))
+    return f"/configs/{names}?{urlencode({'ip': MARK})}"
+
+
+def notification_path(app: str, cluster: str, namespace: str) -> str:
+    """What a client asks for to be told of what is newer than nothing."""
+    wanted = json.dumps([{"namespaceName": namespace, "notificationId": -1}], separators=(",", ":"))
+    query = {"appId": app, "cluster": cluster, "notifications": wanted}
+    return f"/notifications/v2?{urlencode(query, quote_via=quote, safe='')}"
+
+
+def notified(answer: Response) -> int:
+    """The number of the latest publication that an answer tells; -1 for none."""
+    numbers = [mapping(one).get("notificationId") for one in sequence(answer.json())]
+    return max((n for n in numbers if isinstance(n, int)), default=-1)
+
+
+def signed(app: str, key: str, path: str, now_s: float) -> dict[str, str]:
+    """The headers of a request signed with an access key; the key itself is not in them."""
+    stamp = str(int(now_s * 1000))
+    digest = hmac.new(key.encode(), f"{stamp}\n{path}".encode(), hashlib.sha1).digest()
+    text = base64.b64encode(digest).decode()
+    return {"Authorization": f"Apollo {app}:{text}", "Timestamp": stamp}
+
+
+def skew_of(answer: Response, now_s: float) -> float | None:
+    """By how many seconds the server's clock is ahead; None where it does not tell the time."""
+    import email.utils  # large, and hardly ever needed
+
+    try:
+        there = email.utils.parsedate_to_datetime(answer.headers.get("date", ""))
+        return there.timestamp() - now_s
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def unwell(answer: Response) -> str:
+    """Which components a health page names that are not up, in words; "" for none."""
+    told = mapping(answer.json())
+    parts = mapping(told.get("components")) or mapping(told.get("details"))
+    bad = [f"{n} is {mapping(p).get('status')}" for n, p in parts.items() if _down(p)]
+    return ", ".join(bad[:4])
+
+
+def _down(part: Any) -> bool:
+    return mapping(part).get("status") not in (None, "UP")
+
+
+def listed(pages: Sequence[str]) -> tuple[str, ...]:
+    """Addresses to look at, each once, in their order."""
+    return tuple(dict.fromkeys(address_of(p)[:120] for p in pages))

@@ -1,0 +1,220 @@
+"""The Apollo check against the lab's stand-in, and against answers that no Apollo gives."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from k8sext.model.result import Observation
+from k8sext.model.words import Reason, Stage, Status
+from tests.lab.standins.apollo import Apollo
+from tests.lab.standins.web import Answer, Request
+from tests.support.converse import SHORT, end_of, observe
+from tests.support.odd_http import hostile
+from tests.support.serving import serving
+
+read = importlib.import_module("k8sext.checks.protocols._apollo")
+
+KEY = "canary-4711"
+SHOP = {"app_id": "shop"}
+
+
+def probe(handler: Callable[[Request], Answer], **options: Any) -> Observation:
+    with serving(handler) as port:
+        if isinstance(handler, Apollo):
+            handler.options = {"address": "127.0.0.1", "port": port, **handler.options}
+        seen = observe("apollo", "apollo", "127.0.0.1", port, **options)
+        if isinstance(handler, Apollo):
+            handler.held.set()
+    assert KEY not in repr(seen)
+    return seen
+
+
+def see(options: dict[str, Any] | None = None, **more: Any) -> Observation:
+    return probe(Apollo(options or {}), **more)
+
+
+def came_to(seen: Observation) -> tuple[Status, Reason | None]:
+    worst = next((s for s in seen.stages if s.status in (Status.FAIL, Status.WARN)), None)
+    return seen.status, worst.reason if worst else None
+
+
+def said(seen: Observation, stage: Stage = Stage.VERIFY) -> str:
+    found = seen.stage(stage)
+    assert found is not None
+    return found.detail
+
+
+GOOD, FAIL, WARN = (Status.PASS, None), Status.FAIL, Status.WARN
+
+
+def test_a_healthy_one() -> None:
+    seen = see()
+    assert (came_to(seen), seen.depth, seen.fact("product")) == (GOOD, Stage.VERIFY, "apollo")
+
+
+def test_below_a_path() -> None:
+    seen = see({"base_path": "/apollo"}, expect={"path": "/apollo", **SHOP})
+    assert came_to(seen) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "words"),
+    [
+        ({"announce": []}, (FAIL, Reason.UNHEALTHY), "lists no config service"),
+        ({"database": False}, (FAIL, Reason.UNHEALTHY), "DOWN"),
+        ({"admin": False}, (WARN, Reason.DEGRADED), "no admin service is registered"),
+        ({"announce": ["127.0.0.1:1"]}, (FAIL, Reason.ANNOUNCED_UNREACHABLE), "127.0.0.1:1"),
+        ({"announce": ["http://nowhere"]}, (FAIL, Reason.ANNOUNCED_UNREACHABLE), "nowhere:80"),
+        ({"announce": ["file://x"]}, (FAIL, Reason.ANNOUNCED_UNREACHABLE), "file://x"),
+    ],
+)
+def test_what_it_says_of_itself(
+    options: dict[str, Any], expected: tuple[Status, Reason], words: str
+) -> None:
+    seen = see(options)
+    assert came_to(seen) == expected
+    assert words in said(seen)
+
+
+def test_the_admin_service_is_told_apart() -> None:
+    assert came_to(see({"admin_role": True})) == (FAIL, Reason.WRONG_ROLE)
+
+
+# -- a namespace -----------------------------------------------------------------------------------
+
+
+def test_a_published_namespace_is_seen_without_becoming_an_instance_of_it() -> None:
+    server = Apollo({})
+    seen = probe(server, expect=SHOP)
+    assert came_to(seen) == GOOD
+    assert "namespace application of application shop in cluster default is published" in said(seen)
+    assert server.readers == []
+
+
+def test_active_reads_the_release_key_under_a_name_of_its_own() -> None:
+    server = Apollo({})
+    seen = probe(server, expect=SHOP, active=True)
+    assert came_to(seen) == GOOD
+    assert "release 20261124100000-1dc524aa9a4a5974" in said(seen)
+    assert server.readers == [("shop", "k8sext")]
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [{"app_id": "shop", "namespace": "redis"}, {"app_id": "shop", "cluster": "blue"},
+     {"app_id": "other"}],
+)  # fmt: skip
+@pytest.mark.parametrize("active", [False, True])
+def test_a_namespace_that_was_never_published(expect: dict[str, str], active: bool) -> None:
+    seen = see(expect=expect, active=active, budget=SHORT)
+    assert came_to(seen) == (FAIL, Reason.OBJECT_MISSING)
+    assert said(seen).count(expect.get("namespace", "application"))
+
+
+def test_what_is_worse_than_a_missing_namespace_is_told_first() -> None:
+    seen = see({"database": False}, expect={"app_id": "other"}, budget=SHORT)
+    assert came_to(seen) == (FAIL, Reason.UNHEALTHY)
+
+
+def test_a_namespace_whose_name_could_be_a_path() -> None:
+    asked: list[str] = []
+    server = Apollo({"apps": {"a/b": {"default": {"x y.yml": {}}}}})
+
+    def handle(request: Request) -> Answer:
+        asked.append(request.target)
+        return server(request)
+
+    server.options = {"address": "127.0.0.1", "port": 1, "announce": ["127.0.0.1:1"]}
+    probe(handle, expect={"app_id": "a/b", "namespace": "x y.yml"}, active=True)
+    assert "/configs/a%2Fb/default/x%20y.yml?ip=k8sext" in asked
+
+
+# -- access keys -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_access_keys(active: bool) -> None:
+    options: dict[str, Any] = {"key": KEY}
+    good = see(options, login={"access-key": KEY}, expect=SHOP, active=active)
+    assert (came_to(good), said(good, Stage.AUTH)) == (GOOD, "signed with the access key")
+    wrong = see(options, login={"secret": f"x{KEY}"}, expect=SHOP, active=active)
+    assert came_to(wrong) == (FAIL, Reason.AUTH_REJECTED)
+    ended = end_of(see(options, expect=SHOP, active=active))
+    assert ended and (ended.stage, ended.reason) == (Stage.AUTH, Reason.AUTH_REQUIRED)
+
+
+def test_a_clock_that_differs_is_not_a_wrong_key() -> None:
+    seen = see({"key": KEY, "clock_s": 300}, login={"secret": KEY}, expect=SHOP)
+    assert came_to(seen) == (FAIL, Reason.SERVER_ERROR)
+    assert re.search(r"(299|300|301) s apart", said(seen))
+
+
+def test_a_key_without_an_application_signs_nothing() -> None:
+    seen = see({"key": KEY}, login={"secret": KEY})
+    assert (came_to(seen), said(seen, Stage.AUTH)) == (
+        GOOD, "an access key signs for one application: expect.app_id names none",
+    )  # fmt: skip
+
+
+def test_a_signature_is_that_of_apollos_own_client() -> None:
+    """The example of apollo-core's SignatureTest."""
+    path = "/configs/100004458/default/application?ip=10.0.0.1"
+    made = read.signed("100004458", "df23df3f59884980844ff3dada30fa97", path, 1576478257.344)
+    assert made == {
+        "Authorization": "Apollo 100004458:EoKyziXvKqzHgwx+ijDJwgVTDgE=",
+        "Timestamp": "1576478257344",
+    }
+
+
+# -- others ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(200, {"a": 1}), Answer(200, "x"), Answer(404, "x"), Answer(200, [{"a": 1}])]
+)
+def test_something_else(answer: Answer) -> None:
+    assert came_to(probe(lambda _: answer)) == (FAIL, Reason.WRONG_PRODUCT)
+
+
+def test_health_behind_a_login_is_no_failure() -> None:
+    server = Apollo({"address": "127.0.0.1", "port": 1})
+
+    def handle(request: Request) -> Answer:
+        answer = server(request)
+        if request.path == "/services/config":
+            page = f"http://{request.headers['host']}/"
+            return Answer(200, [{"homepageUrl": page}])
+        return Answer(401) if request.path == "/health" else answer
+
+    seen = probe(handle)
+    assert (came_to(seen), said(seen)) == (GOOD, "its health may not be asked")
+
+
+@pytest.mark.parametrize(
+    ("page", "address"),
+    [
+        ("http://198.51.100.7:8080/", "198.51.100.7:8080"),
+        ("https://apollo.example/config", "apollo.example:443"),
+        ("http://[2001:db8::7]:8080/", "[2001:db8::7]:8080"),
+        ("http://[x", "http://[x"),
+        ("http://a:99999/", "http://a:99999/"),
+        ("apollo:8080", "apollo:8080"),
+    ],
+)
+def test_addresses_of_home_pages(page: str, address: str) -> None:
+    assert read.address_of(page) == address
+
+
+def test_hostile_answers() -> None:
+    hostile(
+        "apollo", "apollo",
+        ("status", "components", "homepageUrl", "releaseKey", "configurations", "notificationId"),
+        values=("http://x:1/", "UP", [{"homepageUrl": "http://127.0.0.1:1/"}], 42),
+        headers=("Date: x", "Date: Tue, 24 Nov 9999999 13:16:28 GMT", "location: /"),
+        expect=SHOP,
+    )  # fmt: skip
