@@ -28,31 +28,19 @@ from k8sext.model.secret import printable
 
 from . import kubeconfig as config
 from . import transport
+from .answers import Answer, ApiError, asked_to_wait, body, lines, refused
 from .kubeconfig import Access
+
+__all__ = ["ApiError", "Session", "Upgrade"]
 
 LOG = logging.getLogger("k8sext.api")  # INFO: what -v tells; DEBUG: each request, for --debug
 READ_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 300.0
 TOKEN_AGE_S = 60.0  # bound tokens are rotated on disk; client-go re-reads them each minute as well
-MAX_BYTES = 512 << 20  # of one answer, unpacked; 5,000 Services are 8 MB
-MAX_LINE = 4 << 20
 MAX_WARNINGS = 50
 BUSY_TRIES = 3
-BUSY_WAIT_S = 5.0  # the longest Retry-After that is waited for
 _LOST = (http.client.HTTPException, ConnectionError, ssl.SSLEOFError)
 _HTTP_ERRORS = (OSError, http.client.HTTPException, zlib.error)
-
-
-class ApiError(K8sextError):
-    """The API server said no. `status` is the HTTP status, `reason` and `details` its Status."""
-
-    def __init__(
-        self, status: int, reason: str, message: str, details: Mapping[str, Any], where: str
-    ) -> None:
-        self.message = printable(message, 600)
-        super().__init__(self.message, where=where, exit_code=3)
-        self.status, self.reason = status, printable(reason, 80)
-        self.details = details
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +65,6 @@ class Upgrade:
     tls: ssl.SSLContext | None
     server_name: str
     headers: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """One answer, read to its end."""
-
-    response: http.client.HTTPResponse
-    data: bytes
-
-    @property
-    def status(self) -> int:
-        return self.response.status
 
 
 class Session:
@@ -177,7 +153,7 @@ class Session:
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(silence_s)
-            yield _lines(response)
+            yield lines(response)
         finally:
             connection.close()
 
@@ -203,7 +179,7 @@ class Session:
 
     def refusal(self, status: int, body: bytes, path: str) -> ApiError:
         """What the API server said to an upgrade."""
-        return self._refused(status, "", body, path)
+        return refused(status, "", body, f"{self.server}{path}")
 
     @property
     def logins(self) -> int:
@@ -220,20 +196,20 @@ class Session:
         status, connection, response = self._begin(call)
         if status == 401 and self._login_again(logins):
             status, connection, response = self._begin(call)
-        if isinstance(response, _Answer):
+        if isinstance(response, Answer):
             raise self._error(response, call.path)
         return connection, response
 
     def _begin(
         self, call: _Call
-    ) -> tuple[int, transport.Connection, http.client.HTTPResponse | _Answer]:
+    ) -> tuple[int, transport.Connection, http.client.HTTPResponse | Answer]:
         """One try of a stream: the open answer, or the whole of a refusal."""
         connection = transport.connection(self.access, self._tls, READ_TIMEOUT_S)
         try:
             response = self._exchange(connection, call, gzip=False)
             if response.status < 300:
                 return response.status, connection, response
-            answer = _Answer(response, _body(response))
+            answer = Answer(response, body(response))
         except _HTTP_ERRORS as error:
             connection.close()
             raise self._unreachable(error) from None
@@ -259,7 +235,7 @@ class Session:
         if answer.status == 401 and self._login_again(logins):
             answer = self._round_trip(call)
         for _ in range(BUSY_TRIES):
-            pause = _asked_to_wait(answer, method)
+            pause = asked_to_wait(answer, method)
             if pause is None:
                 break
             time.sleep(pause)
@@ -268,7 +244,7 @@ class Session:
             raise self._error(answer, path)
         return self._object(answer, path) if answer.data else {}
 
-    def _object(self, answer: _Answer, path: str) -> dict[str, Any]:
+    def _object(self, answer: Answer, path: str) -> dict[str, Any]:
         """The JSON object of an answer; login pages of gateways are 200 as well."""
         try:
             data: Any = json.loads(answer.data)
@@ -283,7 +259,7 @@ class Session:
             )
         return cast("dict[str, Any]", data)
 
-    def _round_trip(self, call: _Call) -> _Answer:
+    def _round_trip(self, call: _Call) -> Answer:
         connection, fresh = self._take()
         try:
             try:
@@ -296,7 +272,7 @@ class Session:
                     raise
                 connection = transport.connection(self.access, self._tls, READ_TIMEOUT_S)
                 response = self._exchange(connection, call)
-            answer = _Answer(response, _body(response))
+            answer = Answer(response, body(response))
         except _HTTP_ERRORS as error:
             connection.close()
             raise self._unreachable(error) from None
@@ -444,22 +420,10 @@ class Session:
                 self.warnings.append(text)
             LOG.info("the API server warns: %s", text)
 
-    def _error(self, answer: _Answer, path: str) -> ApiError:
+    def _error(self, answer: Answer, path: str) -> ApiError:
         """The Status of the API server; of anything else (a gateway's page) only its number."""
         response = answer.response
-        return self._refused(response.status, response.reason, answer.data, path)
-
-    def _refused(self, status: int, phrase: str, body: bytes, path: str) -> ApiError:
-        try:
-            data: Any = json.loads(body)
-        except (ValueError, RecursionError):
-            data = None
-        said = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-        message = said.get("message") or f"HTTP {status} {phrase}".rstrip()
-        reason, details = str(said.get("reason") or ""), said.get("details")
-        where = f"{self.server}{path}"
-        known = cast("dict[str, Any]", details) if isinstance(details, dict) else {}
-        return ApiError(status, reason, str(message), known, where)
+        return refused(response.status, response.reason, answer.data, f"{self.server}{path}")
 
     def _unreachable(self, error: Exception) -> K8sextError:
         why = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
@@ -498,45 +462,3 @@ def _is_open(connection: transport.Connection) -> bool:
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return not poll.poll(0)
-
-
-def _asked_to_wait(answer: _Answer, method: str) -> float | None:
-    """Seconds after which the server asks us to come again; None where it does not, or too late.
-
-    A 429 was not handled at all (API priority and fairness); after a 5xx only reading is safe.
-    """
-    said = (answer.response.headers.get("Retry-After") or "").strip()
-    safe = answer.status == 429 or (answer.status >= 500 and method == "GET")
-    if not safe or not (said.isascii() and said.isdigit()):
-        return None
-    seconds = float(said[:9])
-    return seconds if seconds <= BUSY_WAIT_S else None
-
-
-def _body(response: http.client.HTTPResponse) -> bytes:
-    """The whole answer, unpacked, of at most MAX_BYTES."""
-    data = response.read(MAX_BYTES + 1)
-    if (
-        response.length and len(data) <= MAX_BYTES
-    ):  # read(n) does not tell that the connection ended too early
-        raise http.client.IncompleteRead(data, response.length)
-    if response.headers.get("Content-Encoding") == "gzip":
-        unpack = zlib.decompressobj(31)
-        data = unpack.decompress(data, MAX_BYTES + 1)
-        if len(data) <= MAX_BYTES and not unpack.eof:
-            raise zlib.error("the packed answer is incomplete")
-    if len(data) > MAX_BYTES:
-        raise OSError(f"the answer is larger than {MAX_BYTES >> 20} MiB")
-    return data
-
-
-def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Lines as they come; a cut or a long silence ends them like an end does."""
-    while True:
-        try:
-            line = response.readline(MAX_LINE)
-        except (OSError, http.client.HTTPException, ValueError):
-            return
-        if not line:
-            return
-        yield line

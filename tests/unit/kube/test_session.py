@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from k8sext.errors import K8sextError
+from k8sext.kube import answers, transport
 from k8sext.kube import session as module
-from k8sext.kube import transport
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
 from k8sext.model.secret import Secret
@@ -361,7 +361,7 @@ def test_gzip_that_is_broken(server: ApiServer, data: bytes) -> None:
 
 
 def test_an_answer_has_a_greatest_size(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(answers, "MAX_BYTES", 1 << 20)
     bomb = gzip.compress(b" " * (3 << 20))
     assert len(bomb) < 1 << 20
     server.replies = [Reply(200, bomb, (("Content-Encoding", "gzip"),)), Reply(200, b" " * 3000000)]
@@ -532,7 +532,7 @@ def test_a_silent_stream_ends() -> None:
 
 
 def test_a_line_has_a_greatest_length(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_LINE", 1000)
+    monkeypatch.setattr(answers, "MAX_LINE", 1000)
     server.replies = [Reply(200, b"x" * 5000)]
     assert max(map(len, streamed(session(server)))) == 1000
 
