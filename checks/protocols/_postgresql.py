@@ -64,7 +64,7 @@ _WORDS = (
     ("57P03", "Hot standby mode is disabled", Reason.UNHEALTHY),
     ("", "no more connections allowed", Reason.TOO_MANY_CONNECTIONS),
     ("", "client connections exceeded", Reason.TOO_MANY_CONNECTIONS),
-    ("", "query_wait_timeout", Reason.TOO_MANY_CONNECTIONS),
+    ("", "query_wait_timeout", Reason.UNHEALTHY),  # no server, or none of its connections free
     ("", "pgbouncer cannot connect to server", Reason.UNHEALTHY),
     ("", "server login has been failing", Reason.UNHEALTHY),
     ("", "pooler is shutting down", Reason.UNHEALTHY),

@@ -47,6 +47,13 @@ _UNENCRYPTED = ("no encryption", "SSL off")  # from 12 on; before
 _ENCRYPTED = ("SSL encryption", "SSL on")
 
 
+# PgBouncer lets its clients log in and then waits for its own server (query_wait_timeout).
+NO_SESSION = (
+    "the login was accepted, and no session came of it in time: a pooler waits for its own "
+    "server, or the server hangs"
+)
+
+
 class Postgresql(WireCheck):
     """SSLRequest, startup, login, questions in two round trips, Terminate."""
 
@@ -197,6 +204,8 @@ class Postgresql(WireCheck):
             await self._ready()
             self.logged_in = True
         except Fault as fault:
+            if fault.reason in (Reason.TIMED_OUT, Reason.SILENT):
+                raise Fault(Reason.UNHEALTHY, NO_SESSION, **fault.evidence) from fault
             if fault.reason not in _AFTER_LOGIN:
                 raise
             self.session = fault

@@ -7,7 +7,7 @@ import pytest
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import against, check_class
+from tests.support.converse import SHORT, against, check_class
 from tests.support.sql_fuzz import survive
 
 PLAIN = TlsSpec(mode=TlsMode.DISABLE)
@@ -86,6 +86,7 @@ HBA = 'no pg_hba.conf entry for host "192.0.2.11", user "shop", database "shop",
         ("28000", "connection requires a valid client certificate",
          Reason.CLIENT_CERTIFICATE_REQUIRED),
         ("08P01", "no more connections allowed (max_client_conn)", Reason.TOO_MANY_CONNECTIONS),
+        ("08P01", "query_wait_timeout", Reason.UNHEALTHY),
         ("08P01", "pgbouncer cannot connect to server", Reason.UNHEALTHY),
         ("08P01", "server login has been failing, try again later (server_login_retry)",
          Reason.UNHEALTHY),
@@ -219,6 +220,13 @@ def test_without_a_login_rules_for_a_made_up_user_blame_nobody() -> None:
     assert auth is not None
     assert (auth.status, auth.reason) == (Status.SKIP, Reason.AUTH_REQUIRED)
     assert unknown.depth is Stage.HANDSHAKE
+
+
+def test_a_pooler_that_lets_in_and_has_no_server() -> None:
+    seen = observed(ASKS_MD5, ACCEPTED, budget=SHORT)
+    ended = seen.ended_by
+    assert ended and (ended.stage, ended.reason) == (Stage.AUTH, Reason.UNHEALTHY)
+    assert "pooler" in ended.detail
 
 
 def test_the_server_ends_the_session_in_the_middle() -> None:
