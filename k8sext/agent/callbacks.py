@@ -45,6 +45,8 @@ def fact(entry: Registered, looked: Looked | None) -> dict[str, Json]:
         found["app"] = entry.app[:MAX_TEXT]
     if entry.error:
         found["error"] = entry.error[:MAX_TEXT]
+    if entry.ours:
+        found["ours"] = True
     if entry.age_s is not None:
         found["age_s"] = round(entry.age_s, 1)
     if looked and looked.seen:

@@ -107,6 +107,7 @@ class Registered:
     state: str = "unknown"
     error: str = ""
     age_s: float | None = None
+    ours: bool = False  # the probe's own listener (`--reverse`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,7 @@ class WireCheck:
     order: ClassVar[tuple[Stage, ...]] = (Stage.TLS, Stage.HANDSHAKE, Stage.AUTH, Stage.VERIFY)
     verify_needs_login: ClassVar[bool] = True
     default_tls: ClassVar[TlsMode] = TlsMode.DISABLE  # where the bridge says nothing
+    patience_s: ClassVar[float] = 0.0  # for verify in addition: the server waits for others itself
 
     def __init__(self, target: Target, stream: Stream) -> None:
         self.target = target

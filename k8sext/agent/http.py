@@ -29,6 +29,7 @@ _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,12}")
 # What servers answer to a request in clear text on their HTTPS port: nginx, Go, Apache httpd.
 _HTTPS_PORT = (b"HTTPS port", b"HTTP request to an HTTPS server", b"SSL-enabled server port")
 _GATEWAYS = (502, 503, 504)
+_SEVERAL = ("www-authenticate", "set-cookie")  # one line for each scheme, for each cookie
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class HttpConnection:
                 return headers
             name, _, value = line.partition(":")
             name, value = name.strip().lower(), value.strip()
-            again = name == "www-authenticate" and name in headers  # one line for each scheme
+            again = name in _SEVERAL and name in headers
             headers[name] = f"{headers[name]}, {value}" if again else value
         raise Fault(Reason.TOO_MUCH, f"more than {MAX_HEADERS} headers")
 

@@ -31,7 +31,7 @@ class StageLog:
     budget: Budget
     started: float  # loop time at which the probe began
     secrets: tuple[Secret, ...] = ()
-    extra_s: float = 0.0  # for a step that waits for what it has set going (`--active`)
+    extra_s: float = 0.0  # for a step that waits for others: see `_extra_s`
     done: dict[Stage, StageResult] = field(default_factory=dict[Stage, StageResult])
     # By the verify step: looked at when the connection is closed.
     announced: Announced | None = None
@@ -212,8 +212,7 @@ async def converse(
     }
     try:
         for stage in (s for s in check.order if s in only):
-            acts = stage is Stage.VERIFY and check.target.active and check.info.active
-            log.extra_s = log.budget.active_s if acts else 0.0
+            log.extra_s = _extra_s(check, log.budget) if stage is Stage.VERIFY else 0.0
             check.stream.deadline = log.deadline()
             if stage is Stage.AUTH and not login and missing.reason is not Reason.NO_CREDENTIALS:
                 # A login is configured and may not be used: what would be asked next needs it.
@@ -232,6 +231,12 @@ async def converse(
             pass  # the server may be gone; leaving politely is all we owe it
         await check.stream.close()
     return ended[0] if ended else None
+
+
+def _extra_s(check: WireCheck, budget: Budget) -> float:
+    """What the verify stage may take beyond a stage's time."""
+    acts = check.target.active and check.info.active
+    return max(check.patience_s, budget.active_s) if acts else check.patience_s
 
 
 def _spare(log: StageLog, login: Login | None, ended: Sequence[Fault]) -> None:

@@ -121,6 +121,12 @@ class Stream:
         return end if self.deadline is None else min(end, self.deadline)
 
     @property
+    def left_s(self) -> float:
+        """Seconds until the deadline."""
+        now = asyncio.get_running_loop().time()
+        return float("inf") if self.deadline is None else self.deadline - now
+
+    @property
     def peer(self) -> str:
         """`address:port` of the other side."""
         return self.relayed.peer if self.relayed else self._name("peername")

@@ -92,13 +92,15 @@ def _facts(stage: StageResult | None) -> Mapping[str, Any] | None:
 def _entry(fact: Mapping[str, Any], owners: Mapping[str, Owner]) -> _Entry:
     address = str(fact.get("address"))
     reached = fact.get("reached")
+    # The probe's pod has ended when the cluster is asked.
+    ours = Owner(address=address, kind="pod", name="of the probe") if fact.get("ours") else None
     return _Entry(
         address,
         str(fact.get("app") or ""),
         str(fact.get("state") or "unknown"),
         str(fact.get("error") or ""),
         reached if isinstance(reached, bool) else None,
-        owners.get(address, Owner(address=address, kind="unknown")),
+        ours or owners.get(address, Owner(address=address, kind="unknown")),
     )
 
 
