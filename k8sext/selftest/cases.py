@@ -225,6 +225,12 @@ OTHERS: tuple[Case, ...] = (
     _case("http", "proxy-without-server", s.web({}, s.http("502 Bad Gateway", b"<html>")),
           _fail("KX709", STATE)),
     _case("http", "unexpected-status", SITE, _fail("KX710", WRONG), expect={"status": 204}, **CALM),
+    # systems that call back
+    _case("sentinel", "good", s.sentinel(), PASS),
+    _case("sentinel", "another-product", s.web({"/": s.page({"kind": "other"})}),
+          _fail("KX502", WRONG)),
+    _case("sentinel", "application-missing", s.sentinel(), _fail("KX802", Culprit.CALLBACK),
+          expect={"applications": "shop"}),
     # what only a bridge can be: unreachable by wish, and more than one address
     _case("redis", "kept-away", None, Verdict(Status.PASS, "KX318", Culprit.PATH), expect=AWAY),
     _case("redis", "not-kept-away", REDIS, _fail("KX317", Culprit.PATH), expect=AWAY, **CALM),

@@ -397,3 +397,14 @@ def elasticsearch(
         "/orders": page({"orders": {"settings": {"index": {"provided_name": "orders"}}}}),
     }
     return web(pages, page({"error": "stand-in"}, "404 Not Found"), login=login)
+
+
+def sentinel() -> Talk:
+    """A Sentinel dashboard without a login, and without any application."""
+    pages = {
+        "/": http("200 OK", b'<div ng-app="sentinelDashboardApp">'),
+        "/version": page({"code": 0, "data": "1.8.8-stand-in"}),
+        "/app/names.json": page({"code": 0, "data": []}),
+        "/app/briefinfos.json": page({"code": 0, "data": []}),
+    }
+    return web(pages, page({"error": "stand-in"}, "404 Not Found"))
