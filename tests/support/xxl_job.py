@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -18,7 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.lab.building import xxljob
+from tests.lab.building import java
 from tests.lab.place import LabError
 from tests.lab.standins.xxl_job_admin.admin import COOKIE, TOKEN, Admin, settings_of
 from tests.lab.standins.xxl_job_admin.pages import serve
@@ -71,11 +70,8 @@ def standin(**settings: Any) -> Generator[Running]:
 @contextlib.contextmanager
 def executor(url: str, folder: Path, **settings: str) -> Generator[int]:
     """The real executor: its port. `settings` are its properties, in lower case with `_`."""
-    java = shutil.which("java")
-    if not java:
-        pytest.skip("no Java on this machine")
     try:
-        xxljob.build()
+        java.build("xxljob")
     except LabError as why:
         pytest.skip(f"the executor cannot be built here: {why}")
     (port,) = free_ports(1)
@@ -91,7 +87,7 @@ def executor(url: str, folder: Path, **settings: str) -> Generator[int]:
         **{f"XXL_JOB_{k}": v for k, v in told.items()},
     }
     with (folder / "executor.log").open("wb") as out:
-        argv = [java, "-XX:TieredStopAtLevel=1", "-Xmx96m", "-jar", str(xxljob.jar())]
+        argv = java.command("xxljob", {})
         process = subprocess.Popen(argv, env=env, stdout=out, stderr=out, cwd=folder)
         try:
             yield port

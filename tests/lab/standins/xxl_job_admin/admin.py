@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import http.client
 import itertools
@@ -90,6 +91,7 @@ class Admin:
         self.lists: dict[str, tuple[str, ...]] = {}  # of each group, made by the monitor
         self.updated = time.time()
         self.logs: list[Log] = []
+        self.asked: collections.deque[str] = collections.deque(maxlen=1000)  # what, by whomever
         self.numbers = itertools.count(1)
         self.turns: dict[int, int] = {}
         self.sessions: dict[str, str] = {}
@@ -165,22 +167,29 @@ class Admin:
             addresses = only or self.lists.get(job.app, ())
         if job.route == "SHARDING_BROADCAST" and addresses:
             for number, address in enumerate(addresses):
-                self._run(job, address, number, len(addresses))
+                self._run(job, address, number, len(addresses), "")
             return
         if not addresses:
             log = self._log(job)
             log.code, log.said = FAIL, "Trigger Fail：registry address is empty"
             return
-        self._run(job, self._route(job, addresses), 0, 1)
+        chosen, said = self._route(job, addresses)
+        self._run(job, chosen, 0, 1, said)
 
-    def _route(self, job: Job, addresses: tuple[str, ...]) -> str | None:
+    def _route(self, job: Job, addresses: tuple[str, ...]) -> tuple[str | None, str]:
+        """The address to call, and what the log says of how it was found."""
         if job.route == "FAILOVER":
-            beats = (a for a in addresses if call(a, "beat", "", self.settings)["code"] == OK)
-            return next(beats, None)
+            said: list[str] = []
+            for address in addresses:
+                answer = call(address, "beat", "", self.settings)
+                said.append(_line("Heartbeats", address, answer))
+                if answer.get("code") == OK:
+                    return address, "<br><br>".join(said)
+            return None, "<br><br>".join(said)
         if job.route == "ROUND":
             turn = self.turns[job.id] = self.turns.get(job.id, -1) + 1
-            return addresses[turn % len(addresses)]
-        return addresses[0]
+            return addresses[turn % len(addresses)], ""
+        return addresses[0], ""
 
     def _log(self, job: Job) -> Log:
         with self.lock:
@@ -189,11 +198,11 @@ class Admin:
             del self.logs[:-500]
         return log
 
-    def _run(self, job: Job, address: str | None, index: int, total: int) -> None:
+    def _run(self, job: Job, address: str | None, index: int, total: int, said: str) -> None:
         log = self._log(job)
         log.address = address
         if address is None:
-            log.code, log.said = FAIL, "no address answers its heartbeat"
+            log.code, log.said = FAIL, said
             return
         wanted = {
             "jobId": job.id,
@@ -210,8 +219,7 @@ class Admin:
             "broadcastTotal": total,
         }
         answer = call(address, "run", wanted, self.settings)
-        head = f"Trigger Job：<br>address：{address}<br>code：{answer.get('code')}<br>msg："
-        log.said = f"{head}{answer.get('msg')}"
+        log.said = "<br><br>".join(filter(None, (said, _line("Trigger Job", address, answer))))
         log.code = int(answer.get("code") or FAIL)
 
     def callback(self, results: Any) -> None:
@@ -220,6 +228,12 @@ class Admin:
             for log in self.logs:
                 if log.id == one.get("logId"):
                     log.handled, log.answer = one.get("handleCode", 0), str(one.get("handleMsg"))
+
+
+def _line(what: str, address: str, answer: Mapping[str, Any]) -> str:
+    """One call in the log (XxlJobTrigger.runExecutor, ExecutorRouteFailover)."""
+    parts = (f"{what}：", f"address：{address}", f"code：{answer.get('code')}")
+    return "<br>".join((*parts, f"msg：{answer.get('msg')}"))
 
 
 def call(address: str, what: str, body: Any, settings: Settings) -> dict[str, Any]:

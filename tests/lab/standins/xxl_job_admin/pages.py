@@ -77,6 +77,7 @@ class Pages(BaseHTTPRequestHandler):
 
     def _answer(self, body: str) -> None:
         parts = urlsplit(self.path)
+        self.admin.asked.append(f"{self.command} {parts.path}")
         context = self.admin.settings.context
         inside = parts.path.startswith(f"{context}/") or not context
         path = re.sub(";.*", "", parts.path[len(context) :])
