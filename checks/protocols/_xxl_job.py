@@ -106,6 +106,26 @@ def _group(row: Mapping[str, Any]) -> Group:
     )
 
 
+def why_in_use(group: Group, jobs: list[Any]) -> str:
+    """Why an application is none that may be registered under for a test; "" if it is one.
+
+    Its job is run once, at the address of the probe alone; what follows of a failure (another try,
+    which would go to any executor, a mail) or of a schedule must not be possible.
+    """
+    if group.addresses:
+        return f"it has executors ({', '.join(group.addresses[:4])})"
+    if not jobs:
+        return "it has no job that could be run"
+    job = mapping(jobs[0])
+    if len(jobs) > 1:
+        return f"it has {len(jobs)} jobs, and one is wanted"
+    if job.get("triggerStatus") != 0:
+        return "its job is started: it must be stopped"
+    if job.get("executorFailRetryCount"):
+        return "its job is tried again after a failure"
+    return "its job sends mails" if job.get("alarmEmail") else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How the admin's last call of an address ended; `error` is empty where it got through."""

@@ -8,15 +8,18 @@ nothing changes. Nothing is registered, triggered or saved without `--active`.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.http import Response
-from k8sext.agent.http_api import SAFE, HttpApi, some, told, wrong_product
+from k8sext.agent.http_api import SAFE, HttpApi, mapping, sequence, some, told, wrong_product
+from k8sext.agent.listener import Listener, listening
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -29,6 +32,10 @@ HEADER = "XXL-JOB-ACCESS-TOKEN"
 NO_METHOD = "/api/k8sext"  # asks for nothing: see above
 MAX_GROUPS, MAX_LINES, MAX_LOGS = 200, 50, 8
 FORM = "application/x-www-form-urlencoded"
+CALLED_S, GOODBYE_S = 8.0, 2.0
+NO_WORK = (
+    b'{"code":500,"msg":"k8sext: called back, nothing done"}'  # ends the job's line in the log
+)
 _LINE_END = re.compile(r"[\r\n\0]")
 
 
@@ -55,6 +62,10 @@ class XxlJob(HttpApi):
             "executors": Key("executors that each of them must have at least", "number"),
             "version": Key("range, e.g. >=2.3", "version"),
         },
+        active=(
+            "with --reverse-app: registers the probe as executor of that application, has its one, "
+            "stopped job run at the probe, deregisters; a failed line stays in that job's log"
+        ),
     )  # fmt: skip
     first = LOGIN_PAGE
     newer = False
@@ -213,9 +224,10 @@ class XxlJob(HttpApi):
             return Seen(detail=text, evidence=facts, warning=Reason.PERMISSION_DENIED)
         mine = self._mine(groups)
         known = await self._outcomes(mine)
+        proved = await self._reverse(groups) if self.target.active else ""
         facts["applications"] = {g.app: len(g.addresses) for g in groups[:MAX_LINES]}
         return Seen(
-            detail="; ".join(filter(None, (_told(version, mine), *self.shipped))),
+            detail="; ".join(filter(None, (_told(version, mine), proved, *self.shipped))),
             evidence=facts,
             warning=Reason.DEFAULT_LOGIN if self.shipped else None,
             callbacks=self._callbacks(mine, known),
@@ -290,6 +302,75 @@ class XxlJob(HttpApi):
                     raise
         return answers.outcomes(pages)
 
+    # -- calling back, where the user gives an application up for it -----------------------------
+
+    async def _reverse(self, groups: list[Group]) -> str:
+        """Whether the admin reaches the probe; "" where nobody asked. Raises Fault where it does
+        not (NOT_CALLED_BACK), and for an application that is in use.
+        """
+        app = self.target.reverse_app
+        if not app:
+            return ""
+        group = next((g for g in groups if g.app == app), None)
+        if group is None:
+            text = f"there is no job group {app}: make one for this test, with one stopped job"
+            raise Fault(Reason.OBJECT_MISSING, text)
+        query = f"jobGroup={group.id}&triggerStatus=-1&jobDesc=&executorHandler=&author="
+        table = mapping(await self._page(f"/jobinfo/pageList?{query}&start=0&length=2"))
+        jobs = sequence(table.get("data"))
+        why = answers.why_in_use(group, jobs)
+        if why:
+            text = f"--reverse-app {app} is none for a test alone, so nothing was done: {why}"
+            raise Fault(Reason.UNEXPECTED, text)
+        async with listening(self.stream, NO_WORK) as here:
+            return await self._called(here, group, mapping(jobs[0]).get("id"))
+
+    async def _called(self, here: Listener, group: Group, job: Json) -> str:
+        """Registers the listener, has the job run there, and takes the registration away."""
+        url = f"http://{here.address}/"
+        mine: dict[str, Json] = {
+            "registryGroup": "EXECUTOR",
+            "registryKey": group.app,
+            "registryValue": url,
+        }
+        await self._api("registry", mine)
+        try:
+            run = {"id": job, "executorParam": "k8sext", "addressList": url}
+            form = urlencode(run).encode()
+            headers = {**self._as_user(), "Content-Type": FORM}
+            answer = await self.send("POST", "/jobinfo/trigger", headers, form)
+            good, words = answers.message(answer)
+            if not good:
+                raise Fault(Reason.SERVER_ERROR, f"it does not run the job: {words}"[:300])
+            call = await here.called(self._patience())
+        finally:
+            self.stream.give(GOODBYE_S)
+            await self._api("registryRemove", mine)
+        if call:
+            return (
+                f"the admin called the probe back: {call.line or 'a connection'} from {call.peer}"
+            )
+        known = await self._outcomes([replace(group, addresses=(url,))])
+        outcome = known.get(url)
+        why = outcome.error if outcome else "no word of it in the job's log yet"
+        raise Fault(Reason.NOT_CALLED_BACK, f"{url}: {why}", listener=here.address)
+
+    def _patience(self) -> float:
+        """How long the call is waited for, in seconds: the admin itself gives up after three."""
+        left = (self.stream.deadline or 0) - asyncio.get_running_loop().time() - GOODBYE_S
+        return max(min(CALLED_S, left), 0.1)
+
+    async def _api(self, what: str, value: Json) -> None:
+        """As an executor does. Raises Fault where it is not taken."""
+        key = self.login.get("token") if self.login else ""
+        headers = {HEADER: key} if key else {}
+        answer = await self.post(f"/api/{what}", value, headers)
+        good, words = answers.message(answer)
+        if not good:
+            raise Fault(Reason.SERVER_ERROR, f"{what}: {words or told(answer)}")
+
+    # -- pages -----------------------------------------------------------------------------------
+
     async def _page(self, path: str) -> Any:
         """A table. Raises Fault (PERMISSION_DENIED, UNHEALTHY, …)."""
         answer = await self.get(path, self._as_user())
@@ -321,6 +402,9 @@ class XxlJob(HttpApi):
             ),
             inside="run the admin inside the cluster, where pods are reached",
         )
+
+
+# -- helpers -------------------------------------------------------------------------------------
 
 
 def _lately() -> str:

@@ -217,6 +217,66 @@ def test_an_executor_that_is_not_reached_is_down_in_the_admins_own_words(route: 
     assert "Connection refused" in entry["error"]
 
 
+GIVEN_UP = "k8sext-test"
+LENDS: dict[str, Any] = {"active": True, "reverse_app": GIVEN_UP}
+
+
+def test_the_admin_calls_the_probe_back_and_forgets_it() -> None:
+    with standin(**OURS, jobs=[{"app": GIVEN_UP, "route": "FAILOVER"}]) as admin:
+        seen = see(admin, **LENDS)
+        stage = seen.stage(Stage.VERIFY)
+        assert (seen.status, ended(seen)) == (Status.PASS, None)
+        assert stage is not None and "called the probe back: POST /beat" in stage.detail
+        assert eventually(lambda: not admin.admin.registry)
+        posts = [a.rpartition("/")[2] for a in admin.admin.asked if "/api/r" in a]
+        assert posts == ["registry", "registryRemove"]
+
+
+def test_an_admin_that_does_not_get_through_to_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """KX765, with the admin's own words."""
+
+    def walled(address: str, what: str, *_: Any) -> dict[str, Any]:
+        said = f"xxl-rpc remoting error(connect timed out), for url : {address}{what}"
+        return {"code": 500, "msg": said}
+
+    monkeypatch.setattr("tests.lab.standins.xxl_job_admin.admin.call", walled)
+    monkeypatch.setattr("k8sext.checks.protocols.xxl_job.CALLED_S", 0.3)
+    with standin(**OURS, jobs=[{"app": GIVEN_UP}]) as admin:
+        seen = see(admin, **LENDS)
+        stage = seen.stage(Stage.VERIFY)
+        assert ended(seen) == (Stage.VERIFY, Reason.NOT_CALLED_BACK)
+        assert stage is not None and "connect timed out" in stage.detail
+        assert eventually(lambda: not admin.admin.registry)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason", "words"),
+    [
+        ({}, Reason.OBJECT_MISSING, "there is no job group"),
+        ({"groups": [GIVEN_UP]}, Reason.UNEXPECTED, "no job that could be run"),
+        ({"jobs": [{"app": GIVEN_UP}] * 2}, Reason.UNEXPECTED, "2 jobs"),
+        ({"jobs": [{"app": GIVEN_UP, "every_s": 60}]}, Reason.UNEXPECTED, "must be stopped"),
+        ({"jobs": [{"app": GIVEN_UP, "retries": 1}]}, Reason.UNEXPECTED, "tried again"),
+        (
+            {"jobs": [{"app": GIVEN_UP}], "registered": {GIVEN_UP: ["http://198.18.0.5:9999/"]}},
+            Reason.UNEXPECTED,
+            "it has executors (http://198.18.0.5:9999/)",
+        ),
+    ],
+)
+def test_an_application_in_use_is_left_alone(
+    settings: dict[str, Any], reason: Reason, words: str
+) -> None:
+    with standin(**OURS, **settings) as admin:
+        seen = see(admin, **LENDS)
+        stage = seen.stage(Stage.VERIFY)
+        assert ended(seen) == (Stage.VERIFY, reason)
+        assert stage is not None and words in stage.detail
+        asked = {a for a in admin.admin.asked if a.startswith("POST")}
+        assert asked == {"POST /xxl-job-admin/login", "POST /xxl-job-admin/api/k8sext"}
+        assert not admin.admin.logs
+
+
 def page(status: int, text: bytes, more: str = "") -> bytes:
     return f"HTTP/1.1 {status} X\r\n{more}Content-Length: {len(text)}\r\n\r\n".encode() + text
 
