@@ -6,6 +6,7 @@ by the words of `/-/ready` (VictoriaMetrics, issue #1833) or by `data.applicatio
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import zlib
@@ -16,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from k8sext.agent.check import Registered
 from k8sext.agent.http import Response
 from k8sext.agent.http_api import mapping, sequence
 from k8sext.model.plan import join_address
@@ -164,6 +166,26 @@ def _target(row: Mapping[str, Any], now: datetime | None) -> Scraped | None:
         state=state if state in STATES else "unknown",
         error=words_of(row.get("lastError")),
         age_s=_age(text_of(row.get("lastScrape")), now),
+    )
+
+
+def of_its_host(address: str) -> bool:
+    """Whether an address means something on the server's own host only: loopback, or a bare name
+    (of a container beside it). That is nothing to compare with this cluster.
+    """
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return "." not in host.rstrip(".")
+
+
+def called(targets: Iterable[Scraped]) -> tuple[Registered, ...]:
+    """The targets as addresses that it calls."""
+    return tuple(
+        Registered(address=t.address, app=t.job, state=t.state, error=t.error, age_s=t.age_s)
+        for t in targets
+        if not of_its_host(t.address)
     )
 
 

@@ -11,7 +11,7 @@ import re
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.check import CheckInfo, Fault, Key, Seen
+from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.http import Response
 from k8sext.agent.http_api import (
@@ -37,6 +37,7 @@ from ._prometheus import (
     active_alertmanagers,
     address_of,
     bad_rules,
+    called,
     counted,
     counts_of,
     data_of,
@@ -54,6 +55,9 @@ from ._prometheus import (
 ONE_BY_ONE = 1000  # targets that are listed one by one at most
 POOLS = 6  # questions for the targets of one job
 TOLD = 3  # targets in a sentence
+SETTING = "in its scrape_configs an address that its own host reaches, or kubernetes_sd_configs \
+(role: pod) where it has a route to pods"
+INSIDE = "run a Prometheus inside the cluster and let it write to this one (remote_write)"
 SETTLED_S = 120.0  # after its start every target has been scraped once
 ALL, DOWN = "count by (job) (up)", "count by (job) (up == 0)"
 # Needs a Prometheus that scrapes itself, as most do. Firing alerts are sent again every minute.
@@ -125,16 +129,23 @@ class Prometheus(HttpApi):
         targets, whole = await self._targets(counts)
         self._stored(counts, targets, info, product)
         sums = counted(targets) if whole or counts is None else counts
-        self._tell_targets(sums, targets, whole)
-        said = [f"{product} {self.version}", _up(sums), await self._rules()]
-        said.append(await self._alertmanagers())
-        await self._expected(sums, targets)
+        said = [f"{product} {self.version}", self._told(sums, targets, whole)]
+        said += [await self._rules(), await self._alertmanagers()]
+        callbacks = Callbacks(
+            entries=called(targets), caller="Prometheus", setting=SETTING, inside=INSIDE
+        )
+        try:
+            await self._expected(sums, targets)
+        except Fault as fault:
+            fault.callbacks = callbacks
+            raise
         texts = [*filter(None, said), *(text for _, text in self.notes)]
         reasons = [reason for reason, _ in self.notes]
         return Seen(
             detail="; ".join(texts),
             evidence=self.evidence,
             warning=next((r for r in _ORDER if r in reasons), None),
+            callbacks=callbacks,
         )
 
     # -- what is not as it should be at the first word ---------------------------------------------
@@ -248,17 +259,22 @@ class Prometheus(HttpApi):
             text = f"it scrapes {len(scraped)} targets and stores nothing of it (a full disk?)"
             raise Fault(Reason.UNHEALTHY, text, **self.evidence)
 
-    def _tell_targets(self, sums: Counts, targets: list[Scraped], whole: bool) -> None:
-        """What of its targets is down, as evidence and in a sentence."""
+    def _told(self, sums: Counts, targets: list[Scraped], whole: bool) -> str:
+        """How many targets are up. Those that are down are warned of by their addresses
+        (`Seen.callbacks`), and here where that does not say it all.
+        """
         every = sum(c.all for c in sums.values())
         down = sum(c.down for c in sums.values())
         self.evidence |= {"targets": every, "targets_down": down, "jobs": [*sorted(sums)[:32]]}
         if not whole:
             self.evidence["targets_listed"] = len(targets)
-        if down:
-            jobs = {job: c for job, c in sums.items() if c.down}
-            text = f"{down} of {every} targets are down: {_whose(jobs, targets)}"
-            self.notes.append((Reason.TARGET_DOWN, text))
+        if not down:
+            return f"all {every} targets are up" if every else "it has no targets"
+        text = f"{down} of {every} targets are down: {_whose(sums, targets)}"
+        if sum(e.state == "down" for e in called(targets)) >= down:
+            return text
+        self.notes.append((Reason.TARGET_DOWN, text))
+        return ""
 
     async def _rules(self) -> str:
         data = await self._extra_data(RULES)
@@ -315,7 +331,7 @@ class Prometheus(HttpApi):
         up, every = sum(c.up for c in sums.values()), sum(c.all for c in sums.values())
         if up >= least:
             return
-        why = _whose({job: c for job, c in sums.items() if c.down}, targets)
+        why = _whose(sums, targets)
         text = f"of {whose} {up} of {every} targets are up, expected are {least}"
         raise Fault(Reason.TARGET_DOWN, f"{text}: {why}" if why else text, **self.evidence)
 
@@ -366,19 +382,11 @@ def _query(text: str) -> str:
     return f"/api/v1/query?query={quote(text, safe='')}"
 
 
-def _up(sums: Counts) -> str:
-    every = sum(c.all for c in sums.values())
-    up = sum(c.up for c in sums.values())
-    return f"{up} of {every} targets are up" if every and up == every else ""
-
-
-def _whose(jobs: Counts, targets: list[Scraped]) -> str:
-    """A few of the targets that are down, by job; of jobs that were not listed, their number."""
-    down = [t for t in targets if t.state == "down" and t.job in jobs]
-    said = [f"{t.job} {t.address} ({t.error or 'no reason given'})" for t in down[:TOLD]]
+def _whose(sums: Counts, targets: list[Scraped]) -> str:
+    """A few of the targets that are down; of jobs that were not listed, their number."""
+    down = [t for t in targets if t.state == "down" and t.job in sums]
+    said = [f"{t.job} {t.address} ({t.error or 'no reason given'})" for t in down]
     listed = {t.job for t in down}
-    said += [f"{c.down} of job {job}" for job, c in sorted(jobs.items()) if job not in listed][
-        : TOLD - len(said)
-    ]
-    rest = sum(c.down for c in jobs.values()) - len(said)
-    return ", ".join(said) + (f" and {rest} more" if rest > 0 and len(down) > TOLD else "")
+    said += [f"{c.down} of job {j}" for j, c in sums.items() if c.down and j not in listed]
+    more = f", and {len(said) - TOLD} more" if len(said) > TOLD else ""
+    return ", ".join(said[:TOLD]) + more

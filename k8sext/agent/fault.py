@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
 from k8sext.model.result import Json
 from k8sext.model.secret import printable
 from k8sext.model.words import Reason
 
+if TYPE_CHECKING:
+    from .check import Callbacks
+
 
 class Fault(Exception):
-    """A stage cannot go on, and why. `detail` is one sentence; `evidence` as in StageResult."""
+    """A stage cannot go on, and why. `detail` is one sentence; `evidence` as in StageResult.
+
+    `callbacks` as in `Seen`: what a verify step has found out may be why it fails.
+    """
+
+    callbacks: Callbacks | None = None
 
     def __init__(self, reason: Reason, detail: str = "", **evidence: Json) -> None:
         super().__init__(reason, detail)

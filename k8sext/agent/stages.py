@@ -68,6 +68,8 @@ class StageLog:
             async with asyncio.timeout_at(self.deadline(seconds) + 0.25 + lag_s):
                 seen = await step()
         except Fault as fault:
+            if stage is Stage.VERIFY:
+                self.callbacks = fault.callbacks
             self._fail(stage, self._carrier_fault() or fault, began)
             return False
         except TimeoutError:
