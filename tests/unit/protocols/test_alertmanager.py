@@ -7,7 +7,7 @@ import json
 import random
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -167,7 +167,7 @@ def verified(*bodies: str, status: Any = None, **expect: Any) -> Seen | Fault:
     """The verify step, where these metrics are told one after the other."""
     told = iter(bodies)
     given = {"cluster": {"status": "disabled"}, "versionInfo": {"version": "0.25.0"}}
-    replies = {
+    replies: dict[str, Callable[[], str]] = {
         "/api/v2/status": lambda: json.dumps(status or given),
         "/api/v2/receivers": lambda: '[{"name": "hook"}]',
         "/-/ready": lambda: "OK",
