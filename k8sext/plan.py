@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from k8sext import fronts
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
-from k8sext.model.plan import Budget, Control, Plan, Target, is_address
-from k8sext.model.tls import TlsSpec
+from k8sext.model.front import Front
+from k8sext.model.plan import Beside, Budget, Control, Plan, Target, is_address
+from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Route
 
 CLUSTER_DOMAIN = "cluster.local"
@@ -119,6 +121,8 @@ def _targets(bridge: Bridge, vantage: str) -> Iterator[Target]:
             yield from _outside_targets(bridge, port)
         else:
             yield from _inside_targets(bridge, port)
+            yield from _ingress_targets(bridge, port)
+            yield from _node_targets(bridge, port)
 
 
 def _inside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
@@ -149,6 +153,45 @@ def _endpoint_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
         if key not in seen and is_address(endpoint.address):
             seen.add(key)
             yield _target(bridge, port, Route.ENDPOINT, *key)
+
+
+def _ingress_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
+    """The page that each rule leads to, asked of the controller; no login goes with it."""
+    here = [f for f in bridge.fronts if f.port_key == port.key and f.addresses]
+    for front in here[: fronts.MAX_FRONTS]:
+        mode = TlsMode.REQUIRE if front.tls else TlsMode.DISABLE
+        yield Target(
+            id="",
+            service=bridge.service,
+            port_key=port.key,
+            protocol="https" if front.tls else "http",
+            route=Route.INGRESS,
+            host=front.addresses[0],
+            port=443 if front.tls else 80,
+            tls=TlsSpec(mode=mode, server_name=front.asked_host),
+            expect={"path": front.path},
+            via=front.via,
+            beside=_beside(bridge, port, front),
+        )
+
+
+def _beside(bridge: Bridge, port: Port, front: Front) -> Beside:
+    """The same question by the bridge's name; a path that is changed on the way is not known."""
+    tls = dict(bridge.tls_by_port).get(port.key, bridge.tls) or TlsSpec()
+    wants = port.protocol == "https" or tls.mode in (TlsMode.REQUIRE, TlsMode.VERIFY_FULL)
+    return Beside(
+        host=bridge.service,
+        port=_name_port(bridge, port),
+        protocol="https" if wants else "http",
+        path="/" if front.rewrites else front.path,
+    )
+
+
+def _node_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
+    """The greeting, by the nodes' addresses; no login goes with it."""
+    for name, address in bridge.nodes if port.node_port else ():
+        made = _target(bridge, port, Route.NODE_PORT, address, port.node_port or 0)
+        yield replace(made, credentials=None, expect={}, via=f"Node/{name}")
 
 
 def _unmatched(bridge: Bridge) -> Iterator[Endpoint]:

@@ -163,11 +163,16 @@ def _rows(bridge: BridgeReport) -> Iterator[Row]:
     groups: dict[tuple[object, ...], list[Observation]] = {}
     for seen in bridge.observations:
         shape = tuple(_shape(s) for s in seen.stages if s.stage is not Stage.RESOLVE)
-        groups.setdefault((seen.port, seen.client, shape), []).append(seen)
+        groups.setdefault((seen.port, seen.client, _front(seen), shape), []).append(seen)
     if not groups:
         yield Row(bridge, ())
     for group in groups.values():
         yield Row(bridge, group)
+
+
+def _front(seen: Observation) -> str:
+    """What sets a way from outside apart from the bridge's own: each Ingress has a row."""
+    return {Route.INGRESS: seen.via, Route.NODE_PORT: "node-port"}.get(seen.route, "")
 
 
 def _shape(stage: StageResult) -> tuple[Status, bool]:
@@ -210,6 +215,11 @@ def _stage_mark(results: Sequence[StageResult], options: Options) -> Text:
 
 
 def _target(row: Row, options: Options) -> str:
+    front = row.seen[0].route if row.seen else None
+    if front is Route.INGRESS:
+        return _from_where(row) + f"{printable(row.seen[0].via, 200)} at {row.seen[0].target}"
+    if front is Route.NODE_PORT:
+        return _from_where(row) + " + ".join(f"{_node(o)}{o.target}" for o in row.seen)
     through = [o for o in row.seen if o.route is not Route.ENDPOINT]
     ends = [o.target for o in row.seen if o.route is Route.ENDPOINT]
     parts = ["name" if o.route is Route.NAME and ends else o.target for o in through]
@@ -219,6 +229,11 @@ def _target(row: Row, options: Options) -> str:
     else:
         parts += ends
     return _from_where(row) + " + ".join(dict.fromkeys(parts))
+
+
+def _node(seen: Observation) -> str:
+    name = seen.via.removeprefix("Node/")
+    return f"{printable(name, 80)} " if name else ""
 
 
 def _from_where(row: Row) -> str:

@@ -90,12 +90,13 @@ _OBSERVATION = _object(
         "vantage": _TEXT,
         "node": _TEXT,
         "client": _TEXT,
+        "via": _TEXT,
         "route": _word(Route),
         "target": _TEXT,
         "status": _word(Status),
         "stages": _list(_STAGE),
     },
-    "node", "client",
+    "node", "client", "via",
 )  # fmt: skip
 
 _BRIDGE = _object(
@@ -116,10 +117,23 @@ _BRIDGE = _object(
             )
         ),
         "external_name": _TEXT,
+        "fronts": _list(
+            _object(
+                {
+                    "ingress": _TEXT,
+                    "host": _TEXT,
+                    "path": _TEXT,
+                    "port": _TEXT,
+                    "class": _TEXT,
+                    "addresses": _TEXTS,
+                }
+            )
+        ),
         "problems": _TEXTS,
         "observations": _list(_OBSERVATION),
         "diagnoses": _list(_DIAGNOSIS),
-    }
+    },
+    "fronts",
 )
 
 _VANTAGE = _object(

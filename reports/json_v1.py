@@ -7,6 +7,7 @@ from typing import Any
 
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import to_json
+from k8sext.model.front import Front
 from k8sext.model.report import BridgeReport, Report, VantageReport, gated
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
@@ -85,9 +86,21 @@ def _bridge(report: BridgeReport) -> dict[str, Any]:
             for e in bridge.endpoints
         ],
         "external_name": bridge.external_name,
+        **({"fronts": [_front(f) for f in bridge.fronts]} if bridge.fronts else {}),
         "problems": list(bridge.problems),
         "observations": [_observation(o) for o in report.observations],
         "diagnoses": [to_json(d) for d in report.diagnoses],
+    }
+
+
+def _front(front: Front) -> dict[str, Any]:
+    return {
+        "ingress": front.ingress,
+        "host": front.host,
+        "path": front.path,
+        "port": front.port,
+        "class": front.class_name,
+        "addresses": list(front.addresses),
     }
 
 

@@ -16,7 +16,7 @@ from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
-from . import expect, resolver
+from . import beside, expect, resolver
 from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, target_of
 from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
@@ -33,6 +33,8 @@ MAX_EXPANDED = 16
 # costs one time-out, not one by address and then another by name.
 ENDPOINTS_FIRST_S = 0.5
 LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
+# Ways for those outside, told beside the bridge's own: no login goes over them.
+FRONTS = (Route.INGRESS, Route.NODE_PORT)
 
 
 class Runner:
@@ -62,7 +64,8 @@ class Runner:
         self.tls_memory = TlsMemory()
         self.expectable: dict[str, set[str]] = defaultdict(set)  # by any port of a Service
         for target in plan.targets:
-            self.expectable[target.service] |= set(checks[target.protocol].info.expects)
+            if target.route not in FRONTS:
+                self.expectable[target.service] |= set(checks[target.protocol].info.expects)
         self.endpoints_left: dict[str, int] = defaultdict(int)
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
@@ -174,7 +177,7 @@ class Runner:
 
     async def _connect_and_talk(self, log: StageLog, target: Target, address: str) -> None:
         info = self.checks[target.protocol].info
-        if LOGIN_ORDER[target.route] and self.endpoints_left[target.server]:
+        if LOGIN_ORDER.get(target.route, 1) and self.endpoints_left[target.server]:
             # Before a slot is taken: the endpoints that are waited for need slots themselves.
             await self._after_endpoints(target.server)
         async with self.slots[join_address(address, target.port)]:
@@ -184,9 +187,27 @@ class Runner:
             if login:
                 await self._talk_logged_in(log, target, address, login)
             else:
-                await self._talk(log, target, address, None, missing)
+                only = GREETING if target.route is Route.NODE_PORT else STAGES
+                await self._talk(log, target, address, None, missing, only)
+        if target.beside:
+            await self._ask_beside(log, target)
         await self._look_further(log, target, address)
         self._observed(target, log.results())
+
+    async def _ask_beside(self, log: StageLog, target: Target) -> None:
+        """What the bridge itself answers to the same question."""
+        assert target.beside is not None
+        if Stage.HANDSHAKE not in log.done:
+            return
+        one = beside.target_of(target, target.beside)
+        side = StageLog(one, self.budget, asyncio.get_running_loop().time())
+        found = await self._resolve_stage(side, one)
+        if found:
+            async with self.slots[join_address(found[0], one.port)]:
+                side.started = asyncio.get_running_loop().time()
+                nothing = Missing(Reason.NO_CREDENTIALS, "")
+                await self._talk(side, one, found[0], None, nothing, GREETING)
+        beside.note(log, side.results())
 
     async def _after_endpoints(self, server: str) -> None:
         done = self.endpoints_done[server]
@@ -198,7 +219,7 @@ class Runner:
                 await done.wait()
 
     def _login(self, target: Target, info: CheckInfo) -> tuple[Login | None, Missing]:
-        if not info.credential_keys:
+        if not info.credential_keys or target.route in FRONTS:
             return None, Missing(Reason.NO_CREDENTIALS, "")
         found = self.logins.lookup(target, info.credential_keys)
         nothing = Missing(Reason.NO_CREDENTIALS, "")
@@ -346,7 +367,8 @@ class Runner:
         """What encrypts a connection to it."""
         ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)
         mode = self.checks[target.protocol].default_tls
-        return TargetTls(target, ca, mode, self.logins.client_pair(target), self.tls_memory)
+        pair = None if target.route in FRONTS else self.logins.client_pair(target)
+        return TargetTls(target, ca, mode, pair, self.tls_memory)
 
     def _observed(self, target: Target, stages: tuple[StageResult, ...]) -> None:
         observation = Observation(
@@ -360,6 +382,7 @@ class Runner:
             target=target.address,
             stages=stages,
             node=self.node,
+            via=target.via,
         )
         self.failed = self.failed or observation.status in (Status.FAIL, Status.INCONCLUSIVE)
         self.emit(observation)

@@ -79,6 +79,7 @@ def _observations(
             target=address or target.address,
             stages=results,
             node=node,
+            via=target.via,
         )
 
 

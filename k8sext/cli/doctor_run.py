@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sext import discover, doctor, registry
+from k8sext import discover, doctor, fronts, registry
 from k8sext.errors import K8sextError
 from k8sext.kube import access, workload
+from k8sext.kube import snapshot as snapshots
 from k8sext.kube.session import ApiError, Session
 from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
@@ -190,12 +191,23 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
             pool.submit(uid_range, namespace)
         missing = pool.submit(_missing_rights, session, namespace, request)
         snapshot = fetch(session, namespace, source.selector)
-        found = discover.bridges(snapshot)
-        notes = missing.result()
+        found, skips = _with_fronts(session, snapshot, discover.bridges(snapshot), from_files)
+        notes = (*missing.result(), *skips)
         openshift = _is_openshift(groups.result())
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
     return cluster, _over(found, from_files) if source.files else found
+
+
+def _with_fronts(
+    session: Session, snapshot: Snapshot, found: Sequence[Bridge], files: Sequence[Bridge]
+) -> tuple[tuple[Bridge, ...], tuple[str, ...]]:
+    """The bridges with what leads to them from outside, read only where that can be."""
+    led = fronts.with_nodes(found, snapshot.nodes)
+    if not fronts.wanted((*found, *files)):
+        return led, ()
+    ingresses, classes, skips = snapshots.fronts(session, snapshot.namespace)
+    return led if ingresses is None else fronts.with_fronts(led, ingresses, classes), skips
 
 
 def _file_bridges(source: Source) -> tuple[Bridge, ...]:
@@ -210,7 +222,13 @@ def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...
     """Exactly the bridges of the files; what the cluster alone knows is taken from the cluster."""
     live = {b.ref: b for b in found}
     return tuple(
-        replace(b, cluster_ips=live[b.ref].cluster_ips, endpoints=live[b.ref].endpoints)
+        replace(
+            b,
+            cluster_ips=live[b.ref].cluster_ips,
+            endpoints=live[b.ref].endpoints,
+            fronts=live[b.ref].fronts,
+            fronts_read=live[b.ref].fronts_read,
+        )
         if b.ref in live
         else b
         for b in files

@@ -39,7 +39,7 @@ def provision_command(
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:
-    """Create or update Services and EndpointSlices (and Ingresses) that lead to the outside."""
+    """Create or update Services and EndpointSlices that lead to the outside."""
     from k8sext.kube.session import Session
     from k8sext.provision import apply, desired
 

@@ -12,6 +12,7 @@ from k8sext.model.words import Reason, Route, Stage, Status
 
 ENDPOINTS = (Route.ENDPOINT,)
 THROUGH = (Route.NAME, Route.CLUSTER_IP, Route.ORIGIN)
+FRONTS = (Route.INGRESS, Route.NODE_PORT)  # for those outside: judged beside the bridge itself
 INSIDE = ("pod", "relay")  # vantages that stand in a pod of ours: names, NetworkPolicies
 PROBE_LABELS = {"app.kubernetes.io/managed-by": "k8sext"}
 

@@ -12,8 +12,8 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
 
-from . import rows
-from .case import Context, case_of, connected, failed
+from . import fronts, rows
+from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case
 from .saying import say_without
 
@@ -109,6 +109,7 @@ def _judge_bridge(
     )
     cases = [case_of(bridge, port, mine, context) for port in bridge.ports]
     said = [d for case in cases for d in judge_case(case)]
+    said += fronts.judge(bridge, mine, context, said)
     diagnoses = _ordered(_unique(d for d in said if _ignored(bridge, d) is None))
     return BridgeReport(
         bridge=bridge,
@@ -145,7 +146,8 @@ def _status(mine: Sequence[Observation], diagnoses: Sequence[Diagnosis], bridge:
             return status
     if not mine:
         return Status.SKIP
-    unexplained = not diagnoses and not bridge.ignore and any(o.ended_by for o in mine)
+    own = [o for o in mine if o.route not in FRONTS]
+    unexplained = not diagnoses and not bridge.ignore and any(o.ended_by for o in own)
     return Status.INCONCLUSIVE if unexplained else Status.PASS
 
 

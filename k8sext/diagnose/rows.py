@@ -482,8 +482,10 @@ NO_DRIVER = Row(
 
 
 def all_rows() -> tuple[Row, ...]:
-    """Every row there is: of this file's tables, then those that stand alone."""
-    mine = globals().values()
+    """Every row there is: of this file's tables, then those that stand alone, then other files'."""
+    from . import rows_fronts
+
+    mine = [*globals().values(), *vars(rows_fronts).values()]
     tables = (t.values() for t in mine if isinstance(t, dict) and t)
     found = [r for rows in tables for r in rows if isinstance(r, Row)]
     return tuple(dict.fromkeys((*found, *(r for r in mine if isinstance(r, Row)))))

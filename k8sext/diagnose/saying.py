@@ -63,7 +63,7 @@ def say_without(row: Row, mark: str, facts: Mapping[str, str], why: str = "") ->
         summary=_filled(row.summary, facts),
         why=why,
         because=(mark,),
-        fix=row.fix,
+        fix=_filled(row.fix, facts),
         see=f"k8sext explain {row.code}",
     )
 

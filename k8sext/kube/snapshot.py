@@ -66,6 +66,22 @@ def fetch(
     )
 
 
+def fronts(
+    session: Session, namespace: str | None
+) -> tuple[Objects | None, Objects | None, tuple[str, ...]]:
+    """Ingresses and IngressClasses, None where they could not be read, and what to say of that.
+
+    Whoever may not read them is told so, and everything else goes on.
+    """
+    paths = _paths(namespace)
+    with ThreadPoolExecutor(2) as pool:
+        kinds = ("ingresses", "ingressclasses")
+        asked = [pool.submit(_some, session, kind, paths[kind]) for kind in kinds]
+        (ingresses, skip), (classes, classes_skip) = (future.result() for future in asked)
+    skips = tuple(s for s in (skip, classes_skip if ingresses else "") if s)
+    return None if skip else ingresses, None if classes_skip else classes, skips
+
+
 def _paths(namespace: str | None) -> dict[str, str]:
     within = f"/namespaces/{namespace}" if namespace else ""
     return {
@@ -76,6 +92,8 @@ def _paths(namespace: str | None) -> dict[str, str]:
         "pods": f"/api/v1{within}/pods",
         "namespaces": f"/api/v1/namespaces{f'/{namespace}' if namespace else ''}",
         "networkpolicies": f"/apis/networking.k8s.io/v1{within}/networkpolicies",
+        "ingresses": f"/apis/networking.k8s.io/v1{within}/ingresses",
+        "ingressclasses": "/apis/networking.k8s.io/v1/ingressclasses",
     }
 
 

@@ -25,6 +25,16 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Where the same question is asked without the ingress controller: http or https."""
+
+    host: str
+    port: int
+    protocol: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One wire probe to be made.
 
@@ -51,6 +61,8 @@ class Target:
     expect: Facts = field(default_factory=dict[str, Json])
     expand: bool = False
     fallback: bool = False
+    via: str = ""  # what leads there: `Ingress/NAME HOST/PATH`, `Node/NAME`
+    beside: Beside | None = None
     shard: int = 0  # which of several pods makes it
     active: bool = False
     reverse_app: str = ""  # the sacrificial application under which the check may register itself

@@ -45,6 +45,7 @@ class Observation:
     stages: tuple[StageResult, ...]
     node: str = ""
     client: str = ""  # the driver's name for a client probe; empty for a wire probe
+    via: str = ""  # as the Target's: which Ingress or node it went through
 
     @property
     def status(self) -> Status:

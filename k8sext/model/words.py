@@ -31,6 +31,8 @@ class Route(StrEnum):
     CLUSTER_IP = "cluster-ip"
     ENDPOINT = "endpoint"
     ORIGIN = "origin"
+    INGRESS = "ingress"  # a page through an ingress controller
+    NODE_PORT = "node-port"
 
 
 class Severity(StrEnum):

@@ -136,3 +136,22 @@ def test_more_pods_than_are_worth_it(server: ApiServer, session: Session) -> Non
     server.answers = answers
     got = snapshot.fetch(session, "dev")
     assert (got.pods, got.skips) == ((), ("pods were not compared: more than 5000",))
+
+
+def test_what_leads_to_bridges_from_outside(server: ApiServer, session: Session) -> None:
+    server.answers = cluster()
+    ingresses, classes, skips = snapshot.fronts(session, "dev")
+    assert (names(ingresses), names(classes), skips) == (["ingresses"], ["ingressclasses"], ())
+    assert {p.partition("?")[0] for p in paths(server.requests)} == {
+        "GET /apis/networking.k8s.io/v1/namespaces/dev/ingresses",
+        "GET /apis/networking.k8s.io/v1/ingressclasses",
+    }
+
+
+def test_who_may_not_read_ingresses_is_told_so_once(server: ApiServer, session: Session) -> None:
+    server.answers = cluster(refused="ingresses")
+    assert snapshot.fronts(session, "dev")[0] is None
+    server.answers = cluster(refused="ingressclasses")
+    ingresses, classes, skips = snapshot.fronts(session, None)
+    assert names(ingresses) == ["ingresses"]
+    assert (classes, skips) == (None, ("ingressclasses were not read: Forbidden",))
