@@ -227,8 +227,9 @@ class Elasticsearch(WireCheck):
             return colour, []
         if colour == "red" and not missing:
             await self._blocks()  # says it best, where it may be asked and comes in time
-            text = "red, and no shard is missing: its state or its primaries are still recovering"
-            raise Fault(Reason.LOADING, text, **self.evidence)
+            if health.get("unassigned_shards") == 0:
+                text = "red without a missing shard: its state or its primaries still recover"
+                raise Fault(Reason.LOADING, text, **self.evidence)
         why = await self._why(colour) if missing else ""
         text = f"unassigned shards: {missing}"
         if colour == "yellow" and nodes == 1:
