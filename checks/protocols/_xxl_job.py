@@ -28,6 +28,7 @@ _VERSION = re.compile(rb"XXL-JOB</b>\s*([0-9][0-9A-Za-z.-]{0,20})")
 _COOKIE = re.compile(rf"{COOKIE}=([^;,\s]{{1,4096}})")
 _CALLED = re.compile(r"address：(.{1,200}?)<br>code：(\d{1,6})<br>msg：(.{0,400}?)(?=<br>|$)", re.S)
 _DATABASE = ("jdbc", "sql", "hikari", "mybatis", "communications link")
+_STATUS = re.compile(r"remoting fail, StatusCode\((\d{1,3})\)")
 _NOT_REACHED = "remoting error"  # no answer of HTTP came
 
 
@@ -153,10 +154,9 @@ def _outcome(code: str, said: str) -> Outcome:
         return Outcome(True)
     if _NOT_REACHED in said:
         return Outcome(False, said)
-    if WRONG_TOKEN in said:
-        return Outcome(False, f"unexpected answer: {said}")
-    if said.startswith("xxl-rpc remoting"):  # a status, or an answer that is no executor's
-        return Outcome(False, f"unexpected answer: {said}")
+    status = _STATUS.search(said)
+    if status or WRONG_TOKEN in said or said.startswith("xxl-rpc remoting"):
+        return Outcome(False, f"server returned HTTP status {status[1] if status else 200}: {said}")
     return Outcome(True)
 
 

@@ -8,18 +8,16 @@ nothing changes. Nothing is registered, triggered or saved without `--active`.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
-from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Seen
+from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Registered, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.http import Response
 from k8sext.agent.http_api import SAFE, HttpApi, mapping, sequence, some, told, wrong_product
-from k8sext.agent.listener import Listener, listening
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -224,13 +222,15 @@ class XxlJob(HttpApi):
             return Seen(detail=text, evidence=facts, warning=Reason.PERMISSION_DENIED)
         mine = self._mine(groups)
         known = await self._outcomes(mine)
-        proved = await self._reverse(groups) if self.target.active else ""
+        entries = answers.registered(mine, known)
+        if self.target.reverse_app:
+            entries = (await self._reversed(groups, self.target.reverse_app, facts), *entries)
         facts["applications"] = {g.app: len(g.addresses) for g in groups[:MAX_LINES]}
         return Seen(
-            detail="; ".join(filter(None, (_told(version, mine), proved, *self.shipped))),
+            detail="; ".join(filter(None, (_told(version, mine), *self.shipped))),
             evidence=facts,
             warning=Reason.DEFAULT_LOGIN if self.shipped else None,
-            callbacks=self._callbacks(mine, known),
+            callbacks=_callbacks(entries),
         )
 
     def _without_login(self) -> Seen:
@@ -304,13 +304,12 @@ class XxlJob(HttpApi):
 
     # -- calling back, where the user gives an application up for it -----------------------------
 
-    async def _reverse(self, groups: list[Group]) -> str:
-        """Whether the admin reaches the probe; "" where nobody asked. Raises Fault where it does
-        not (NOT_CALLED_BACK), and for an application that is in use.
+    async def _reversed(self, groups: list[Group], app: str, facts: dict[str, Json]) -> Registered:
+        """A listener in this pod, registered under the application, and whether the admin called
+        it. Raises Fault for an application that is not there, or in use.
         """
-        app = self.target.reverse_app
-        if not app:
-            return ""
+        from k8sext.agent.listener import listening
+
         group = next((g for g in groups if g.app == app), None)
         if group is None:
             text = f"there is no job group {app}: make one for this test, with one stopped job"
@@ -323,42 +322,34 @@ class XxlJob(HttpApi):
             text = f"--reverse-app {app} is none for a test alone, so nothing was done: {why}"
             raise Fault(Reason.UNEXPECTED, text)
         async with listening(self.stream, NO_WORK) as here:
-            return await self._called(here, group, mapping(jobs[0]).get("id"))
+            await self._run(group, mapping(jobs[0]).get("id"), f"http://{here.address}/")
+            call = await here.called(min(CALLED_S, max(self.stream.left_s - GOODBYE_S, 0.1)))
+            await self._leave(group, f"http://{here.address}/")
+        facts["reverse"] = {"address": here.address, "called_from": call.peer if call else ""}
+        known = {} if call else await self._outcomes([replace(group, addresses=(here.address,))])
+        outcome = known.get(f"http://{here.address}/")
+        error = outcome.error if outcome else "" if call else "no call came"
+        state = "up" if call else "down"
+        return Registered(address=here.address, app=app, state=state, error=error, ours=True)
 
-    async def _called(self, here: Listener, group: Group, job: Json) -> str:
-        """Registers the listener, has the job run there, and takes the registration away."""
-        url = f"http://{here.address}/"
-        mine: dict[str, Json] = {
-            "registryGroup": "EXECUTOR",
-            "registryKey": group.app,
-            "registryValue": url,
-        }
-        await self._api("registry", mine)
+    async def _run(self, group: Group, job: Json, url: str) -> None:
+        """Registers the address, has the job run there. Raises Fault, and leaves nothing then."""
+        await self._api("registry", _registration(group, url))
         try:
-            run = {"id": job, "executorParam": "k8sext", "addressList": url}
-            form = urlencode(run).encode()
+            form = urlencode({"id": job, "executorParam": "k8sext", "addressList": url}).encode()
             headers = {**self._as_user(), "Content-Type": FORM}
             answer = await self.send("POST", "/jobinfo/trigger", headers, form)
             good, words = answers.message(answer)
             if not good:
                 raise Fault(Reason.SERVER_ERROR, f"it does not run the job: {words}"[:300])
-            call = await here.called(self._patience())
-        finally:
-            self.stream.give(GOODBYE_S)
-            await self._api("registryRemove", mine)
-        if call:
-            return (
-                f"the admin called the probe back: {call.line or 'a connection'} from {call.peer}"
-            )
-        known = await self._outcomes([replace(group, addresses=(url,))])
-        outcome = known.get(url)
-        why = outcome.error if outcome else "no word of it in the job's log yet"
-        raise Fault(Reason.NOT_CALLED_BACK, f"{url}: {why}", listener=here.address)
+        except Fault:
+            await self._leave(group, url)
+            raise
 
-    def _patience(self) -> float:
-        """How long the call is waited for, in seconds: the admin itself gives up after three."""
-        left = (self.stream.deadline or 0) - asyncio.get_running_loop().time() - GOODBYE_S
-        return max(min(CALLED_S, left), 0.1)
+    async def _leave(self, group: Group, url: str) -> None:
+        """Takes the registration away, even if the time is up."""
+        self.stream.give(max(self.stream.left_s, GOODBYE_S))
+        await self._api("registryRemove", _registration(group, url))
 
     async def _api(self, what: str, value: Json) -> None:
         """As an executor does. Raises Fault where it is not taken."""
@@ -387,22 +378,6 @@ class XxlJob(HttpApi):
     def _as_user(self) -> dict[str, str]:
         return {"Cookie": f"{answers.COOKIE}={self.cookie}", "Accept": "application/json, */*"}
 
-    def _callbacks(
-        self, groups: list[Group], known: dict[str, answers.Outcome]
-    ) -> Callbacks | None:
-        entries = answers.registered(groups, known)
-        if not entries:
-            return None
-        return Callbacks(
-            entries=entries,
-            caller="the XXL-JOB admin",
-            setting=(
-                "xxl.job.executor.address=http://NODE:PORT (with a hostPort or NodePort), or "
-                "xxl.job.executor.ip with the same port on both sides"
-            ),
-            inside="run the admin inside the cluster, where pods are reached",
-        )
-
 
 # -- helpers -------------------------------------------------------------------------------------
 
@@ -412,6 +387,24 @@ def _lately() -> str:
     now, form = time.time(), "%Y-%m-%d %H:%M:%S"
     ends = (time.strftime(form, time.gmtime(now + days * 86400)) for days in (-2, 1))
     return " - ".join(ends)
+
+
+def _registration(group: Group, url: str) -> dict[str, Json]:
+    return {"registryGroup": "EXECUTOR", "registryKey": group.app, "registryValue": url}
+
+
+def _callbacks(entries: tuple[Registered, ...]) -> Callbacks | None:
+    if not entries:
+        return None
+    return Callbacks(
+        entries=entries,
+        caller="the XXL-JOB admin",
+        setting=(
+            "xxl.job.executor.address=http://NODE:PORT (with a hostPort or NodePort), or "
+            "xxl.job.executor.ip with the same port on both sides"
+        ),
+        inside="run the admin inside the cluster, where pods are reached",
+    )
 
 
 def _told(version: str, groups: list[Group]) -> str:

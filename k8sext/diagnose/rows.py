@@ -372,10 +372,6 @@ ANSWERS: dict[Reason, Row] = {
         "an application is not known at {target}: {detail}",
         "look at the application's own log: does it reach {service}, and under which name does it "
         "register?"),
-    Reason.NOT_CALLED_BACK: Row("KX765", Culprit.CALLBACK,
-        "{target} cannot call a pod of this cluster back: {detail}",
-        "let applications announce an address that the outside reaches (hostPort or NodePort and "
-        "the node's address), route pods to the outside, or run that system inside the cluster"),
     Reason.NEARLY_FULL: Row("KX720", Culprit.SERVER_STATE,
         "{target} has hardly a connection left: {detail}",
         "raise its limit, or find who holds them", WARN),

@@ -103,15 +103,4 @@ see: From the system's host: nc -vz ADDRESS PORT
 repair: As for KX805: another announced address, a route to pods, or the caller inside.
 wrong: A network in which pods are routed outside and only their outgoing connections are
   masqueraded: then the way back exists.
-
-KX765
-means: The system outside was asked to call a pod of this cluster, and the call did not arrive:
-  what applications here register there will not be reached either.
-how: With --reverse the probe listened in its pod, registered there under the application that
-  --reverse-app names, had the system call it by its own means, and took the registration away.
-see: From the system's host: nc -vz POD-IP PORT, for any pod that listens.
-repair: Let applications announce an address that the outside reaches (a hostPort or NodePort and
-  the node's address), route the pod network to the outside, or run the calling system inside.
-wrong: A network policy that keeps callers away from the probe only. A system that is slower than
-  the few seconds that it is given says nothing of the way.
 """

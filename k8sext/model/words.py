@@ -128,7 +128,6 @@ class Reason(StrEnum):
     COMPANION_FAILED = "companion_failed"  # another bridge, which a check needs, does not work
     NOT_ARRIVED = "not_arrived"  # what was sent for a test was not found at the other end
     DEFAULT_LOGIN = "default_login"  # the login or token that everybody knows is accepted
-    NOT_CALLED_BACK = "not_called_back"  # a listener of ours that was to be called was not
     NOT_REGISTERED = "not_registered"  # an application that must be known to a system is not
     NEARLY_FULL = "nearly_full"  # almost every connection is taken
     LAGGING = "lagging"  # a replica that is behind, or does not replicate at all
