@@ -30,7 +30,7 @@ from k8sext.model.words import Reason
 
 DEFAULT = ("admin", "admin")  # what a new Grafana takes (the article's, too)
 LOOKED = 8  # data sources whose health is asked for: each makes Grafana ask somebody else
-PATIENCE_S = 1.5  # for the health of one; Grafana itself waits for up to 30 s
+PATIENCE_S = 2.5  # for the health of one; Grafana itself waits for up to 30 s
 MAX_WORDS = 200
 
 
@@ -56,6 +56,7 @@ class Grafana(HttpApi):
         },
     )
     first = "/api/health"
+    patience_s = PATIENCE_S
 
     def recognise(self, answer: Response) -> Seen:
         """Version and database. Raises Fault where the latter fails."""
