@@ -70,7 +70,7 @@ def _of_front(
     told = _by_page(bridge, front, page, context) if page else None
     if told:
         yield told
-    if bridge.external_name and (told or not page):
+    if bridge.external_name and not page:
         yield _say(bridge, front, rows.OUTSIDE_NAME)
     if front.rivals:
         yield _say(bridge, front, rows.RIVALS)
@@ -157,6 +157,8 @@ def _row_of(
     if status == own or status in _DENIED:
         return None
     well = own < 400
+    if bridge.external_name and status in (*_UNKNOWN, _NO_ENDPOINT):
+        return rows.OUTSIDE_REFUSED
     if status in _UNKNOWN:
         return rows.NOT_LED
     if status in (400, 502) and _speaks_tls(bridge, front):

@@ -114,13 +114,20 @@ DIFFERS = Row(
     "{direct}",
     "look at the controller's log, and at the annotations of Ingress {ingress}",
 )  # fmt: skip
+OUTSIDE_REFUSED = Row(
+    "KX335",
+    Culprit.MANIFEST,
+    "the ingress controller at {address} answers {status} for {leads}, where the bridge itself "
+    "answers {direct}: likely it does not lead to ExternalName Services, as many forbid it",
+    "make it a Service with addresses: k8sext provision {service} -n {namespace} --to ADDRESS:PORT "
+    "--adopt; or allow it at the controller (Traefik: allowExternalNameServices)",
+)  # fmt: skip
 OUTSIDE_NAME = Row(
     "KX335", Culprit.MANIFEST,
     "Ingress {ingress} leads to an ExternalName Service, which many controllers forbid or handle "
     "in their own way",
     "make it a Service with addresses: k8sext provision {service} -n {namespace} --to ADDRESS:PORT "
     "--adopt; or allow it at the controller (Traefik: allowExternalNameServices)",
-    WARN,
 )  # fmt: skip
 NODE_PORT_LOCAL = Row(
     "KX336", Culprit.MANIFEST,
@@ -158,4 +165,13 @@ OLD_FORM = Row(
 )  # fmt: skip
 
 # Told as warnings: likely only, or nobody is kept from the page.
-WEAKER = (UNSERVED, RIVALS, CERTIFICATE_SOON, TLS_OTHER_HOST, REDIRECTS, DIFFERS, NODE_PORT_PART)
+WEAKER = (
+    OUTSIDE_NAME,
+    UNSERVED,
+    RIVALS,
+    CERTIFICATE_SOON,
+    TLS_OTHER_HOST,
+    REDIRECTS,
+    DIFFERS,
+    NODE_PORT_PART,
+)

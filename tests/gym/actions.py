@@ -138,6 +138,13 @@ def _wall(world: World, value: Mapping[str, Any]) -> AbstractContextManager[None
     )
 
 
+def _way_out(world: World, value: Mapping[str, Any]) -> AbstractContextManager[None]:
+    action = cast("firewall.Action", str(value["action"]).upper())
+    there = world.servers[value["to"]]
+    host = world.servers[value["server"]].name
+    return firewall.way_out(world.lab.place, action, host, there.address, there.port)
+
+
 def _unreachable(world: World, value: str) -> AbstractContextManager[None]:
     return firewall.unreachable(world.lab.place, world.servers[value].address)
 
@@ -348,6 +355,15 @@ TABLE: Mapping[str, Action] = {
         },
         _wall,
         servers=_the_server,
+    ),
+    "way_out": Action(
+        {
+            "type": "mapping",
+            "required": ["server", "to", "action"],
+            "keys": {"server": SERVER, "to": SERVER, "action": _WALLS},
+        },
+        _way_out,
+        servers=lambda value: (value["server"], value["to"]),
     ),
     "unreachable": Action(SERVER, _unreachable, servers=_the_server),
     "line": Action(

@@ -20,6 +20,8 @@ from tests.lab import guise
 from tests.lab.cluster import apps, kubeapi
 from tests.lab.demo import K8SEXT
 from tests.lab.guise import Guise, Wardrobe, roles
+from tests.lab.guises.ingress import ROLE as INGRESS_ROLE
+from tests.lab.guises.ingress import class_of
 from tests.lab.lab import Lab
 from tests.lab.place import LabError
 
@@ -41,9 +43,13 @@ _PATHS = {
     "Endpoints": "/api/v1/namespaces/{namespace}/endpoints",
     "Secret": "/api/v1/namespaces/{namespace}/secrets",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
 }
+
+
+_LATE = {"Service": 1, "Ingress": 2}
 
 
 class Locks:
@@ -179,6 +185,7 @@ class Gym:
             )
             both = [healthy, *([broken] if broken else [])]
             self.lab.await_rules(*both)
+            run.await_fronts(both)
             stack.enter_context(actions.done(run.world(*both), case.setup))
             if case.control:
                 return score.judge_control(case, self._seen(run, healthy, ""))
@@ -204,6 +211,7 @@ class Gym:
             run = _Run(self.lab, case, servers)
             with run.namespace([*case.setup, *fault]) as name:
                 self.lab.await_rules(name)
+                run.await_fronts([name])
                 with actions.done(run.world(name), [*case.setup, *fault]):
                     yield run, name
         finally:
@@ -259,6 +267,21 @@ class _Run:
         fill = objects.filler({**self.facts, "namespace": namespace})
         return self._look(namespace, fill(list(self.case.doctor)))
 
+    def await_fronts(self, namespaces: Sequence[str]) -> None:
+        """Until the case's ingress controller has taken over every Ingress of its class."""
+        served = {class_of(s) for s in self.servers.values() if s.role.name == INGRESS_ROLE.name}
+        give_up = time.monotonic() + 10
+        for namespace in namespaces if served else ():
+            path = _PATHS["Ingress"].format(namespace=namespace)
+            while any(_untaken(item, served) for item in self._items(path)):
+                if time.monotonic() > give_up:
+                    raise LabError(f"the ingress controller leaves out an Ingress of {namespace}")
+                time.sleep(0.1)
+
+    def _items(self, path: str) -> list[Mapping[str, Any]]:
+        found = kubeapi.get(self.lab.place, path) or {}
+        return list(found.get("items", []))
+
     def _login(self, server: Guise) -> Mapping[str, str]:
         return server.role.login(self.lab.place)
 
@@ -268,8 +291,9 @@ class _Run:
         placed: list[dict[str, Any]] = [
             {**o, "metadata": {"namespace": namespace, **o["metadata"]}} for o in everything
         ]
-        # Services last: kube-proxy then never writes rules for one that has no endpoints yet.
-        placed.sort(key=lambda o: o.get("kind") == "Service")
+        # Services late: kube-proxy then never writes rules for one that has no endpoints yet. And
+        # Ingresses last: their controller then never sees one without its Service.
+        placed.sort(key=lambda o: _LATE.get(str(o.get("kind")), 0))
         for item in (space, *placed):
             self._apply(item)
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
@@ -304,6 +328,11 @@ class _Run:
             report = {}
         text = done.stdout + done.stderr
         return score.Seen(done.returncode, report, text.replace(namespace, "NAMESPACE"))
+
+
+def _untaken(item: Mapping[str, Any], served: set[str]) -> bool:
+    mine = item["spec"].get("ingressClassName") in served
+    return mine and not item.get("status", {}).get("loadBalancer")
 
 
 def _attached(case: Case, name: str) -> str:

@@ -80,6 +80,18 @@ def _on_node(place: Place, node: str, table: str, what: str, specification: list
 
 
 @contextlib.contextmanager
+def way_out(place: Place, action: Action, host: str, address: str, port: int) -> Generator[None]:
+    """On a host of its own: what it sends to that address and port itself meets `action`."""
+    match = ["--destination", address, "--protocol", "tcp", "--dport", str(port)]
+    rule = ["OUTPUT", *match, "--jump", *_TARGETS[action]]
+    inside(place, host, ["iptables", "--wait", "--insert", *rule])
+    try:
+        yield
+    finally:
+        inside(place, host, ["iptables", "--wait", "--delete", *rule])
+
+
+@contextlib.contextmanager
 def unreachable(place: Place, address: str) -> Generator[None]:
     """The router has no way to an address and says so (ICMP host unreachable)."""
     route = ["unreachable", f"{address}/32"]

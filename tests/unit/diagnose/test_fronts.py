@@ -276,8 +276,10 @@ def test_an_external_name_is_fine_where_its_page_comes() -> None:
 
 
 def test_an_external_name_without_a_page() -> None:
-    found = codes(judged(kibana(front(), **OUTSIDE), page(503)))
-    assert found == [("KX334", NETWORK, "fail"), ("KX335", MANIFEST, "warn")]
+    for status in (503, 404):
+        found = codes(judged(kibana(front(), **OUTSIDE), page(status)))
+        assert found == [("KX335", MANIFEST, "fail")]
+    assert codes(judged(kibana(front(), **OUTSIDE), page(504))) == [("KX334", PATH, "fail")]
     assert codes(judged(kibana(front(), **OUTSIDE))) == [("KX335", MANIFEST, "warn")]
 
 
