@@ -27,7 +27,7 @@ lab-down: env  ## End the lab; leaves nothing behind
 # The lab needs root on Linux; without, the self-test shows the same table of servers on loopback.
 ifeq ($(shell uname)-$(shell id -u),Linux-0)
 demo: lab-up  ## Lab up, provision the five base bridges, doctor on them
-	@$(PY) -m tests.lab.demo
+	@$(PY) -m tests.demo
 else
 demo: env
 	@echo "demo: the lab needs root on Linux; in its place: k8sext selftest"

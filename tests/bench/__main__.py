@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from k8sext.kube.session import Session
-from tests.lab.demo import BRIDGES, K8SEXT, prepare
-from tests.lab.lab import Lab, up
+from tests.demo.base import BRIDGES, prepare
+from tests.lab.lab import K8SEXT, Lab, up
 
 PAIRS = 9
 MANY = 5000

@@ -15,8 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.lab.demo import K8SEXT
-from tests.lab.lab import Lab
+from tests.lab.lab import K8SEXT, Lab
 from tests.support import cluster
 from tests.support.cluster import REDIS, deploy, doctor, k8sext
 from tests.support.rough_proxy import RECORD, rough_proxy

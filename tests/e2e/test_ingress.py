@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from tests.lab import guise, wire
-from tests.lab.demo import K8SEXT
 from tests.lab.guise import Guise, Wardrobe
 from tests.lab.guises.ingress import CLASS
-from tests.lab.lab import Lab, up
+from tests.lab.lab import K8SEXT, Lab, up
 
 pytestmark = pytest.mark.lab
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import subprocess
 import threading
@@ -14,21 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.gym import actions, objects, pods, score
-from tests.gym.case import Case, listed
+from tests.gym import actions, score
+from tests.gym.case import Case
+from tests.gym.scene import Scene, servers_of
 from tests.lab import guise
-from tests.lab.cluster import apps, kubeapi
-from tests.lab.demo import K8SEXT
-from tests.lab.guise import Guise, Wardrobe, roles
-from tests.lab.guises.ingress import ROLE as INGRESS_ROLE
-from tests.lab.guises.ingress import class_of
+from tests.lab.cluster import apps
+from tests.lab.guise import Guise, Wardrobe
 from tests.lab.lab import Lab
 from tests.lab.place import LabError
 
-STAGE_TIMEOUT_S = 2
-"""Shorter than the product's own 3 s: silence is waited for in dozens of cases."""
 AT_ONCE = 3
-RUN_LIMIT_S = 90
 _NOT_RUN = (
     LabError,
     LookupError,
@@ -37,19 +31,6 @@ _NOT_RUN = (
     TypeError,
     subprocess.SubprocessError,
 )
-_PATHS = {
-    "Namespace": "/api/v1/namespaces",
-    "Service": "/api/v1/namespaces/{namespace}/services",
-    "Endpoints": "/api/v1/namespaces/{namespace}/endpoints",
-    "Secret": "/api/v1/namespaces/{namespace}/secrets",
-    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
-    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses",
-    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
-    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
-}
-
-
-_LATE = {"Service": 1, "Ingress": 2}
 
 
 class Locks:
@@ -131,11 +112,11 @@ class Gym:
 
     def _in_turn(self, case: Case) -> score.Result:
         """The case, while nobody else has its servers."""
-        servers = self._servers(case)
+        servers = servers_of(self.wardrobe, case)
         names = {s.name for s in servers.values()}
         with self.locks.holding(names | _locks_of(case)):
             began = time.monotonic()
-            servers = self._servers(case)  # another case may have broken one meanwhile
+            servers = servers_of(self.wardrobe, case)  # another case may have broken one meanwhile
             try:
                 result = self._both(case, servers)
             except BaseException:  # something may not have been undone
@@ -148,33 +129,9 @@ class Gym:
             began = time.monotonic()
             return replace(self._apart(case), seconds=time.monotonic() - began)
 
-    def _servers(self, case: Case, run: str = "") -> dict[str, Guise]:
-        """The servers of a case, those that others lean on first; with `run` nobody else's."""
-        ready: dict[str, Guise] = {}
-
-        def need(name: str) -> Guise:
-            if name not in ready:
-                spec = dict(case.servers[name])
-                role = roles()[str(spec.pop("role", name))]
-                copy = str(spec.pop("copy", "")) + _attached(case, name) + run
-                peers: dict[str, Guise] = {}
-                for option in role.leans_on:
-                    value = spec.get(option)
-                    if isinstance(value, str):
-                        peers[option] = need(value)
-                    else:
-                        others = listed(value or [])
-                        peers |= {f"{option}{n}": need(o) for n, o in enumerate(others)}
-                ready[name] = self.wardrobe.get(role.name, spec, peers, copy)
-            return ready[name]
-
-        for name in case.servers:
-            need(name)
-        return ready
-
     def _both(self, case: Case, servers: Mapping[str, Guise]) -> score.Result:
         """With the fault, then with the fault taken away."""
-        run = _Run(self.lab, case, servers)
+        run = Scene(self.lab, case, servers)
         case = run.case
         with contextlib.ExitStack() as stack:
             healthy = stack.enter_context(run.namespace([*case.setup]))
@@ -204,11 +161,13 @@ class Gym:
             return self._twin(run, healthy, result)
 
     @contextlib.contextmanager
-    def _alone(self, case: Case, fault: Sequence[Mapping[str, Any]]) -> Generator[tuple[_Run, str]]:
+    def _alone(
+        self, case: Case, fault: Sequence[Mapping[str, Any]]
+    ) -> Generator[tuple[Scene, str]]:
         """One run of such a case, set up; its pods are gone before its servers are."""
-        servers = self._servers(case, f"alone {secrets.token_hex(4)}")
+        servers = servers_of(self.wardrobe, case, f"alone {secrets.token_hex(4)}")
         try:
-            run = _Run(self.lab, case, servers)
+            run = Scene(self.lab, case, servers)
             with run.namespace([*case.setup, *fault]) as name:
                 self.lab.await_rules(name)
                 run.await_fronts([name])
@@ -217,142 +176,19 @@ class Gym:
         finally:
             self.wardrobe.forget(servers.values())
 
-    def _twin(self, run: _Run, namespace: str, result: score.Result) -> score.Result:
+    def _twin(self, run: Scene, namespace: str, result: score.Result) -> score.Result:
         """The verdict, and what came out without the fault."""
         wanted = str(run.case.expect.get("healthy", "pass"))
         got, wrong = score.judge_healthy(run.case, self._seen(run, namespace, ".twin"), wanted)
         twin = f"{got} ({'; '.join(wrong)})" if wrong else ""
         return replace(result, twin=twin, false_alarm=bool(wrong))
 
-    def _seen(self, run: _Run, namespace: str, which: str) -> score.Seen:
+    def _seen(self, run: Scene, namespace: str, which: str) -> score.Seen:
         seen = run.doctor(namespace)
         if self.reports:
             self.reports.mkdir(parents=True, exist_ok=True)
             (self.reports / f"{run.case.id}{which}.json").write_text(seen.text)
         return seen
-
-
-class _Run:
-    """One case on the lab."""
-
-    def __init__(self, lab: Lab, case: Case, servers: Mapping[str, Guise]) -> None:
-        self.lab, self.servers = lab, servers
-        self.facts = {**_facts(lab, servers), **apps.references(case.apps)}
-        self.fill = objects.filler(self.facts)
-        self.case = replace(case, expect=self.fill(case.expect))
-
-    def world(self, *namespaces: str) -> actions.World:
-        """What actions see, in the namespaces that they are about."""
-        return actions.World(self.lab, self.servers, self.fill, namespaces)
-
-    @contextlib.contextmanager
-    def namespace(self, steps: Sequence[Mapping[str, Any]]) -> Generator[str]:
-        """A fresh namespace with the case's objects, after the steps that edit objects."""
-        name = f"gym-{secrets.token_hex(4)}"
-        fill = objects.filler({**self.facts, "namespace": name})
-        authority = self.lab.ca.read_text()
-        bridges = fill(list(self.case.bridges))
-        made = objects.objects_of(bridges, self.servers, self._login, authority)
-        raw = fill([*self.case.objects])
-        try:
-            self._create(name, actions.edited([*made, *raw], fill(list(steps))))
-            yield name
-        finally:
-            kubeapi.request(self.lab.place, f"/api/v1/namespaces/{name}", method="DELETE")
-            if self.case.apart:
-                pods.await_gone(self.lab.place, name)
-
-    def doctor(self, namespace: str) -> score.Seen:
-        """Doctor on a namespace."""
-        fill = objects.filler({**self.facts, "namespace": namespace})
-        return self._look(namespace, fill(list(self.case.doctor)))
-
-    def await_fronts(self, namespaces: Sequence[str]) -> None:
-        """Until the case's ingress controller has taken over every Ingress of its class."""
-        served = {class_of(s) for s in self.servers.values() if s.role.name == INGRESS_ROLE.name}
-        give_up = time.monotonic() + 10
-        for namespace in namespaces if served else ():
-            path = _PATHS["Ingress"].format(namespace=namespace)
-            while any(_untaken(item, served) for item in self._items(path)):
-                if time.monotonic() > give_up:
-                    raise LabError(f"the ingress controller leaves out an Ingress of {namespace}")
-                time.sleep(0.1)
-
-    def _items(self, path: str) -> list[Mapping[str, Any]]:
-        found = kubeapi.get(self.lab.place, path) or {}
-        return list(found.get("items", []))
-
-    def _login(self, server: Guise) -> Mapping[str, str]:
-        return server.role.login(self.lab.place)
-
-    def _create(self, namespace: str, everything: Sequence[dict[str, Any]]) -> None:
-        meta: dict[str, Any] = {"name": namespace}
-        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
-        placed: list[dict[str, Any]] = [
-            {**o, "metadata": {"namespace": namespace, **o["metadata"]}} for o in everything
-        ]
-        # Services late: kube-proxy then never writes rules for one that has no endpoints yet. And
-        # Ingresses last: their controller then never sees one without its Service.
-        placed.sort(key=lambda o: _LATE.get(str(o.get("kind")), 0))
-        for item in (space, *placed):
-            self._apply(item)
-        account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-        give_up = time.monotonic() + 20
-        while kubeapi.get(self.lab.place, account) is None:
-            if time.monotonic() > give_up:
-                raise LabError(f"namespace {namespace} gets no service account")
-            time.sleep(0.05)
-
-    def _apply(self, item: dict[str, Any]) -> None:
-        """Server-side apply; straight to the API for the usual kinds, a third of kubectl's time."""
-        kind = str(item.get("kind"))
-        if kind not in _PATHS:
-            self.lab.apply([item])
-            return
-        meta = item["metadata"]
-        path = _PATHS[kind].format(namespace=meta.get("namespace", ""))
-        kubeapi.apply(self.lab.place, f"{path}/{meta['name']}", item)
-
-    def _look(self, namespace: str, words: Sequence[str]) -> score.Seen:
-        argv = [K8SEXT, "doctor", "-n", namespace, "-o", "json"]
-        defaults = {
-            "--image": self.lab.probe_image,
-            "--stage-timeout": str(STAGE_TIMEOUT_S),
-        }
-        for option, value in defaults.items():
-            argv += [] if option in words else [option, value]
-        done = self.lab.run([*argv, *words], timeout=RUN_LIMIT_S)
-        try:
-            report = json.loads(done.stdout)
-        except ValueError:
-            report = {}
-        text = done.stdout + done.stderr
-        return score.Seen(done.returncode, report, text.replace(namespace, "NAMESPACE"))
-
-
-def _untaken(item: Mapping[str, Any], served: set[str]) -> bool:
-    mine = item["spec"].get("ingressClassName") in served
-    return mine and not item.get("status", {}).get("loadBalancer")
-
-
-def _attached(case: Case, name: str) -> str:
-    """What attaches itself to a server: it is seen there, so only cases with the same share it."""
-    found = [
-        spec
-        for other, spec in case.servers.items()
-        for option in roles()[str(spec.get("role", other))].attaches
-        if spec.get(option) == name
-    ]
-    return json.dumps(found, sort_keys=True) if found else ""
-
-
-def _facts(lab: Lab, servers: Mapping[str, Guise]) -> dict[str, str]:
-    """What `${…}` may speak of."""
-    facts = {"ca": lab.ca.read_text()}
-    for name, server in servers.items():
-        facts |= {f"{name}.address": server.address, f"{name}.port": str(server.port)}
-        facts |= {f"{name}.{k}": v for k, v in server.role.login(lab.place).items()}
-    return facts
 
 
 def _locks_of(case: Case) -> set[str]:

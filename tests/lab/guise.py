@@ -27,6 +27,8 @@ from tests.lab.place import LabError, Place
 FIRST, LAST = 100, 250
 """Last numbers of the addresses that guises get, in 198.51.100.0/24."""
 
+KEPT = "guises.kept"
+
 STARTING_S = 1.0
 """What a server is given that will not answer as it should, before it is looked at."""
 
@@ -153,10 +155,14 @@ def administrator_password(place: Place, role: str) -> str:
 
 
 class Wardrobe:
-    """The guises of one lab: asked for by role and options, made once, reused."""
+    """The guises of one lab: asked for by role and options, made once, reused.
 
-    def __init__(self, place: Place) -> None:
+    With `kept`, also those that an earlier process asked for, as long as they answer.
+    """
+
+    def __init__(self, place: Place, *, kept: bool = False) -> None:
         self.place = place
+        self._kept = place.state / KEPT if kept else None
         self._made: dict[str, Guise] = {}
         self._given_back: list[int] = []
         self._locks: dict[str, threading.Lock] = {}
@@ -172,8 +178,37 @@ class Wardrobe:
             mine = self._locks.setdefault(described, threading.Lock())
         with mine:
             if described not in self._made:
-                self._made[described] = self._make(described, roles()[role], options, peers)
+                found = self._earlier(described, roles()[role], options, peers)
+                made = found or self._make(described, roles()[role], options, peers)
+                self._made[described] = made
+                self._keep(described, made)
             return self._made[described]
+
+    def _earlier(
+        self, described: str, role: Role, options: Options, peers: Mapping[str, Guise]
+    ) -> Guise | None:
+        """One that an earlier process made; if it is not well any more, its remains are removed."""
+        known = self._known().get(described)
+        if known is None:
+            return None
+        name, address = known
+        guise = Guise(name, address, role, options, peers)
+        if guise.component().is_ready(self.place):
+            return guise
+        _end(self.place, guise.name)
+        return None
+
+    def _known(self) -> dict[str, list[str]]:
+        if self._kept is None or not self._kept.exists():
+            return {}
+        known: dict[str, list[str]] = json.loads(self._kept.read_text())
+        return known
+
+    def _keep(self, described: str, guise: Guise) -> None:
+        if self._kept is not None:
+            with self._lock:
+                known = {**self._known(), described: [guise.name, guise.address]}
+                self._kept.write_text(json.dumps(known))
 
     def forget(self, guises: Iterable[Guise]) -> None:
         """End servers that may not be as they were; whoever asks for one again gets a new one."""
@@ -225,7 +260,8 @@ def clear(place: Place) -> None:
     group = cgroups.tracking() / place.cgroup
     for found in sorted(group.glob("guise-*")):
         _end(place, found.name.removeprefix("guise-"))
-    (place.state / "guises").unlink(missing_ok=True)
+    for file in ("guises", KEPT):
+        (place.state / file).unlink(missing_ok=True)
 
 
 def _end(place: Place, name: str) -> None:

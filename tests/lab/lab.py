@@ -28,7 +28,10 @@ from tests.lab.cluster import dns, kubeapi
 from tests.lab.cluster.control_plane import audit_log
 from tests.lab.component import Component, password
 from tests.lab.hosts import LAPTOP, NODES, enter, enter_cgroup, holder, inside
-from tests.lab.place import LabError, Place, place
+from tests.lab.place import PROJECT, LabError, Place, place
+
+K8SEXT = str(PROJECT / ".venv" / "bin" / "k8sext")
+"""The command line under test, as the laptop has it."""
 
 
 @dataclass(frozen=True)

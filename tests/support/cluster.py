@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from tests.lab.demo import K8SEXT, secret
-from tests.lab.lab import Lab
+from tests.demo.base import secret
+from tests.lab.lab import K8SEXT, Lab
 
 PG = ("postgresql-svc", "postgresql", "198.51.100.9", 5432)
 MYSQL = ("mysql-svc", "mysql", "198.51.100.9", 3306)

@@ -1,0 +1,196 @@
+"""One case on the lab: its servers, its objects in a namespace, and doctor on that."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from tests.gym import actions, objects, pods, score
+from tests.gym.case import Case, listed
+from tests.lab.cluster import apps, kubeapi
+from tests.lab.guise import Guise, Wardrobe, roles
+from tests.lab.guises.ingress import ROLE as INGRESS_ROLE
+from tests.lab.guises.ingress import class_of
+from tests.lab.lab import K8SEXT, Lab
+from tests.lab.place import LabError
+
+STAGE_TIMEOUT_S = 2
+"""Shorter than the product's own 3 s: silence is waited for in dozens of cases."""
+RUN_LIMIT_S = 90
+_PATHS = {
+    "Namespace": "/api/v1/namespaces",
+    "Service": "/api/v1/namespaces/{namespace}/services",
+    "Endpoints": "/api/v1/namespaces/{namespace}/endpoints",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+}
+
+
+_LATE = {"Service": 1, "Ingress": 2}
+
+
+def servers_of(wardrobe: Wardrobe, case: Case, run: str = "", at_once: int = 1) -> dict[str, Guise]:
+    """The servers of a case, those that others lean on first; with `run` nobody else's."""
+    ready: dict[str, Guise] = {}
+    locks = {name: threading.Lock() for name in case.servers}
+
+    def need(name: str) -> Guise:
+        with locks[name]:
+            return found(name)
+
+    def found(name: str) -> Guise:
+        if name not in ready:
+            spec = dict(case.servers[name])
+            role = roles()[str(spec.pop("role", name))]
+            copy = str(spec.pop("copy", "")) + attached(case, name) + run
+            peers: dict[str, Guise] = {}
+            for option in role.leans_on:
+                value = spec.get(option)
+                if isinstance(value, str):
+                    peers[option] = need(value)
+                else:
+                    others = listed(value or [])
+                    peers |= {f"{option}{n}": need(o) for n, o in enumerate(others)}
+            ready[name] = wardrobe.get(role.name, spec, peers, copy)
+        return ready[name]
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(need, case.servers))
+    return {name: ready[name] for name in case.servers}
+
+
+class Scene:
+    """One case on the lab."""
+
+    def __init__(self, lab: Lab, case: Case, servers: Mapping[str, Guise]) -> None:
+        self.lab, self.servers = lab, servers
+        self.facts = {**_facts(lab, servers), **apps.references(case.apps)}
+        self.fill = objects.filler(self.facts)
+        self.case = replace(case, expect=self.fill(case.expect))
+
+    def world(self, *namespaces: str) -> actions.World:
+        """What actions see, in the namespaces that they are about."""
+        return actions.World(self.lab, self.servers, self.fill, namespaces)
+
+    @contextlib.contextmanager
+    def namespace(self, steps: Sequence[Mapping[str, Any]]) -> Generator[str]:
+        """A fresh namespace with the case's objects, after the steps that edit objects."""
+        name = f"gym-{secrets.token_hex(4)}"
+        try:
+            self.create(name, steps)
+            yield name
+        finally:
+            kubeapi.request(self.lab.place, f"/api/v1/namespaces/{name}", method="DELETE")
+            if self.case.apart:
+                pods.await_gone(self.lab.place, name)
+
+    def create(self, name: str, steps: Sequence[Mapping[str, Any]] = ()) -> None:
+        """The namespace and the case's objects in it, after the steps that edit objects."""
+        fill = objects.filler({**self.facts, "namespace": name})
+        authority = self.lab.ca.read_text()
+        bridges = fill(list(self.case.bridges))
+        made = objects.objects_of(bridges, self.servers, self._login, authority)
+        raw = fill([*self.case.objects])
+        self._create(name, actions.edited([*made, *raw], fill(list(steps))))
+
+    def doctor(self, namespace: str) -> score.Seen:
+        """Doctor on a namespace."""
+        fill = objects.filler({**self.facts, "namespace": namespace})
+        return self._look(namespace, fill(list(self.case.doctor)))
+
+    def await_fronts(self, namespaces: Sequence[str]) -> None:
+        """Until the case's ingress controller has taken over every Ingress of its class."""
+        served = {class_of(s) for s in self.servers.values() if s.role.name == INGRESS_ROLE.name}
+        give_up = time.monotonic() + 10
+        for namespace in namespaces if served else ():
+            path = _PATHS["Ingress"].format(namespace=namespace)
+            while any(_untaken(item, served) for item in self._items(path)):
+                if time.monotonic() > give_up:
+                    raise LabError(f"the ingress controller leaves out an Ingress of {namespace}")
+                time.sleep(0.1)
+
+    def _items(self, path: str) -> list[Mapping[str, Any]]:
+        found = kubeapi.get(self.lab.place, path) or {}
+        return list(found.get("items", []))
+
+    def _login(self, server: Guise) -> Mapping[str, str]:
+        return server.role.login(self.lab.place)
+
+    def _create(self, namespace: str, everything: Sequence[dict[str, Any]]) -> None:
+        meta: dict[str, Any] = {"name": namespace}
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+        placed: list[dict[str, Any]] = [
+            {**o, "metadata": {"namespace": namespace, **o["metadata"]}} for o in everything
+        ]
+        # Services late: kube-proxy then never writes rules for one that has no endpoints yet. And
+        # Ingresses last: their controller then never sees one without its Service.
+        placed.sort(key=lambda o: _LATE.get(str(o.get("kind")), 0))
+        for item in (space, *placed):
+            self._apply(item)
+        account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+        give_up = time.monotonic() + 20
+        while kubeapi.get(self.lab.place, account) is None:
+            if time.monotonic() > give_up:
+                raise LabError(f"namespace {namespace} gets no service account")
+            time.sleep(0.05)
+
+    def _apply(self, item: dict[str, Any]) -> None:
+        """Server-side apply; straight to the API for the usual kinds, a third of kubectl's time."""
+        kind = str(item.get("kind"))
+        if kind not in _PATHS:
+            self.lab.apply([item])
+            return
+        meta = item["metadata"]
+        path = _PATHS[kind].format(namespace=meta.get("namespace", ""))
+        kubeapi.apply(self.lab.place, f"{path}/{meta['name']}", item)
+
+    def _look(self, namespace: str, words: Sequence[str]) -> score.Seen:
+        argv = [K8SEXT, "doctor", "-n", namespace, "-o", "json"]
+        defaults = {
+            "--image": self.lab.probe_image,
+            "--stage-timeout": str(STAGE_TIMEOUT_S),
+        }
+        for option, value in defaults.items():
+            argv += [] if option in words else [option, value]
+        done = self.lab.run([*argv, *words], timeout=RUN_LIMIT_S)
+        try:
+            report = json.loads(done.stdout)
+        except ValueError:
+            report = {}
+        text = done.stdout + done.stderr
+        return score.Seen(done.returncode, report, text.replace(namespace, "NAMESPACE"))
+
+
+def _untaken(item: Mapping[str, Any], served: set[str]) -> bool:
+    mine = item["spec"].get("ingressClassName") in served
+    return mine and not item.get("status", {}).get("loadBalancer")
+
+
+def attached(case: Case, name: str) -> str:
+    """What attaches itself to a server: it is seen there, so only cases with the same share it."""
+    found = [
+        spec
+        for other, spec in case.servers.items()
+        for option in roles()[str(spec.get("role", other))].attaches
+        if spec.get(option) == name
+    ]
+    return json.dumps(found, sort_keys=True) if found else ""
+
+
+def _facts(lab: Lab, servers: Mapping[str, Guise]) -> dict[str, str]:
+    """What `${…}` may speak of."""
+    facts = {"ca": lab.ca.read_text()}
+    for name, server in servers.items():
+        facts |= {f"{name}.address": server.address, f"{name}.port": str(server.port)}
+        facts |= {f"{name}.{k}": v for k, v in server.role.login(lab.place).items()}
+    return facts
