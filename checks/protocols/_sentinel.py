@@ -25,7 +25,7 @@ OWN_APP = "sentinel-dashboard"  # as which the dashboard watches itself, where i
 FRESH_S = 60.0  # clients send a heartbeat every 10 s; after 60 s a dashboard calls them dead
 MAX_TEXT = 255
 _DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")  # RFC 9110, 5.6.7
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS: Sequence[str] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _COOKIE = re.compile(r"(?:^|, )([^=;,\s]+=[^;,\s]*)")
 
 
@@ -162,7 +162,7 @@ def seconds_of(date: str, otherwise: float) -> float:
     if not found or found[2] not in _MONTHS:
         return otherwise
     day, year, hour, minute, second = (int(found[n]) for n in (1, 3, 4, 5, 6))
-    month = _MONTHS.index(found[2]) + 1
+    month = _MONTHS.index(str(found[2])) + 1
     try:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:

@@ -27,21 +27,25 @@ def rule(
     source: str | None = None,
     protocol: Literal["tcp", "udp"] = "tcp",
     above: int | None = None,
+    opened: bool = False,
 ) -> Generator[None]:
     """What matches and crosses the router meets `action` inside this block.
 
     DROP: silence. REJECT: an ICMP answer. RESET: a TCP reset, as if nothing listened.
-    `above`: only connections beyond so many at a time, from all sources together.
+    `above`: only connections beyond so many at a time, from all sources together. `opened`: only
+    what opens a TCP connection, so that `source` still answers those that come to it.
     """
     match: list[str] = []
     if destination:
         match += ["--destination", destination]
     if source:
         match += ["--source", source]
-    if port or action == "RESET" or above is not None:
+    if port or action == "RESET" or above is not None or opened:
         match += ["--protocol", protocol]
     if port:
         match += ["--dport", str(port)]
+    if opened:
+        match += ["--syn"]
     if above is not None:
         count = ["--connlimit-above", str(above), "--connlimit-mask", "0"]
         match += ["--syn", "--match", "connlimit", *count]

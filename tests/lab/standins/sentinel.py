@@ -150,7 +150,12 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    server: Front
+
+    @property
+    def front(self) -> Front:
+        """Who accepted it."""
+        assert isinstance(self.server, Front)
+        return self.server
 
     def do_GET(self) -> None:
         """Asked for something."""
@@ -165,7 +170,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         pairs = {**parse_qs(parts.query), **parse_qs(body)}
         given = {name: values[-1] for name, values in pairs.items()}
-        board, path = self.server.dashboard(), unquote(parts.path)
+        board, path = self.front.dashboard(), unquote(parts.path)
         if not self._may(board, path):
             return self._say(401, b"", "")
         if path in ("/", "/index.htm"):
@@ -175,14 +180,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _may(self, board: Dashboard, path: str) -> bool:
         """`DefaultLoginAuthenticationFilter`; `/version` is open since there is one."""
-        if not self.server.options.get("login", True) or path.endswith(OPEN_ENDS):
+        if not self.front.options.get("login", True) or path.endswith(OPEN_ENDS):
             return True
         if path in OPEN and (path != "/version" or self._tells_version()):
             return True
         return self._session() in board.sessions
 
     def _tells_version(self) -> bool:
-        return not str(self.server.options.get("version", "1.8.8")).startswith("1.6")
+        return not str(self.front.options.get("version", "1.8.8")).startswith("1.6")
 
     def _session(self) -> str:
         found = SimpleCookie(self.headers.get("Cookie", "")).get(COOKIE)
@@ -192,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
         words = path.strip("/").split("/")
         match words:
             case ["version"] if self._tells_version():
-                return 200, done(str(self.server.options.get("version", "1.8.8")))
+                return 200, done(str(self.front.options.get("version", "1.8.8")))
             case ["registry", "machine"]:
                 return 200, board.beat(given)
             case ["auth", "login"] if method == "POST":
@@ -218,7 +223,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _log_in(self, board: Dashboard, given: Fields) -> dict[str, Any]:
         for word in ("username", "password"):
-            wanted = str(self.server.options.get(word, "sentinel"))
+            wanted = str(self.front.options.get(word, "sentinel"))
             if wanted and given.get(word) != wanted:
                 return failed(-1, "Invalid username or password")
         name = given.get("username", "")
