@@ -231,6 +231,13 @@ OTHERS: tuple[Case, ...] = (
           _fail("KX502", WRONG)),
     _case("sentinel", "application-missing", s.sentinel(), _fail("KX802", Culprit.CALLBACK),
           expect={"applications": "shop"}),
+    _case("xxl-job", "good", s.xxl_job(), PASS, login={"token": s.PASSWORD}, mode=TlsMode.DISABLE),
+    _case("xxl-job", "wrong-token", s.xxl_job(), REJECTED, login={"token": WRONG_PASSWORD}),
+    _case("xxl-job", "no-token", s.xxl_job(token=""), _warn("KX615", Culprit.CREDENTIALS)),
+    _case("xxl-job", "database-gone", s.xxl_job(health="DOWN"), _fail("KX709", STATE)),
+    _case("xxl-job", "another-product", s.web({"/": s.page({"kind": "other"})}),
+          _fail("KX502", WRONG)),
+    _case("xxl-job", "behind-a-login", SITE, _fail("KX710", WRONG)),
     # what only a bridge can be: unreachable by wish, and more than one address
     _case("redis", "kept-away", None, Verdict(Status.PASS, "KX318", Culprit.PATH), expect=AWAY),
     _case("redis", "not-kept-away", REDIS, _fail("KX317", Culprit.PATH), expect=AWAY, **CALM),

@@ -408,3 +408,25 @@ def sentinel() -> Talk:
         "/app/briefinfos.json": page({"code": 0, "data": []}),
     }
     return web(pages, page({"error": "stand-in"}, "404 Not Found"))
+
+
+def xxl_job(token: str = PASSWORD, health: str = "UP") -> Talk:
+    """An XXL-JOB admin 2.3.0 whose pages nobody logs in to; without a token it asks for none."""
+    base = "/xxl-job-admin"
+    status = "200 OK" if health == "UP" else "503 Service Unavailable"
+    pages = {
+        f"{base}/toLogin": http("200 OK", b'<b>XXL</b>JOB<input name="userName">'),
+        f"{base}/actuator/health": page({"status": health}, status),
+    }
+
+    async def talk(peer: Peer) -> None:
+        while True:  # a body, which nothing here depends on, lies before the next head
+            head = await peer.until(b"\r\n\r\n")
+            path = head.split(b" ")[1].decode()
+            known = not token or f"XXL-JOB-ACCESS-TOKEN: {token}\r\n".encode() in head
+            said = "uri-mapping(k8sext) not found." if known else "The access token is wrong."
+            asked = path.startswith(f"{base}/api/")
+            answer = page({"code": 500, "msg": said}) if asked else pages.get(path)
+            await peer.send(answer or http("404 Not Found"))
+
+    return talk

@@ -149,6 +149,10 @@ def _unreachable(world: World, value: str) -> AbstractContextManager[None]:
     return firewall.unreachable(world.lab.place, world.servers[value].address)
 
 
+def _route_to_pods(world: World, value: str) -> AbstractContextManager[None]:
+    return firewall.routed_to_pods(world.lab.place, world.servers[value].address)
+
+
 def _line(world: World, value: Mapping[str, Any]) -> AbstractContextManager[None]:
     kind = tunnel.Line(**{k: v for k, v in value.items() if k != "server"})
     return tunnel.bad_line(world.lab.place, world.servers[value["server"]], kind)
@@ -365,6 +369,7 @@ TABLE: Mapping[str, Action] = {
         _way_out,
         servers=lambda value: (value["server"], value["to"]),
     ),
+    "route_to_pods": Action(SERVER, _route_to_pods, servers=_the_server),
     "unreachable": Action(SERVER, _unreachable, servers=_the_server),
     "line": Action(
         {

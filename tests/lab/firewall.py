@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Literal
 
-from tests.lab.hosts import CLOSED, NODES, ROUTER, inside
+from tests.lab.hosts import CLOSED, NODES, POD_NET, POD_NETS, ROUTER, inside
 from tests.lab.place import Place
 
 Action = Literal["DROP", "REJECT", "RESET"]
@@ -15,6 +15,8 @@ _TARGETS: dict[Action, list[str]] = {
     "REJECT": ["REJECT", "--reject-with", "icmp-admin-prohibited"],
     "RESET": ["REJECT", "--reject-with", "tcp-reset"],
 }
+
+_PODS_TABLE = "100"
 
 
 @contextlib.contextmanager
@@ -104,6 +106,22 @@ def unreachable(place: Place, address: str) -> Generator[None]:
         yield
     finally:
         inside(place, ROUTER.name, ["ip", "route", "del", *route])
+
+
+@contextlib.contextmanager
+def routed_to_pods(place: Place, address: str) -> Generator[None]:
+    """The host with this address reaches pods by their own addresses, as where the pod network is
+    routed outside: a table of routes in the router, for what comes from there only.
+    """
+    for node in NODES:
+        route = [POD_NETS[node.name], "via", node.address, "table", _PODS_TABLE]
+        inside(place, ROUTER.name, ["ip", "route", "replace", *route])
+    rule = ["from", address, "to", POD_NET, "lookup", _PODS_TABLE]
+    inside(place, ROUTER.name, ["ip", "rule", "add", *rule])
+    try:
+        yield
+    finally:
+        inside(place, ROUTER.name, ["ip", "rule", "del", *rule])
 
 
 def _iptables(place: Place, what: str, specification: list[str]) -> None:
