@@ -87,7 +87,7 @@ HEALTHY: dict[str, Talk] = {
     "http": s.web({"/": s.http("200 OK", b"hello")}, login=True),
 }
 PG, MY, REDIS, AMQP, ES, SITE = HEALTHY.values()
-SHORT = {"postgresql": "pg", "rabbitmq": "amqp", "elasticsearch": "es"}
+SHORT = {"postgresql": "pg", "rabbitmq": "amqp", "elasticsearch": "es", "xxl-job": "xxl"}
 
 
 def _case(protocol: str, what: str, talk: Talk | None, want: Verdict, **more: object) -> Case:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from k8sext.checks.protocols import _xxl_job
 
 from k8sext.agent.check import Login
 from k8sext.model.result import Observation
@@ -335,6 +336,21 @@ def test_the_release_with_another_login_is_told() -> None:
 
     seen = against(handle, MODULE, PROTOCOL, login=LOGIN, tls=PLAIN)
     assert ended(seen) == (Stage.AUTH, Reason.AUTH_METHOD_UNSUPPORTED)
+
+
+@pytest.mark.parametrize(
+    ("registered", "seen"),
+    [
+        ("http://198.18.0.5:9999/", "198.18.0.5:9999"),
+        ("http://shop.example/xxl", "shop.example:80"),
+        ("https://shop.example", "shop.example:443"),
+        ("http://[2001:db8::5]:9999", "[2001:db8::5]:9999"),
+        ("198.18.0.5:9999", "198.18.0.5:9999"),  # no URL: the admin cannot call it either
+        ("http://[::1:x", "http://[::1:x"),
+    ],
+)
+def test_what_an_executor_registers_as_host_and_port(registered: str, seen: str) -> None:
+    assert _xxl_job.where(registered) == seen
 
 
 def test_any_json_is_no_defect_of_ours() -> None:
