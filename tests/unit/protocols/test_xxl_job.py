@@ -1,6 +1,7 @@
 """The XXL-JOB check against the stand-in; the stand-in against the real executor: unit/lab."""
 
 import asyncio
+import importlib
 import json
 import random
 import socket
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from k8sext.checks.protocols import _xxl_job
 
 from k8sext.agent.check import Login
 from k8sext.model.result import Observation
@@ -28,7 +28,8 @@ OURS: dict[str, Any] = {"users": {"shop": WORD}, "access_token": TOKEN}
 
 
 def see(admin: Running, login: dict[str, str] | None = LOGIN, **options: Any) -> Observation:
-    seen = observe(MODULE, PROTOCOL, HOST, admin.port, login, **{"tls": PLAIN, **options})
+    options.setdefault("tls", PLAIN)
+    seen = observe(MODULE, PROTOCOL, HOST, admin.port, login, **options)
     assert WORD not in repr(seen) and TOKEN not in repr(seen)
     return seen
 
@@ -350,7 +351,8 @@ def test_the_release_with_another_login_is_told() -> None:
     ],
 )
 def test_what_an_executor_registers_as_host_and_port(registered: str, seen: str) -> None:
-    assert _xxl_job.where(registered) == seen
+    halves: Any = importlib.import_module(f"k8sext.checks.protocols._{MODULE}")
+    assert halves.where(registered) == seen
 
 
 def test_any_json_is_no_defect_of_ours() -> None:
