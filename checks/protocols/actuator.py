@@ -1,0 +1,246 @@
+"""Spring Boot Actuator: the health and its components, groups, metrics. GET only.
+
+How the answers are read is in `_actuator.py`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from urllib.parse import quote
+
+from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
+from k8sext.agent.http import Response
+from k8sext.agent.http_api import (
+    CREDENTIALS,
+    JSON,
+    SAFE,
+    HttpApi,
+    authorization,
+    facts_of,
+    some,
+    told,
+    wrong_product,
+)
+from k8sext.agent.spring import is_spring, refuse_login_page
+from k8sext.model.result import Json
+from k8sext.model.words import Reason
+
+from ._actuator import DOWN, OUT, UP, Health, endpoints_of, has_metrics, health_of
+
+USUAL = ("/actuator", "", "/manage", "/management")
+"""Spring Boot's own base path since 2.0, that of 1.x, and what teams choose."""
+HIDDEN = "it does not say which component (management.endpoint.health.show-components)"
+NOT_THERE = (
+    "it is not exposed there (management.endpoints.web.exposure.include), lies under another path "
+    "(expect.path), or on a port of its own (management.server.port)"
+)
+MOST_GROUPS = 4
+
+
+class Actuator(HttpApi):
+    """GET /actuator/health, then the groups and the metrics that are expected."""
+
+    info: ClassVar[CheckInfo] = CheckInfo(
+        name="actuator",
+        summary="Spring Boot Actuator: an application's own health",
+        proves="the application says UP, with every component that it shows",
+        port_names=("actuator",),
+        service_names=("actuator",),
+        app_protocols=("actuator",),
+        credential_keys={
+            **CREDENTIALS,
+            "username": ("user", "spring.security.user.name"),
+            "password": ("spring.security.user.password",),
+        },
+        expects={
+            "path": Key("Actuator's base path, e.g. /shop/actuator; default /actuator"),
+            "component": Key("components that must be there and UP", "words"),
+            "group": Key("group of the health that decides (readiness): the rest only warns"),
+            "metrics": Key("true: /prometheus must give metrics", "flag"),
+        },
+    )
+    found_base: str | None = None
+    health = Health("")
+
+    @property
+    def opening(self) -> str:
+        """The health of the whole application."""
+        return "/health"
+
+    @property
+    def base(self) -> str:
+        """Where it was found, else where it is expected; `/` means that nothing stands before."""
+        if self.found_base is not None:
+            return self.found_base
+        asked = str(self.target.expect.get("path") or USUAL[0])
+        path = quote(asked, safe=SAFE).strip("/")
+        return f"/{path}" if path else ""
+
+    # -- who answers, and where -------------------------------------------------------------------
+
+    async def handshake(self) -> Seen:
+        """The health; where it is not, the other places in which it may be."""
+        seen = await super().handshake()
+        return await self._elsewhere() if self.answer.status == 404 else seen
+
+    async def auth(self, login: Login | None) -> Seen | None:
+        """Basic or a token, also where nobody asks and only those it knows are told the components
+        (`show-components: when-authorized`). Behind a login the health may still not be there.
+        """
+        if login and self.answer.status != 401 and not self.health.parts:
+            return await self._told_more(login)
+        seen = await super().auth(login)
+        if self.answer.status != 404:
+            return seen
+        return self.logged_in(await self._elsewhere())
+
+    async def _told_more(self, login: Login) -> Seen:
+        self.authorization = authorization(login, "")
+        self.answer = await self.get(self.opening)
+        if self.answer.status == 401:
+            raise Fault(Reason.AUTH_REJECTED, f"401 {self.answer.reason}".strip(), code="401")
+        return self.logged_in()
+
+    def recognise(self, answer: Response) -> Seen:
+        """By the word for the whole."""
+        found = health_of(answer)
+        if found:
+            self.health = found
+            evidence: dict[str, Json] = {"product": "spring-boot-actuator", "status": answer.status}
+            return Seen(detail=f"health is {found.status}", evidence=evidence)
+        if answer.status == 404:
+            return Seen(detail=told(answer))
+        refuse_login_page(answer)
+        path = f"{self.base}{self.opening}"
+        if answer.status == 403:
+            text = f"{told(answer)} for {path}"
+            raise Fault(Reason.PERMISSION_DENIED, text, code="403")
+        if is_spring(answer) and answer.status >= 500:
+            raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}", code=str(answer.status))
+        raise wrong_product(answer, "Actuator")
+
+    async def _elsewhere(self) -> Seen:
+        """404: it is under another path, not exposed, or this is no Spring Boot. Raises Fault."""
+        first, asked = self.answer, self.base
+        for base in (b for b in USUAL if b != asked):
+            self.found_base = base
+            answer = await self.get(self.opening)
+            if health_of(answer) is None and answer.status != 401:
+                continue
+            return self._found(answer, asked)
+        self.found_base = asked
+        if not is_spring(first):
+            raise wrong_product(first, "Actuator")
+        text = f"there is no {asked}{self.opening} ({told(first)}): {NOT_THERE}"
+        raise Fault(Reason.OBJECT_MISSING, text, code="404", **facts_of(first))
+
+    def _found(self, answer: Response, asked: str) -> Seen:
+        where = f"it answers under {self.base or '/'}, and not under {asked or '/'}"
+        if "path" in self.target.expect:
+            raise Fault(Reason.UNEXPECTED, where, path_found=self.base or "/")
+        if answer.status == 401:
+            raise Fault(Reason.OBJECT_MISSING, f"there is no {asked}{self.opening}: {NOT_THERE}")
+        self.answer = answer
+        seen = self.recognise(answer)
+        evidence: dict[str, Json] = {**seen.evidence, "path_found": self.base or "/"}
+        text = f"{where}: expect says so with path; {seen.detail}"
+        return Seen(detail=text, evidence=evidence, warning=Reason.UNEXPECTED)
+
+    # -- what it says -----------------------------------------------------------------------------
+
+    async def verify(self) -> Seen:
+        """The health, then what the bridge expects of it."""
+        self.answer = await self.get(self.opening)  # anew: with the login it may tell more
+        found = health_of(self.answer)
+        if found is None:
+            self.recognise(self.answer)
+            raise Fault(Reason.SERVER_ERROR, f"{told(self.answer)} for {self.opening}")
+        self.health = found
+        evidence = found.facts
+        group = str(self.target.expect.get("group") or "")
+        notes, warning = [f"health is {found.status}"], None
+        if group:
+            notes.append(await self._group_up(group, evidence))
+        if found.status in (DOWN, OUT) or self.answer.status == 503:
+            if not group:
+                raise await self._down(evidence)
+            notes, warning = [*notes, self._why()], Reason.DEGRADED
+        elif found.unwell or found.status != UP:
+            notes, warning = [*notes, self._why()], Reason.DEGRADED
+        self._components(evidence)
+        if found.parts:
+            notes.append(f"{len(found.parts)} components")
+        notes.append(await self._metrics(evidence))
+        return Seen(detail="; ".join(filter(None, notes)), evidence=evidence, warning=warning)
+
+    def _why(self) -> str:
+        if not self.health.parts:
+            return HIDDEN
+        return some([str(part) for part in self.health.unwell]) or "no component says why"
+
+    async def _down(self, evidence: dict[str, Json]) -> Fault:
+        """The whole is down; the groups say what Kubernetes makes of it."""
+        groups: dict[str, Json] = {}
+        for name in self.health.groups[:MOST_GROUPS]:
+            found = health_of(await self.get(f"{self.opening}/{quote(name, safe='')}"))
+            groups[name] = found.status if found else "?"
+        if groups:
+            evidence["groups"] = groups
+        said = ", ".join(f"{name} is {word}" for name, word in groups.items())
+        text = f"health is {self.health.status}: {self._why()}" + (f"; {said}" if said else "")
+        return Fault(Reason.UNHEALTHY, text, code=str(self.answer.status), **evidence)
+
+    async def _group_up(self, name: str, evidence: dict[str, Json]) -> str:
+        """Raises Fault for a group that is not up, or not there."""
+        path = f"{self.opening}/{quote(name, safe='')}"
+        answer = await self.get(path)
+        found = health_of(answer)
+        if found is None:
+            self.json_of(answer, f"{self.base}{path}", f"group {name} of the health")
+            raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}")
+        evidence["groups"] = {name: found.status}
+        if found.status != UP:
+            why = some([str(part) for part in found.unwell]) or self._why()
+            text = f"group {name} is {found.status}: {why}"
+            raise Fault(Reason.UNHEALTHY, text, code=str(answer.status), **evidence)
+        return f"group {name} is UP"
+
+    def _components(self, evidence: dict[str, Json]) -> None:
+        """Raises Fault for a component that is expected and missing, or not UP."""
+        wanted = self.target.expect.get("component") or []
+        parts = {part.name: part for part in self.health.parts}
+        for name in wanted if isinstance(wanted, list) else [str(wanted)]:
+            if not parts:
+                text = f"component {name} is expected, and no component is shown"
+                raise Fault(Reason.PERMISSION_DENIED, f"{text}: {HIDDEN}")
+            if name not in parts:
+                text = f"the health has no component {name}; it has {some([*parts])}"
+                raise Fault(Reason.OBJECT_MISSING, text, **evidence)
+            if parts[str(name)].status != UP:
+                raise Fault(Reason.UNHEALTHY, f"component {parts[str(name)]}", **evidence)
+
+    async def _metrics(self, evidence: dict[str, Json]) -> str:
+        """What else is exposed; metrics, where they are expected, are looked at."""
+        if self.base:
+            listed = endpoints_of((await self.get("", {"Accept": JSON})).json())
+            if listed:
+                evidence["endpoints"] = [*listed]
+        if not self.target.expect.get("metrics"):
+            return ""
+        answer = await self.get("/prometheus", {"Accept": "text/plain"})
+        path = f"{self.base}/prometheus"
+        if answer.status == 404:
+            text = (
+                f"there is no {path} (404): it is not exposed "
+                "(management.endpoints.web.exposure.include), or micrometer-registry-prometheus "
+                "is not on the class path"
+            )
+            raise Fault(Reason.OBJECT_MISSING, text, code="404", **evidence)
+        refuse_login_page(answer)
+        if answer.status in (401, 403):
+            text = f"{told(answer)} for {path}: nothing that has no login can scrape it"
+            raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status), **evidence)
+        if not has_metrics(answer):
+            raise Fault(Reason.UNEXPECTED, f"{told(answer)} for {path}, and no metrics", **evidence)
+        evidence["metrics"] = True
+        return "metrics are there"

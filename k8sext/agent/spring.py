@@ -1,0 +1,43 @@
+"""What applications on Spring Boot have in common: their error pages, their login, their texts.
+
+Spring Boot's `BasicErrorController` answers with `timestamp`, `status`, `error` and `path` as JSON,
+or with the "Whitelabel Error Page"; measured with 3.5, alike since 1.2.
+"""
+
+from __future__ import annotations
+
+import re
+
+from k8sext.model.words import Reason
+
+from .check import Fault
+from .http import Response
+from .http_api import mapping, told
+
+ACTUATOR = "vnd.spring-boot.actuator"  # in the media type of each answer of Actuator's, since 1.5
+LOGIN_PAGES = ("/login", "/oauth2/authorization")  # where Spring Security sends those it knows not
+_LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
+_SECRET = re.compile(r"(?i)((?:password|passwd|pwd|secret|token)\W{1,3})[^\s&;,)'\"]+")
+MAX_TEXT = 200
+
+
+def is_spring(answer: Response) -> bool:
+    """Whether an answer that is no success comes from an application on Spring Boot."""
+    if ACTUATOR in answer.headers.get("content-type", "") or b"Whitelabel" in answer.body[:2000]:
+        return True
+    found = mapping(answer.json())
+    return "timestamp" in found and "status" in found and ("path" in found or "error" in found)
+
+
+def refuse_login_page(answer: Response) -> None:
+    """Raises Fault where the application sends everybody to a page for people to log in."""
+    where = answer.redirect.split("?")[0]
+    if any(where.endswith(page) or f"{page}/" in where for page in LOGIN_PAGES):
+        text = f"{told(answer)}, a page for people: no program gets any further"
+        raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status))
+
+
+def without_secrets(text: object) -> str:
+    """A text of the application's, cut, with no login of an URL and no password in it."""
+    known = _SECRET.sub(r"\1***", _LOGIN.sub("", str(text)))
+    return known if len(known) <= MAX_TEXT else known[: MAX_TEXT - 1] + "…"
