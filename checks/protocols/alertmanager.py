@@ -7,7 +7,6 @@ fails is made again until the group's interval is over.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import Mapping
@@ -128,6 +127,8 @@ class Alertmanager(HttpApi):
             return notes
         lost = never(before)
         if len(lost) < len(doubtful):
+            import asyncio  # what a check says of itself is read without it
+
             await asyncio.sleep(LOOK_AGAIN_S)
             lost = sorted({*lost, *still(before, tries(await self._metrics()))})
         if lost:

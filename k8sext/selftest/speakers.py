@@ -367,8 +367,12 @@ def page(document: object, status: str = "200 OK", **headers: str) -> bytes:
     return http(status, json.dumps(document).encode(), Content_Type="application/json", **headers)
 
 
-def web(pages: Mapping[str, bytes], other: bytes = b"", *, login: bool = False) -> Talk:
-    """Answers by path without its query; with `login`, 401 for anybody but our user."""
+def web(
+    pages: Mapping[str, bytes], other: bytes = b"", *, login: bool = False, free: str = ""
+) -> Talk:
+    """Answers by path without its query; with `login`, 401 for anybody but our user, except at the
+    path that is `free`.
+    """
     missing = other or http("404 Not Found")
 
     async def talk(peer: Peer) -> None:
@@ -377,7 +381,8 @@ def web(pages: Mapping[str, bytes], other: bytes = b"", *, login: bool = False) 
             path = head.split(b" ")[1].decode().partition("?")[0]
             pairs = (line.partition(b": ") for line in head.split(b"\r\n"))
             fields = {name.lower(): value for name, _, value in pairs}
-            refused = login and fields.get(b"authorization") != BASIC.encode()
+            known = fields.get(b"authorization") == BASIC.encode()
+            refused = login and not known and path != free
             challenge = http("401 Unauthorized", WWW_Authenticate='Basic realm="stand-in"')
             await peer.send(challenge if refused else pages.get(path, missing))
 
@@ -430,3 +435,55 @@ def xxl_job(token: str = PASSWORD, health: str = "UP") -> Talk:
             await peer.send(answer or http("404 Not Found"))
 
     return talk
+
+
+def prometheus(*, down: int = 0, ready: bool = True) -> Talk:
+    """A Prometheus with two targets on its own host; of them, some are down."""
+    pages = {"/api/v1/status/walreplay": _told({"min": 0, "max": 7, "current": 3})}
+    if not ready:
+        return web(pages, http("503 Service Unavailable", b"Service Unavailable"))
+    targets = [
+        {
+            "labels": {"job": "node"},
+            "scrapePool": "node",
+            "scrapeUrl": f"http://localhost:{9100 + n}/metrics",
+            "health": "down" if n < down else "up",
+            "lastError": "EOF" if n < down else "",
+        }
+        for n in range(2)
+    ]
+    pages |= {
+        "/api/v1/status/buildinfo": _told({"version": "2.42-stand-in"}),
+        "/-/ready": http("200 OK", b"Prometheus Server is Ready.\n"),
+        "/api/v1/query": _told({"resultType": "vector", "result": []}),
+        "/api/v1/targets": _told({"activeTargets": targets}),
+    }
+    return web(pages)
+
+
+def _told(data: object) -> bytes:
+    return page({"status": "success", "data": data})
+
+
+def alertmanager(*, lost: int = 0) -> Talk:
+    """An Alertmanager with one receiver, to which it has sent twice."""
+    name = "alertmanager_notification_requests"
+    metrics = f'{name}_total{{integration="webhook"}} 2\n'
+    metrics += f'{name}_failed_total{{integration="webhook"}} {lost}\n'
+    status = {"cluster": {"status": "disabled"}, "versionInfo": {"version": "0.25-stand-in"}}
+    return web(
+        {
+            "/api/v2/status": page(status),
+            "/api/v2/receivers": page([{"name": "night"}]),
+            "/-/ready": http("200 OK", b"OK"),
+            "/metrics": http("200 OK", metrics.encode()),
+        }
+    )
+
+
+def grafana(database: str = "ok") -> Talk:
+    """A Grafana without data sources; everything but its health wants a login."""
+    status = "200 OK" if database == "ok" else "503 Service Unavailable"
+    health = page({"database": database, "version": "11.5-stand-in"}, status)
+    pages = {"/api/health": health, "/api/org": page({"id": 1}), "/api/datasources": page([])}
+    return web(pages, login=True, free="/api/health")

@@ -24,6 +24,7 @@ from tests.lab.place import LabError
 STAGE_TIMEOUT_S = 2
 """Shorter than the product's own 3 s: silence is waited for in dozens of cases."""
 RUN_LIMIT_S = 90
+NODE_PORT_FREE_S = 20.0
 _PATHS = {
     "Namespace": "/api/v1/namespaces",
     "Service": "/api/v1/namespaces/{namespace}/services",
@@ -152,7 +153,14 @@ class Scene:
             return
         meta = item["metadata"]
         path = _PATHS[kind].format(namespace=meta.get("namespace", ""))
-        kubeapi.apply(self.lab.place, f"{path}/{meta['name']}", item)
+        give_up = time.monotonic() + NODE_PORT_FREE_S
+        while True:
+            try:
+                return kubeapi.apply(self.lab.place, f"{path}/{meta['name']}", item)
+            except LabError as problem:  # the Service of the run before had this node port
+                if "already allocated" not in str(problem) or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.3)
 
     def _look(self, namespace: str, words: Sequence[str]) -> score.Seen:
         argv = [K8SEXT, "doctor", "-n", namespace, "-o", "json"]
