@@ -365,6 +365,10 @@ ANSWERS: dict[Reason, Row] = {
     Reason.NOT_ARRIVED: Row("KX730", Culprit.SERVER_STATE,
         "what was sent through {target} did not arrive: {detail}",
         "look at the consumer's log and at what stands behind it: the sender sees no error"),
+    Reason.QUEUE_GROWS: Row("KX731", Culprit.SERVER_STATE,
+        "more is published at {target} than is taken out again: {detail}",
+        "see at the consumer why it is slow or stands still (its log, and what it writes to), or "
+        "start more of it", WARN),
     Reason.COMPANION_FAILED: Row("KX736", Culprit.SERVER_STATE,
         "{target} cannot be proved, because another bridge does not work: {detail}",
         "k8sext doctor -n {namespace} says what is wrong with that bridge; mend it first"),

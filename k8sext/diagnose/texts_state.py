@@ -133,6 +133,16 @@ repair: Start or mend the consumer (Logstash, the collector), and correct the in
 wrong: A consumer that works off a long queue, or writes in large batches, is late; a longer
   expect or a second run decides.
 
+KX731
+means: The queue has a consumer, and messages pile up in it all the same.
+how: The messages that wait were counted three times within two seconds by passive declares, which
+  change nothing; each time there were more.
+see: On the server: rabbitmqctl list_queues -p VHOST name messages_ready messages_unacknowledged
+  consumers
+repair: Look at the consumer's own log: one that cannot write further (Elasticsearch full or
+  read-only) takes no more. If it only is too slow, start more consumers.
+wrong: A burst of a second looks the same; it is worked off afterwards.
+
 KX736
 means: The path that is checked leads through another bridge, and that one does not work.
 how: The check connected to the bridge that expect names, greeted it and logged in.

@@ -126,6 +126,7 @@ class Reason(StrEnum):
         "announced_unreachable"  # the server sends its clients to dead addresses
     )
     COMPANION_FAILED = "companion_failed"  # another bridge, which a check needs, does not work
+    QUEUE_GROWS = "queue_grows"  # more is published than is taken out
     NOT_ARRIVED = "not_arrived"  # what was sent for a test was not found at the other end
     DEFAULT_LOGIN = "default_login"  # the login or token that everybody knows is accepted
     NOT_REGISTERED = "not_registered"  # an application that must be known to a system is not

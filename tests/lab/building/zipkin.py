@@ -32,3 +32,7 @@ def _make(into: Path) -> None:
     run(["mvn", _MAVEN, *options])
     archive = into / f"zipkin-server-{VERSION}-exec.jar"
     shutil.move(archive, into / "zipkin.jar")
+
+
+if __name__ == "__main__":
+    build()

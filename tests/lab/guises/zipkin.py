@@ -1,0 +1,83 @@
+"""Zipkin 3.5.1: in memory, or with its spans in Elasticsearch and its collector at RabbitMQ."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tests.lab import wire
+from tests.lab.building import zipkin
+from tests.lab.component import folder_for, spawn
+from tests.lab.guise import Guise, Role, application_password
+from tests.lab.place import LabError, Place
+
+_USER = "nobody"
+_JAVA = "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"
+
+
+def _environment(place: Place, guise: Guise) -> dict[str, str]:
+    """Its settings; https://github.com/openzipkin/zipkin/blob/master/zipkin-server/README.md"""
+    env = {"PATH": os.defpath, "QUERY_PORT": str(guise.port)}
+    storage, transport = guise.peers.get("storage"), guise.peers.get("transport")
+    if storage:
+        hosts = f"http://{storage.address}:{storage.port}"
+        env |= {"STORAGE_TYPE": "elasticsearch", "ES_HOSTS": hosts, "ES_INDEX_REPLICAS": "0"}
+    if transport:
+        env |= {
+            "RABBIT_ADDRESSES": f"{transport.address}:{transport.port}",
+            "RABBIT_USER": "shop",
+            "RABBIT_PASSWORD": application_password(place, "rabbitmq"),
+        }
+    return {**env, **{k: str(v) for k, v in guise.options.get("settings", {}).items()}}
+
+
+def _start(place: Place, guise: Guise) -> None:
+    folder = folder_for(place, guise.component_name, _USER)
+    heap = ["-Xms64m", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    jar = zipkin.ARTIFACT.need() / "zipkin.jar"
+    argv = [_JAVA, *heap, f"-Djava.io.tmpdir={folder}", "-jar", str(jar)]
+    env = _environment(place, guise)
+    spawn(place, guise.component_name, guise.name, argv, user=_USER, env=env)
+
+
+def _ready(place: Place, guise: Guise) -> bool:
+    """Well, by its own word: what it stores its spans in answers."""
+    reply = wire.http_request(place, guise.name, guise.address, guise.port, "/health")
+    return reply.status == 200 and json.loads(reply.body)["status"] == "UP"
+
+
+def _tell(place: Place, guise: Guise, text: str) -> str:
+    """`METHOD /path JSON`."""
+    method, _, rest = text.partition(" ")
+    path, _, body = rest.partition(" ")
+    reply = wire.http_request(
+        place,
+        guise.name,
+        guise.address,
+        guise.port,
+        path,
+        method=method,
+        body=body.encode() or None,
+        headers={"Content-Type": "application/json"},
+    )
+    if reply.status >= 400:
+        raise LabError(f"{method} {path}: {reply.status} {reply.body[:300]!r}")
+    return reply.body.decode()
+
+
+ROLE = Role(
+    name="zipkin",
+    protocol="zipkin",
+    port=9411,
+    start=_start,
+    ready=_ready,
+    options={
+        "storage": {"type": "text"},
+        "transport": {"type": "text"},
+        "settings": {"type": "mapping"},
+    },
+    tell=_tell,
+    leans_on=("storage", "transport"),
+    attaches=("transport",),
+    build=zipkin.build,
+)
