@@ -250,7 +250,7 @@ OTHERS: tuple[Case, ...] = (
     _case("alertmanager", "receiver-missing", s.alertmanager(), _fail("KX703", STATE),
           expect={"receivers": "day"}),
     _case("grafana", "good", s.grafana(), PASS, **CALM),
-    _case("alertmanager", "another-product", s.grafana(), _fail("KX502", WRONG)),
+    _case("alertmanager", "another-product", s.prometheus(), _fail("KX502", WRONG)),
     _case("grafana", "another-product", s.prometheus(), _fail("KX502", WRONG)),
     _case("grafana", "database-failing", s.grafana("failing"), _fail("KX709", STATE)),
     _case("grafana", "wrong-password", s.grafana(), REJECTED, login=BAD),
