@@ -63,11 +63,13 @@ class CheckInfo:
 class Login:
     """The values of one credential, by our word for each (`username`, `password`, …).
 
-    `hints` is what may be wrong with them, said without showing them (`credential_hints.py`).
+    `hints` is what may be wrong with them, said without showing them (`credential_hints.py`);
+    `hosts` are the hosts (`host` or `host:port`) that the Secret itself says it belongs to.
     """
 
     values: Mapping[str, Secret]
     hints: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -143,6 +145,12 @@ class Seen:
 class Around(Protocol):
     """What lies beside a check's own target."""
 
+    def elsewhere(
+        self, check: WireCheck, address: str, tls: bool
+    ) -> AbstractAsyncContextManager[Stream]:
+        """See `WireCheck.elsewhere`."""
+        ...
+
     def visit(self, check: WireCheck, key: str) -> AbstractAsyncContextManager[WireCheck]:
         """See `WireCheck.visit`."""
         ...
@@ -170,6 +178,14 @@ class WireCheck:
         """
         assert self.around is not None
         return self.around.visit(self, key)
+
+    def elsewhere(self, address: str, tls: bool) -> AbstractAsyncContextManager[Stream]:
+        """A connection to another server, `host:port`, that this check's own has named, for one
+        question that cannot be asked here. With `tls` its certificate is verified for that host.
+        Raises Fault (ANNOUNCED_UNREACHABLE, CERTIFICATE_…, VANTAGE_UNPROVEN).
+        """
+        assert self.around is not None
+        return self.around.elsewhere(self, address, tls)
 
     @property
     def tls_mode(self) -> TlsMode:

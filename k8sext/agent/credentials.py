@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -13,6 +13,7 @@ from k8sext.model.plan import Target
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason
 
+from . import docker_config
 from .check import Login
 from .client_pair import ClientPair, pair_of
 from .credential_hints import address_hints, hints
@@ -73,10 +74,10 @@ class MountedSecrets:
         ref = target.credentials
         if ref is None:
             return Missing(Reason.NO_CREDENTIALS, "no login is configured")
-        values = self._values(ref.secret)
+        values: Mapping[str, Secret] = self._values(ref.secret)
         if not values:
             return Missing(Reason.SECRET_MISSING, f"Secret {ref.secret} does not exist here")
-        found = login_of(values, ref, aliases)
+        found, values = _found(values, ref, aliases, target)
         if isinstance(found, Missing):
             return found
         if not ref.vouched and not consents(values, target):
@@ -141,7 +142,7 @@ class GivenValues:
         if not values:
             return Missing(Reason.NO_CREDENTIALS, "no login is given for it")
         ref = target.credentials or CredentialRef(secret=target.service, vouched=True)
-        return login_of(values, ref, aliases)
+        return _found(values, ref, aliases, target)[0]
 
     def file(self, secret: str, key: str) -> str | None:
         """A CA given under the Secret's or the service's name."""
@@ -151,6 +152,29 @@ class GivenValues:
     def client_pair(self, target: Target) -> ClientPair | None:
         """What was given for the target's service."""
         return pair_of(target.service, self.by_service.get(target.service, {}))
+
+
+def _found(
+    values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases, target: Target
+) -> tuple[Login | Missing, Mapping[str, Secret]]:
+    """The login, and the values that it was read from: of those protocols whose password may be in
+    a `.dockerconfigjson`, the entry for the target.
+    """
+    named = tuple(_named(values))
+    if docker_config.KEY in aliases.get("password", ()) and docker_config.KEY in values:
+        known = docker_config.hosts(values)
+        values = docker_config.unpacked(values, target)
+        if "password" not in values:
+            return _no_entry(ref.secret, target, known), values
+        named += known
+    found = login_of(values, ref, aliases)
+    return (replace(found, hosts=named) if isinstance(found, Login) else found), values
+
+
+def _no_entry(secret: str, target: Target, known: Sequence[str]) -> Missing:
+    there = ", ".join(sorted(known)) or "nobody that can be read"
+    text = f"Secret {secret} has no login for {target.address}; it has those for: {there}"
+    return Missing(Reason.SECRET_KEY_MISSING, text)
 
 
 def login_of(values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases) -> Login | Missing:

@@ -7,11 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k8sext.model.plan import Target, is_address, join_address
+from k8sext.model.plan import Target, is_address, join_address, split_address
+from k8sext.model.tls import TlsMode
 from k8sext.model.words import LOGIN_ENDS, Reason
 
 from . import expect
+from .announced import out_of_bounds, target_of
 from .check import Fault, Login, WireCheck
+from .stream import Stream
+from .tls import TargetTls
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -40,6 +44,52 @@ class Visits:
                 raise Fault(Reason.COMPANION_FAILED, text, **fault.evidence) from fault
             yield other
 
+    @asynccontextmanager
+    async def elsewhere(self, check: WireCheck, address: str, tls: bool) -> AsyncGenerator[Stream]:
+        """See `WireCheck.elsewhere`. Within the stage's deadline, and never to a place that no
+        server has a say in (`announced.out_of_bounds`).
+        """
+        stream = await self._dialled(check, address)
+        try:
+            if tls:
+                stream.tls = self._tls_elsewhere(check, address)
+                await stream.start_tls()
+            yield stream
+        finally:
+            await stream.close()
+
+    async def _dialled(self, check: WireCheck, address: str) -> Stream:
+        runner = self.runner
+        if not runner.network.anywhere:
+            text = f"{address}, where the server sends its clients, cannot be asked from here"
+            raise Fault(Reason.VANTAGE_UNPROVEN, text)
+        try:
+            host, port = split_address(address)
+            if not is_address(host):
+                host = (await runner.resolve(host)).addresses[0]
+            why = out_of_bounds(host, check.stream.peer)
+            if why:
+                raise Fault(Reason.NO_ROUTE, why)
+            async with runner.slots[join_address(host, port)]:
+                return await self._connected(host, port, check.stream.deadline)
+        except ValueError as error:
+            text = f"clients are sent on to {address!r}, which is no address"
+            raise Fault(Reason.ANNOUNCED_UNREACHABLE, text) from error
+        except Fault as fault:
+            words = fault.detail or fault.reason.value.replace("_", " ")
+            text = f"clients are sent on to {address} ({words})"
+            raise Fault(Reason.ANNOUNCED_UNREACHABLE, text, **fault.evidence) from fault
+
+    def _tls_elsewhere(self, check: WireCheck, address: str) -> TargetTls:
+        """TLS as with the check's own server, by the same authority, for another name."""
+        spec = check.target.tls
+        host = split_address(address)[0]
+        one = replace(
+            target_of(check.target, address),
+            tls=replace(spec, mode=TlsMode.VERIFY_FULL, server_name=host),
+        )
+        return TargetTls(one, self.runner.logins.file(spec.ca_secret, spec.ca_key))
+
     async def _opened(
         self, stack: AsyncExitStack, one: Target, deadline: float | None
     ) -> WireCheck:
@@ -54,12 +104,7 @@ class Visits:
         if not is_address(address):
             address = (await runner.resolve(one.host)).addresses[0]
         await stack.enter_async_context(runner.slots[join_address(address, one.port)])
-        way = await runner.network.way()
-        try:
-            stream = await way.connect(address, one.port, deadline)  # type: ignore[arg-type]
-        except BaseException:
-            await way.close()
-            raise
+        stream = await self._connected(address, one.port, deadline)
         stack.push_async_callback(stream.close)
         stream.tls = runner.tls_of(one)
         good, _ = expect.read(cls.info.expects, one.expect)
@@ -75,6 +120,14 @@ class Visits:
                 runner.rejected.add(secret)
             raise
         return other
+
+    async def _connected(self, address: str, port: int, deadline: float | None) -> Stream:
+        way = await self.runner.network.way()
+        try:
+            return await way.connect(address, port, deadline)  # type: ignore[arg-type]
+        except BaseException:
+            await way.close()
+            raise
 
     def _login(self, one: Target, cls: type[WireCheck]) -> tuple[Login | None, str]:
         """The login and the key of its lock. Raises Fault where it may not be used."""

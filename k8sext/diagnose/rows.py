@@ -323,6 +323,15 @@ ANSWERS: dict[Reason, Row] = {
     Reason.PASSWORD_IN_CLEAR: Row("KX609", Culprit.TLS,
         "the password went to {target} in clear text", "use TLS, or accept it: kubectl annotate "
         "service -n {namespace} {service} k8sext.io/tls=disable", WARN),
+    Reason.PLAIN_HTTP: Row("KX755", Culprit.TLS,
+        "{target} is a registry without TLS: {detail}",
+        "on every node: containerd /etc/containerd/certs.d/HOST:PORT/hosts.toml with server = "
+        "\"http://HOST:PORT\" (Docker: insecure-registries), then say so: kubectl annotate service "
+        "-n {namespace} {service} k8sext.io/tls=disable; or give it a certificate", WARN),
+    Reason.REALM_ELSEWHERE: Row("KX756", Culprit.CREDENTIALS,
+        "the login for {target} was not tried: {detail}",
+        "if that host is the right one, name it in Secret {secret} (another entry under auths, or "
+        "in the key host); otherwise correct the registry's realm (Harbor: external_url)", WARN),
     Reason.PASSWORD_EXPIRED: Row("KX613", Culprit.CREDENTIALS,
         "the password for {target} has expired: {detail}", "set a new one at the server"),
     Reason.ACCOUNT_LOCKED: Row("KX620", Culprit.CREDENTIALS,

@@ -138,4 +138,30 @@ how: The configured login is the default one, or the default token was accepted 
 see: The product's manual names the default.
 repair: Set another password or token at the server and in the Secret, then in every client.
 wrong: A test environment may want it so: k8sext.io/ignore takes the code and a reason.
+
+KX755
+means: A container registry is reached without TLS. It may be quite well; but container runtimes ask
+  a registry over HTTPS unless their configuration says otherwise, so that pods end in ErrImagePull
+  (http: server gave HTTP response to HTTPS client) although the registry answers here.
+how: /v2/ was answered as a registry does, on a connection in clear text, and the bridge does not
+  say that this is meant.
+see: On a node: ls /etc/containerd/certs.d; or /etc/docker/daemon.json, insecure-registries
+repair: Give the registry a certificate. Or make a file hosts.toml in
+  /etc/containerd/certs.d/HOST:PORT on every node with the line server = "http://HOST:PORT" (the
+  directory is config_path in containerd's own configuration), and annotate the bridge with
+  k8sext.io/tls=disable, which says that clear text is meant.
+wrong: The nodes are configured already, or reach the registry by another address that has TLS: the
+  probe stands in a pod and does not see their configuration.
+
+KX756
+means: The registry asks for a token of another host, and the login that the bridge names was not
+  sent there. Nothing is known of whether it is good.
+how: The challenge (WWW-Authenticate) names the address. A password goes to the registry's own host,
+  or over HTTPS to a host that the Secret itself names: whoever answers at the bridge's address must
+  not be able to have it sent to a host of his choice. The token service was asked without a login.
+see: curl -i http://HOST:PORT/v2/ shows the challenge
+repair: If that host is right, give the Secret an entry for it under auths, or its name in the key
+  host. If not, correct it at the registry: auth.token.realm, for Harbor external_url.
+wrong: A public registry does this on purpose (auth.docker.io for Docker Hub); its clients send the
+  password there without asking.
 """

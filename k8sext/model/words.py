@@ -109,6 +109,8 @@ class Reason(StrEnum):
     LOOPBACK_ONLY_USER = "loopback_only_user"
     PERMISSION_DENIED = "permission_denied"
     PASSWORD_IN_CLEAR = "password_in_clear"  # noqa: S105 - a word, not a password
+    PLAIN_HTTP = "plain_http"  # a registry without TLS, where clients ask over HTTPS first
+    REALM_ELSEWHERE = "realm_elsewhere"  # logins are sent to a host that the Secret does not name
     PASSWORD_EXPIRED = "password_expired"  # noqa: S105 - a word, not a password
     ACCOUNT_LOCKED = "account_locked"  # the user, not the client's address (that is locked_out)
     # what state it is in

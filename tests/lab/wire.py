@@ -12,8 +12,8 @@ import http.client
 import os
 import socket
 import ssl
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 
 from tests.lab.hosts import holder
 from tests.lab.place import Place
@@ -76,6 +76,8 @@ class Reply:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Names in lower case."""
 
 
 class _Inside(http.client.HTTPConnection):
@@ -107,4 +109,5 @@ def http_request(
     with contextlib.closing(connection):
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
-        return Reply(response.status, response.read())
+        told = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, response.read(), told)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from k8sext.agent.check import Login
+from k8sext.agent.check import Fault, Login, WireCheck
+from k8sext.agent.stream import Stream
 from k8sext.model.secret import Secret
-from k8sext.model.words import Stage
+from k8sext.model.words import Reason, Stage
 from tests.support.converse import left_to_itself, on
 
 ODD: tuple[Any, ...] = (None, True, -1, 1e308, "", "red", [], {}, [[]], {"": {}}, "x" * 500)
@@ -25,6 +27,26 @@ def odd(rng: random.Random, keys: Sequence[str], values: Sequence[Any] = (), dep
         return [odd(rng, keys, values, depth + 1) for _ in range(rng.randrange(3))]
     some = rng.sample(list(keys), min(5, len(keys)))
     return {key: odd(rng, keys, values, depth + 1) for key in some}
+
+
+class Nowhere:
+    """What lies beside a check that is fed: nothing can be reached."""
+
+    reached = False
+
+    @asynccontextmanager
+    async def elsewhere(self, check: WireCheck, address: str, tls: bool) -> AsyncGenerator[Stream]:
+        """No other server."""
+        if not self.reached:
+            raise Fault(Reason.ANNOUNCED_UNREACHABLE, address)
+        yield check.stream
+
+    @asynccontextmanager
+    async def visit(self, check: WireCheck, key: str) -> AsyncGenerator[WireCheck]:
+        """No other bridge."""
+        if not self.reached:
+            raise Fault(Reason.COMPANION_FAILED, key)
+        yield check
 
 
 def hostile(
@@ -47,6 +69,7 @@ def hostile(
 
     async def once() -> None:
         check = on(module, protocol, b"".join(answer() for _ in range(9)), expect=expect or {})
+        check.around = Nowhere()
         if rng.random() < 0.7:
             values = {"username": Secret("u"), "password": Secret("canary-4711")}
             check.login = Login(values)
