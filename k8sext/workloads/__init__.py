@@ -1,0 +1,1 @@
+"""Which workload uses which bridge: read off objects, pure."""
