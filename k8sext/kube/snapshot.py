@@ -16,6 +16,13 @@ Objects: TypeAlias = tuple[Object, ...]
 CONNECTIONS = 4  # a TLS handshake costs more than a short list
 # More are not worth the memory: the class *internal* is then told by nodes only.
 PODS_AT_MOST = 5000
+WORKLOADS = {
+    "deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet",
+    "cronjobs": "CronJob", "jobs": "Job",
+}  # fmt: skip
+CONFIGMAPS_PER_PAGE = 100
+CONFIG_AT_MOST = 64 << 20  # characters of all ConfigMaps
+TEXT_AT_MOST = 1 << 20  # of one value: what a ConfigMap may hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +36,8 @@ class Snapshot:
     pods: Objects = ()
     namespaces: Objects = ()
     networkpolicies: Objects = ()
+    workloads: Objects = ()  # each with its `kind`, which items of a list do not have
+    configmaps: Objects = ()  # name, namespace and data
     server_version: str = ""
     namespace: str | None = None  # None: all
     skips: tuple[str, ...] = ()
@@ -43,8 +52,9 @@ def fetch(
 ) -> Snapshot:
     """The snapshot of a namespace, or of all (None); `selector` chooses Services by label.
 
-    `extra` of nodes, pods, namespaces, networkpolicies is best effort. Raises ApiError (with the
-    Role to ask for) when Services, Endpoints or EndpointSlices may not be listed.
+    `extra` of nodes, pods, namespaces, networkpolicies, workloads, configmaps is best effort.
+    Raises ApiError (with the Role to ask for) when Services, Endpoints or EndpointSlices may not be
+    listed.
     """
     paths = _paths(namespace)
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -55,12 +65,20 @@ def fetch(
             )
             for kind in ("endpointslices", "endpoints", "services")
         }
-        wished = {kind: pool.submit(_some, session, kind, paths[kind]) for kind in extra}
+        wished = {
+            kind: pool.submit(_READERS.get(kind, _some), session, kind, paths[kind])
+            for word in extra
+            for kind in (WORKLOADS if word == "workloads" else (word,))
+        }
         lists = {kind: _needed(future, namespace) for kind, future in needed.items()}
         found = {kind: future.result() for kind, future in wished.items()}
         server_version, skip = _version(version)
     skips = (*(s for _, s in found.values() if s), *((skip,) if skip else ()))
-    more = {kind: items for kind, (items, _) in found.items()}
+    more = {kind: items for kind, (items, _) in found.items() if kind not in WORKLOADS}
+    if "workloads" in extra:
+        more["workloads"] = tuple(
+            {**item, "kind": word} for kind, word in WORKLOADS.items() for item in found[kind][0]
+        )
     return Snapshot(
         **lists, **more, server_version=server_version, namespace=namespace, skips=skips
     )
@@ -94,6 +112,9 @@ def _paths(namespace: str | None) -> dict[str, str]:
         "networkpolicies": f"/apis/networking.k8s.io/v1{within}/networkpolicies",
         "ingresses": f"/apis/networking.k8s.io/v1{within}/ingresses",
         "ingressclasses": "/apis/networking.k8s.io/v1/ingressclasses",
+        "configmaps": f"/api/v1{within}/configmaps",
+        **{kind: f"/apis/apps/v1{within}/{kind}" for kind in WORKLOADS},
+        **{kind: f"/apis/batch/v1{within}/{kind}" for kind in ("cronjobs", "jobs")},
     }
 
 
@@ -131,6 +152,31 @@ def _some(session: Session, kind: str, path: str) -> tuple[Objects, str]:
     if kind == "pods" and page.get("metadata", {}).get("continue"):
         return (), f"pods were not compared: more than {PODS_AT_MOST}"
     return tuple(items), ""
+
+
+def _configmaps(session: Session, kind: str, path: str) -> tuple[Objects, str]:
+    """Page by page, without what nobody reads of them, up to CONFIG_AT_MOST in all."""
+    kept: list[Object] = []
+    size, token = 0, ""
+    while True:
+        try:
+            page = session.get(path, limit=CONFIGMAPS_PER_PAGE, **{"continue": token or None})
+        except ApiError as error:
+            what = "not all read" if kept else "not read"
+            return tuple(kept), f"{kind} were {what}: {error.reason or error.status}"
+        for item in page.get("items") or []:
+            data = {k: v for k, v in (item.get("data") or {}).items() if len(v) <= TEXT_AT_MOST}
+            size += sum(map(len, data.values()))
+            meta = {key: item["metadata"].get(key) for key in ("name", "namespace")}
+            kept.append({"metadata": meta, "data": data})
+        token = (page.get("metadata") or {}).get("continue") or ""
+        if not token:
+            return tuple(kept), ""
+        if size > CONFIG_AT_MOST:
+            return tuple(kept), f"{kind} were not all read: more than {CONFIG_AT_MOST >> 20} MiB"
+
+
+_READERS = {"configmaps": _configmaps}
 
 
 def _needed(future: Future[Objects], namespace: str | None) -> Objects:
