@@ -487,3 +487,22 @@ def grafana(database: str = "ok") -> Talk:
     health = page({"database": database, "version": "11.5-stand-in"}, status)
     pages = {"/api/health": health, "/api/org": page({"id": 1}), "/api/datasources": page([])}
     return web(pages, login=True, free="/api/health")
+
+
+def actuator(redis: str = "UP") -> Talk:
+    """A Spring Boot application that asks for a login; its Redis decides."""
+    status = "200 OK" if redis == "UP" else "503 Service Unavailable"
+    parts = {"redis": {"status": redis}, "ping": {"status": "UP"}}
+    health = page({"status": redis, "components": parts}, status)
+    return web({"/actuator/health": health}, login=True)
+
+
+def eureka(*applications: str) -> Talk:
+    """A registry without a peer; each application has one instance, which nobody can call."""
+    listed: list[object] = [{"name": name, "instance": [_instance(name)]} for name in applications]
+    found = {"applications": {"apps__hashcode": "", "application": listed}}
+    return web({"/eureka/apps": page(found)})
+
+
+def _instance(name: str) -> dict[str, object]:
+    return {"app": name, "instanceId": "one", "hostName": "", "status": "UP"}
