@@ -65,7 +65,8 @@ def _ready(place: Place, guise: Guise) -> bool:
 def _tell(place: Place, guise: Guise, text: str) -> str:
     """`/path key=value …`, asked as the user of its pages: `/jobinfo/trigger id=1`."""
     path, *words = text.split()
-    form = dict(word.partition("=")[::2] for word in words)
+    pairs = (word.partition("=") for word in words)
+    form = {key: value for key, _, value in pairs}
     login = _login(place)
     with closing(http.client.HTTPConnection(guise.address, guise.port, timeout=20)) as connection:
         connection.sock = wire.connect(place, guise.name, guise.address, guise.port, 20)

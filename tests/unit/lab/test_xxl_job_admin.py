@@ -97,7 +97,7 @@ def test_what_an_executor_fails_with_is_in_the_log() -> None:
 
 def test_pages_want_a_login_and_the_context_path() -> None:
     class Still(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_: Any) -> None:
+        def http_error_302(self, *_: Any, **__: Any) -> None:
             return None
 
     opener = urllib.request.build_opener(Still)
