@@ -81,7 +81,7 @@ def test_the_only_entry_goes_where_somebody_else_consents() -> None:
     auths = {"docker.example": MINE}
     assert word(auths) is Reason.NO_CONSENT
     assert word(auths, target(vouched=True)) == WORD
-    assert word(auths, **{"k8sext.service": "harbor-svc"}) == WORD
+    assert word(auths, None, **{"k8sext.service": "harbor-svc"}) == WORD
 
 
 def test_of_several_none_is_guessed() -> None:
@@ -136,6 +136,6 @@ def test_protocols_that_have_no_such_secrets_do_not_read_them() -> None:
 
 
 def test_plain_keys_beside_it_come_first() -> None:
-    got = found({"198.51.100.85": OTHER}, **{"password": WORD, "username": "shop"})
+    got = found({"198.51.100.85": OTHER}, None, **{"password": WORD, "username": "shop"})
     assert isinstance(got, Login)
     assert (got.get("username"), got.get("password")) == ("shop", WORD)

@@ -27,11 +27,10 @@ API = {"Docker-Distribution-Api-Version": "registry/2.0"}
 FAIL, WARN = Status.FAIL, Status.WARN
 
 
-def see(handler: Callable[[Request], Answer], **options: Any) -> Observation:
+def see(handler: Callable[[Request], Answer], **more: Any) -> Observation:
+    options: dict[str, Any] = {"tls": CALM, "login": LOGIN, **more}
     with serving(handler) as port:
-        seen = observe(
-            "registry", "registry", HOST, port, **{"tls": CALM, "login": LOGIN, **options}
-        )
+        seen = observe("registry", "registry", HOST, port, **options)
     assert WORD not in repr(seen)
     return seen
 
