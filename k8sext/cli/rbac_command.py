@@ -13,7 +13,9 @@ from . import options as opt
 
 
 def rbac_command(
-    purpose: Annotated[str, typer.Option("--for", help="doctor, relay or provision.")] = "doctor",
+    purpose: Annotated[
+        str, typer.Option("--for", help="doctor, relay, workloads, graph or provision.")
+    ] = "doctor",
     check: Annotated[bool, typer.Option(help="Ask the cluster what you lack.")] = False,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = None,
@@ -45,17 +47,16 @@ def _check(session: Any, where: str | None, purpose: str) -> int:
 
     from . import talk
 
-    lines: list[str] = []
+    lines: dict[Any, str] = {}  # a right of two groups is told once
     refused = False
     for group in access.PURPOSES[purpose]:
-        optional = group in ("better", "wide")
+        optional = group in access.OPTIONAL
         for right in _missing(session, where, group):
-            lines.append(f"missing{' (optional)' if optional else ''}: {right}\n")
+            lines.setdefault(right, f"missing{' (optional)' if optional else ''}: {right}\n")
             refused = refused or not optional
-    if not refused:
-        lines.append(f"you may {purpose}\n")
+    end = "" if refused else f"you may {purpose}\n"
     if not talk.quiet():
-        sys.stdout.write("".join(lines))
+        sys.stdout.write("".join(lines.values()) + end)
     return 1 if refused else 0
 
 

@@ -53,6 +53,17 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
             *_rights("apps", "statefulsets", "list"),
             *_rights("apps", "daemonsets", "list"),
         ),
+        # Named skips of `--workloads` and `graph`. Whoever may list ConfigMaps reads all of them,
+        # so that `doctor` alone does not ask for it.
+        "workloads": (
+            *_rights("", "pods", "list"),
+            *_rights("apps", "deployments", "list"),
+            *_rights("apps", "statefulsets", "list"),
+            *_rights("apps", "daemonsets", "list"),
+            *_rights("batch", "cronjobs", "list"),
+            *_rights("batch", "jobs", "list"),
+            *_rights("", "configmaps", "list"),
+        ),
         "wide": (
             *_rights("", "nodes", "list", cluster=True),
             *_rights("networking.k8s.io", "ingressclasses", "list", cluster=True),
@@ -67,10 +78,13 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
         ),
     }
 )
+OPTIONAL = ("better", "workloads", "wide")  # without them something is skipped by name
 PURPOSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "doctor": ("probe", "discover", "better", "wide"),
         "relay": ("probe", "relay", "discover", "better", "wide"),
+        "workloads": ("probe", "discover", "better", "workloads", "wide"),
+        "graph": ("discover", "workloads"),
         "provision": ("provision",),
     }
 )
@@ -109,7 +123,7 @@ def role_yaml(purpose: str, namespace: str | None) -> str:
 
     Without a namespace everything is in one ClusterRole.
     """
-    rights = [r for group in PURPOSES[purpose] for r in ROLES[group]]
+    rights = list(dict.fromkeys(r for group in PURPOSES[purpose] for r in ROLES[group]))
     name = f"k8sext-{purpose}"
     if namespace is None:
         return _document("ClusterRole", name, None, rights)

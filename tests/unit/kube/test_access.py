@@ -74,6 +74,27 @@ def test_the_role_for_provision() -> None:
     assert rules(role) == PROVISION
 
 
+WORKLOADS: set[Rule] = {
+    ("", "pods", ("list",)),
+    *(("apps", kind, ("list",)) for kind in ("deployments", "statefulsets", "daemonsets")),
+    *(("batch", kind, ("list",)) for kind in ("cronjobs", "jobs")),
+    ("", "configmaps", ("list",)),
+}
+
+
+def test_only_those_who_look_at_workloads_list_configmaps() -> None:
+    role, _ = documents("workloads", "dev")
+    jobs = ("batch", "jobs", ("create", "delete", "get", "list"))
+    merged = {("", "pods"), ("batch", "jobs")}  # of several groups, in one rule
+    alone = {r for r in PROBE | WORKLOADS if r[:2] not in merged}
+    assert rules(role) == alone | {jobs, ("", "pods", ("list", "watch"))}
+    (graph,) = documents("graph", "dev")
+    discover = {("", "services", ("list",)), ("", "endpoints", ("list",)),
+                ("discovery.k8s.io", "endpointslices", ("list",))}  # fmt: skip
+    assert rules(graph) == WORKLOADS | discover
+    assert "configmaps" not in access.role_yaml("doctor", None)
+
+
 def test_no_role_reads_secrets() -> None:
     for purpose in access.PURPOSES:
         assert "secrets" not in access.role_yaml(purpose, None)
@@ -216,7 +237,10 @@ def test_the_command_needs_no_cluster(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_an_unknown_purpose(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["rbac", "--for", "doctr"]) == 2
-    assert "--for: 'doctr' is not one of doctor, relay, provision" in capsys.readouterr().err
+    assert (
+        "--for: 'doctr' is not one of doctor, relay, workloads, graph, provision"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,6 +269,19 @@ def test_check(
     assert set(places) == {"shop", ""}
     assert app.run([*argv, "-q"]) == code
     assert capsys.readouterr().out == ""
+
+
+def test_a_right_of_two_groups_is_told_once(
+    server: ApiServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answers = reviewing("list pods", "list deployments", "list configmaps")
+    argv = ["rbac", "--check", "--for", "workloads", "--kubeconfig", config(server, tmp_path)]
+    assert app.run(argv) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "missing: list pods",
+        "missing (optional): list deployments.apps",
+        "missing (optional): list configmaps",
+    ]
 
 
 def test_check_where_reviews_are_refused(

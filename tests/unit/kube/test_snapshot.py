@@ -155,3 +155,77 @@ def test_who_may_not_read_ingresses_is_told_so_once(server: ApiServer, session: 
     ingresses, classes, skips = snapshot.fronts(session, None)
     assert names(ingresses) == ["ingresses"]
     assert (classes, skips) == (None, ("ingressclasses were not read: Forbidden",))
+
+
+# -- workloads and ConfigMaps ---------------------------------------------------------------------
+
+MORE = ("workloads", "configmaps")
+
+
+def test_workloads_say_what_they_are(server: ApiServer, session: Session) -> None:
+    server.answers = cluster()
+    got = snapshot.fetch(session, "dev", extra=MORE)
+    assert [(w["kind"], w["metadata"]["name"]) for w in got.workloads] == [
+        ("Deployment", "deployments"), ("StatefulSet", "statefulsets"),
+        ("DaemonSet", "daemonsets"), ("CronJob", "cronjobs"), ("Job", "jobs"),
+    ]  # fmt: skip
+    assert names(got.configmaps) == ["configmaps"]
+    asked = {p.partition("?")[0].removeprefix("GET ") for p in paths(server.requests)}
+    assert {"/apis/apps/v1/namespaces/dev/deployments", "/apis/batch/v1/namespaces/dev/cronjobs",
+            "/api/v1/namespaces/dev/configmaps"} <= asked  # fmt: skip
+
+
+def test_nobody_who_does_not_ask_reads_them(server: ApiServer, session: Session) -> None:
+    server.answers = cluster()
+    got = snapshot.fetch(session, None)
+    assert (got.workloads, got.configmaps) == ((), ())
+    assert not [p for p in paths(server.requests) if "configmaps" in p or "/batch/" in p]
+
+
+@pytest.mark.parametrize(
+    "kind", ["deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "configmaps"]
+)
+def test_each_list_may_be_missing(server: ApiServer, session: Session, kind: str) -> None:
+    server.answers = cluster(refused=f"/{kind}")
+    got = snapshot.fetch(session, "dev", extra=MORE)
+    assert got.skips == (f"{kind} were not read: Forbidden",)
+    assert len(got.workloads) + len(got.configmaps) == 5
+
+
+def config(name: str, size: int = 1, token: str = "") -> Reply:
+    item = {
+        "metadata": {"name": name, "namespace": "dev", "managedFields": ["long"]},
+        "data": {"a": "x" * size, "huge": "x" * (snapshot.TEXT_AT_MOST + 1)},
+        "binaryData": {"b": "eA=="},
+    }
+    return Reply(200, {"metadata": {"continue": token}, "items": [item]})
+
+
+def test_of_configmaps_only_what_is_read_is_kept(server: ApiServer, session: Session) -> None:
+    server.replies = [config("one", token="t"), config("two")]
+    got, skip = snapshot._configmaps(session, "configmaps", "/api/v1/configmaps")  # pyright: ignore[reportPrivateUsage]
+    assert got == tuple(
+        {"metadata": {"name": n, "namespace": "dev"}, "data": {"a": "x"}} for n in ("one", "two")
+    )
+    assert skip == ""
+    assert paths(server.requests) == [
+        f"GET /api/v1/configmaps?limit={snapshot.CONFIGMAPS_PER_PAGE}",
+        f"GET /api/v1/configmaps?limit={snapshot.CONFIGMAPS_PER_PAGE}&continue=t",
+    ]
+
+
+def test_more_configmaps_than_can_be_kept(
+    server: ApiServer, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "CONFIG_AT_MOST", 1 << 20)
+    server.answers = lambda r: config("big", size=600_000, token="t")
+    got, skip = snapshot._configmaps(session, "configmaps", "/api/v1/configmaps")  # pyright: ignore[reportPrivateUsage]
+    assert len(got) == 2
+    assert skip == "configmaps were not all read: more than 1 MiB"
+
+
+def test_a_page_of_configmaps_that_is_refused(server: ApiServer, session: Session) -> None:
+    server.replies = [config("one", token="t"), GONE]
+    got, skip = snapshot._configmaps(session, "configmaps", "/api/v1/configmaps")  # pyright: ignore[reportPrivateUsage]
+    assert len(got) == 1
+    assert skip == "configmaps were not all read: Expired"
