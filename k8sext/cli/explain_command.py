@@ -44,8 +44,11 @@ def explain_command(
 
 def culprits(code: str) -> str:
     """Whose fault a code can be; one network code may speak of two."""
+    from k8sext import lint
     from k8sext.diagnose import rows
 
+    if rule := lint.rules().get(code):
+        return str(rule.culprit)
     found = dict.fromkeys(str(r.culprit) for r in rows.all_rows() if r.code == code)
     return ", ".join(found) or "tool-environment"
 

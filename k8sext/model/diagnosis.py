@@ -27,6 +27,7 @@ class Finding:
     fix: str = ""
     confidence: str = "high"
     location: Location | None = None
+    bridge: str = ""  # the bridge that it speaks of, NAMESPACE/SERVICE, if the object is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

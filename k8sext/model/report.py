@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .bridge import Bridge
 from .diagnosis import Diagnosis, Finding
-from .result import Facts, Json, Observation
+from .result import Facts, Json, Observation, worst
 from .words import Severity, Stage, Status
+from .workload import Workload, WorkloadView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +82,58 @@ class Report:
     server_version: str = ""
     gate: Gate = Gate()
     places: tuple[Place, ...] = ()
+    workloads: WorkloadView | None = None  # None: nobody asked for them
     interrupted: bool = False
 
     @property
     def exit_code(self) -> int:
         """The exit code of the process; see `exit_code`."""
         return exit_code(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadVerdict:
+    """Whether a workload can reach all that it needs.
+
+    `bridges` are its bridges, each with its status for this workload: the bridge's own and that of
+    findings about it; a bridge that this run did not look at is a skip. `findings` are those about
+    the workload.
+    """
+
+    workload: Workload
+    status: Status
+    bridges: tuple[tuple[str, Status], ...]
+    findings: tuple[Finding, ...]
+
+
+def verdicts(report: Report) -> tuple[WorkloadVerdict, ...]:
+    """Each workload that uses a bridge: the worst of its bridges and of its findings."""
+    statuses = {b.bridge.ref: gated(report, b) for b in report.bridges}
+    findings: dict[str, list[Finding]] = {}
+    for found in report.findings:
+        findings.setdefault(found.object, []).append(found)
+    listed = report.workloads.workloads if report.workloads else ()
+    return tuple(_verdict(w, statuses, tuple(findings.get(w.ref, ())), report.gate) for w in listed)
+
+
+def _verdict(
+    workload: Workload, statuses: Mapping[str, Status], findings: tuple[Finding, ...], gate: Gate
+) -> WorkloadVerdict:
+    weighed = [(f.bridge, _weighed(_OF_FINDING[f.severity], gate)) for f in findings]
+    bridges = tuple(
+        (ref, worst((statuses.get(ref, Status.SKIP), *(s for b, s in weighed if b == ref))))
+        for ref in workload.bridges
+    )
+    status = worst((*(s for _, s in bridges), *(s for _, s in weighed)))
+    return WorkloadVerdict(workload=workload, status=status, bridges=bridges, findings=findings)
+
+
+_OF_FINDING = {
+    Severity.FAIL: Status.FAIL,
+    Severity.WARN: Status.WARN,
+    Severity.NOTE: Status.SKIP,
+    Severity.INCONCLUSIVE: Status.INCONCLUSIVE,
+}
 
 
 def gated(report: Report, bridge: BridgeReport) -> Status:
@@ -100,6 +148,10 @@ def gated(report: Report, bridge: BridgeReport) -> Status:
             gate.require
         )
         status = status if reached else Status.FAIL
+    return _weighed(status, gate)
+
+
+def _weighed(status: Status, gate: Gate) -> Status:
     if gate.fail_on == "warn" and status is Status.WARN:
         return Status.FAIL
     if gate.fail_on == "never" and status is Status.FAIL:
@@ -120,6 +172,7 @@ def exit_code(report: Report) -> int:
     if report.interrupted:
         return 130
     statuses = [gated(report, b) for b in report.bridges]
+    statuses += [v.status for v in verdicts(report)]
     if Status.FAIL in statuses or _findings_fail(report):
         return 1
     could_not = [d for v in report.vantages for d in v.diagnoses]
@@ -136,7 +189,8 @@ def _findings_fail(report: Report) -> bool:
     """Whether lint findings alone fail the gate.
 
     A finding of severity fail on an object is reported by `doctor` beside the bridge; the bridge's
-    own probes decide, so only `--fail-on warn` lets findings count.
+    own probes decide, so only `--fail-on warn` lets findings count. What is found about a workload
+    counts in its verdict: there is no probe that could decide.
     """
     weights = {"warn": (Severity.FAIL, Severity.WARN), "fail": (), "never": ()}
     return any(f.severity in weights[report.gate.fail_on] for f in report.findings)

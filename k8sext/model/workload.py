@@ -97,6 +97,14 @@ class WorkloadView:
     notes: tuple[str, ...] = ()  # what could not be read, each one sentence
 
 
+def told(what: Use | Stray) -> str:
+    """The place and what it says: `env A=redis-svc:1`, `args: redis-svc`."""
+    key = what.where.removeprefix("env ")
+    if what.text.startswith(f"{key}="):
+        return f"env {what.text}"
+    return f"{what.where}: {what.text}"
+
+
 def login_of(uses: tuple[Use, ...]) -> str:
     """Where the login of some uses of one bridge comes from: a Secret, the text itself, or ""."""
     secrets = sorted({u.secret for u in uses if u.secret})

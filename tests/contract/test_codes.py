@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from k8sext import lint
 from k8sext.cli import app
 from k8sext.diagnose import rows, start, texts
 from k8sext.model.words import Culprit
 
-CODES = {r.code for r in rows.all_rows()} | set(start.FIXES)
+CODES = {r.code for r in rows.all_rows()} | set(start.FIXES) | set(lint.rules())
 ROOT = Path(__file__).parents[2]
 RANGES = {
+    1: "manifest",
     2: "names",
     3: "network",
     4: "tls",

@@ -17,9 +17,10 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "k8sext" / "diagnose" / "CODES.md"
 HEAD = """# Codes
 
-What `doctor` can say. `k8sext explain CODE` has the whole text: what it means, how we know, how to
-see it yourself, how to repair it, and when the verdict may mislead. The last column names what
-triggers the code in the tests: a case of the [fault gym](../../tests/gym/README.md), else a test.
+What `doctor` can say, of bridges and (KX1xx) of the objects around them. `k8sext explain CODE` has
+the whole text: what it means, how we know, how to see it yourself, how to repair it, and when the
+verdict may mislead. The last column names what triggers the code in the tests: a case of the
+[fault gym](../../tests/gym/README.md), else a test.
 
 | code | culprit | it means | triggered by |
 |---|---|---|---|
