@@ -18,6 +18,7 @@ from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport, untested
 from k8sext.model.result import Observation
 from k8sext.model.words import Stage, Status
+from k8sext.model.workload import WorkloadView
 
 SCHEMA = "k8sext.report/v1"
 # What a judgement says of a whole place; everything else there was known before it.
@@ -64,6 +65,7 @@ def _report(data: Mapping[str, Any]) -> Report:
         gate=from_json(Gate, basis["gate"]),
         interrupted=run["exit_code"] == 130,
         places=tuple(from_json(Place, p) for p in basis["places"]),
+        workloads=from_json(WorkloadView, basis["workloads"]) if "workloads" in basis else None,
     )
 
 

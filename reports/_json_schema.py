@@ -11,6 +11,7 @@ from typing import Any
 
 from k8sext.model.bridge import BridgeClass, Kind
 from k8sext.model.words import Culprit, Reason, Route, Severity, Stage, Status
+from k8sext.model.workload import How
 
 Schema = dict[str, Any]
 
@@ -63,8 +64,9 @@ _FINDING = _object(
             {"file": _TEXT, "line": {"type": "integer"}, "column": {"type": "integer"}},
             "line", "column",
         ),
+        "bridge": _TEXT,
     },
-    "fix", "confidence", "location",
+    "fix", "confidence", "location", "bridge",
 )  # fmt: skip
 
 _STAGE = _object(
@@ -150,6 +152,50 @@ _VANTAGE = _object(
     "node", "address", "pod", "pod_start_s", "notes",
 )  # fmt: skip
 
+_USE = _object(
+    {
+        "container": _TEXT,
+        "where": _TEXT,
+        "text": _TEXT,
+        "how": _word(How),
+        "port": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535},
+        "likely": {"type": "boolean"},
+    }
+)
+
+# Only where `--workloads` asked for them.
+_WORKLOADS = _object(
+    {
+        "without": {"type": "integer", "minimum": 0},
+        "notes": _TEXTS,
+        "items": _list(
+            _object(
+                {
+                    "namespace": _TEXT,
+                    "kind": _TEXT,
+                    "name": _TEXT,
+                    "status": _word(Status),
+                    "nodes": _TEXTS,
+                    "secrets": _TEXTS,
+                    "bridges": _list(
+                        _object(
+                            {
+                                "namespace": _TEXT,
+                                "service": _TEXT,
+                                "status": _word(Status),
+                                "likely": {"type": "boolean"},
+                                "login": _TEXT,
+                                "uses": _list(_USE),
+                            }
+                        )
+                    ),
+                    "findings": _TEXTS,
+                }
+            )
+        ),
+    }
+)
+
 # For `k8sext report`: what the verdicts stand on; objects of k8sext's own, which may change.
 _ANY: Schema = {"type": "object", "additionalProperties": True}
 _BASIS = _object(
@@ -168,7 +214,9 @@ _BASIS = _object(
                 "context", "controls",
             )
         ),
-    }
+        "workloads": _ANY,
+    },
+    "workloads",
 )  # fmt: skip
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -194,8 +242,10 @@ SCHEMA: Schema = {
             "vantages": _list(_VANTAGE),
             "bridges": _list(_BRIDGE),
             "findings": _list(_FINDING),
+            "workloads": _WORKLOADS,
             "basis": _BASIS,
         },
+        "workloads",
         "basis",
     ),
 }

@@ -8,9 +8,17 @@ from typing import Any
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import to_json
 from k8sext.model.front import Front
-from k8sext.model.report import BridgeReport, Report, VantageReport, gated
+from k8sext.model.report import (
+    BridgeReport,
+    Report,
+    VantageReport,
+    WorkloadVerdict,
+    gated,
+    verdicts,
+)
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
+from k8sext.model.workload import Workload, login_of
 
 from ._json_schema import SCHEMA
 from ._options import Options
@@ -43,10 +51,12 @@ def document(report: Report) -> dict[str, Any]:
         "vantages": [_vantage(v) for v in report.vantages],
         "bridges": [_bridge(b) for b in report.bridges],
         "findings": [to_json(f) for f in report.findings],
+        **_workloads(report),
         "basis": {
             "gate": to_json(report.gate),
             "bridges": [to_json(b.bridge) for b in report.bridges],
             "places": [to_json(p) for p in report.places],
+            **({"workloads": to_json(report.workloads)} if report.workloads else {}),
         },
     }
 
@@ -55,6 +65,53 @@ def summary(report: Report) -> dict[str, int]:
     """How many bridges ended how, the gate applied."""
     statuses = [gated(report, b) for b in report.bridges]
     return {"bridges": len(statuses), **{s.value: statuses.count(s) for s in Status}}
+
+
+def _workloads(report: Report) -> dict[str, Any]:
+    """Nothing, where nobody asked for workloads."""
+    view = report.workloads
+    if view is None:
+        return {}
+    items = [_workload(v) for v in verdicts(report)]
+    return {"workloads": {"without": view.without, "notes": list(view.notes), "items": items}}
+
+
+def _workload(verdict: WorkloadVerdict) -> dict[str, Any]:
+    workload = verdict.workload
+    bridges = (_used(workload, ref, status) for ref, status in verdict.bridges)
+    return {
+        "namespace": workload.namespace,
+        "kind": workload.kind,
+        "name": workload.name,
+        "status": verdict.status.value,
+        "nodes": list(workload.nodes),
+        "secrets": list(workload.secrets),
+        "bridges": list(bridges),
+        "findings": [f.code for f in verdict.findings],
+    }
+
+
+def _used(workload: Workload, ref: str, status: Status) -> dict[str, Any]:
+    uses = workload.uses_of(ref)
+    namespace, _, service = ref.partition("/")
+    return {
+        "namespace": namespace,
+        "service": service,
+        "status": status.value,
+        "likely": all(u.likely for u in uses),
+        "login": login_of(uses),
+        "uses": [
+            {
+                "container": u.container,
+                "where": u.where,
+                "text": u.text,
+                "how": u.how.value,
+                "port": u.port,
+                "likely": u.likely,
+            }
+            for u in uses
+        ],
+    }
 
 
 def _vantage(vantage: VantageReport) -> dict[str, Any]:

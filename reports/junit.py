@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
 from k8sext.model.diagnosis import Diagnosis, Finding
-from k8sext.model.report import BridgeReport, Report, gated
+from k8sext.model.report import BridgeReport, Report, WorkloadVerdict, gated, verdicts
 from k8sext.model.result import Observation
 from k8sext.model.words import Severity, Status
+from k8sext.model.workload import Workload, told
 
 from ._options import Options
 
@@ -47,6 +48,11 @@ def render(report: Report, options: Options) -> str:
            _unique([_vantage_case(report, name, d) for d in said]))
           for name, said in _of_vantages(report).items()),
     ]  # fmt: skip
+    if report.workloads:
+        cases = [_workload_case(v) for v in verdicts(report)]
+        suites.append(
+            ("k8sext.workloads", cases or [Case("k8sext.workloads", "none uses a bridge")])
+        )
     if report.findings:
         lint = _unique([_finding_case(report, f) for f in report.findings])
         suites.append(("k8sext.lint", lint))
@@ -143,6 +149,28 @@ def _vantage_case(report: Report, namespace: str, said: Diagnosis) -> Case:
     text = "\n".join((_told(said), *said.consequences))
     title = f"{said.code} {said.summary}"[:200]
     return Case(name, title, 0.0, kind, said.code, text, "" if kind else text)
+
+
+def _workload_case(verdict: WorkloadVerdict) -> Case:
+    """Whether a workload reaches all that it needs; the gate is in its verdict."""
+    workload = verdict.workload
+    kinds = {Status.FAIL: "failure", Status.INCONCLUSIVE: "error", Status.SKIP: "skipped"}
+    kind = kinds.get(verdict.status, "")
+    used = [f"{ref}: {status}, {_told_use(workload, ref)}" for ref, status in verdict.bridges]
+    found = [f"{f.code}: {f.summary}" for f in verdict.findings]
+    said = {
+        Status.FAIL: [f"{workload.title} does not reach all that it needs"],
+        Status.INCONCLUSIVE: [f"{workload.title} cannot be shown to reach all that it needs"],
+    }
+    text = "\n".join((*said.get(verdict.status, ()), *used, *found))
+    name = f"k8sext.{workload.namespace}.workloads"
+    code = next((f.code for f in verdict.findings if f.severity is Severity.FAIL), "workload")
+    return Case(name, workload.title, 0.0, kind, code, text, "" if kind else text)
+
+
+def _told_use(workload: Workload, ref: str) -> str:
+    use = workload.uses_of(ref)[0]
+    return f"{'likely ' if use.likely else ''}{told(use)}"
 
 
 def _finding_case(report: Report, found: Finding) -> Case:

@@ -16,6 +16,7 @@ from k8sext.model.words import Severity, Stage, Status
 
 from ._grid import folded, grid, mark
 from ._options import Options
+from ._workloads import workloads
 
 NAME = "table"
 MEDIA_TYPE = "text/plain"
@@ -49,6 +50,10 @@ def render(report: Report, options: Options, wide: bool = False) -> str:
     if report.bridges:
         console.print()
         for line in grid(report, options, wide):
+            console.print(line, soft_wrap=True)
+    if report.workloads:
+        console.print()
+        for line in workloads(report, options, wide):
             console.print(line, soft_wrap=True)
     below = [*_explanations(report, options)] if options.explain else []
     for text in (*below, *([_foot(report, options)] if options.summary else [])):

@@ -12,7 +12,8 @@ import pytest
 
 from k8sext import registry
 from k8sext.model.secret import Secret
-from tests.support.sample_report import not_started, sample
+from k8sext.model.workload import WorkloadView
+from tests.support.sample_report import not_started, sample, with_workloads
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = {
@@ -23,13 +24,21 @@ FILES = {
     "report.json": ("json", {}),
     "junit.xml": ("junit", {}),
 }
+WITH_WORKLOADS = {
+    "workloads-table-120.txt": ("table", {"width": 120}),
+    "workloads-table-80-ascii.txt": ("table", {"width": 80, "unicode": False}),
+    "workloads-wide-120.txt": ("wide", {"width": 120}),
+    "workloads-report.json": ("json", {}),
+    "workloads-junit.xml": ("junit", {}),
+}
 NAMES = registry.report_names()
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("name", sorted({**FILES, **WITH_WORKLOADS}))
 def test_golden(name: str) -> None:
-    form, options = FILES[name]
-    text = registry.report(form).render(sample(), registry.report_options(**options))
+    form, options = {**FILES, **WITH_WORKLOADS}[name]
+    report = with_workloads() if name in WITH_WORKLOADS else sample()
+    text = registry.report(form).render(report, registry.report_options(**options))
     file = GOLDEN / name
     if os.environ.get("K8SEXT_GOLDEN"):
         file.write_text(text, encoding="utf-8")
@@ -45,7 +54,8 @@ def test_a_format_says_what_it_is_and_renders_anything(name: str) -> None:
     module = registry.report(name)
     assert name == module.NAME
     assert "/" in module.MEDIA_TYPE
-    for report in (sample(), not_started(), sample(bridges=(), vantages=())):
+    empty = sample(bridges=(), vantages=(), workloads=WorkloadView())
+    for report in (sample(), not_started(), with_workloads(), empty):
         text = module.render(report, registry.report_options())
         assert text == module.render(report, registry.report_options())
         assert text.endswith("\n")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from k8sext import lint
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Bridge, CredentialRef, Kind
 from k8sext.model.diagnosis import Finding, Location
+from k8sext.model.lint import Subject
 from k8sext.model.report import BridgeReport, Gate, Report, VantageReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
+from k8sext.model.workload import How, Use, Workload, WorkloadView
 
 from .seen import bridge, seen
 
@@ -116,6 +119,56 @@ def sample(**more: Any) -> Report:
         "server_version": "v1.35.4",
     }
     return Report(**{**base, **more})
+
+
+def _use(service: str, where: str, text: str, **more: Any) -> Use:
+    base: dict[str, Any] = {
+        "bridge": f"dev/{service}",
+        "how": How.NAME,
+        "container": "app",
+        "where": where,
+        "text": text,
+        "host": service,
+        "keyed": True,
+    }
+    return Use(**{**base, **more})
+
+
+def view() -> WorkloadView:
+    """Workloads that reach all, not all, maybe, and one of which something was found."""
+    config = "ConfigMap shop-config key application.yml"
+    shop = (
+        _use("cache-svc", f"{config} line 12", "spring.redis.host=cache-svc (port 26379)",
+             port=26379, secret="redis-auth"),
+        _use("redis-svc", "env QUEUE_URL", "QUEUE_URL=redis://***@redis-svc:26379", port=26379,
+             inline=True),
+        _use("redis-svc", f"{config} line 30", "redis-svc:26379", port=26379, keyed=False),
+        _use("search-svc", "env ES", "ES=198.51.100.41:26379", port=26379, how=How.ENDPOINT,
+             host="198.51.100.41"),
+    )  # fmt: skip
+    report = (_use("cache-svc", "args", "cache-svc", likely=True, keyed=False),)
+    wrong = (_use("cache-svc", "env CACHE", "CACHE=cache-svc:6379", port=6379),)
+    late = (_use("late-svc", "env L", "L=late-svc:26379", port=26379),
+            _use("other-svc", "env O", "O=other-svc:1", port=1))  # fmt: skip
+    return WorkloadView(
+        workloads=(
+            Workload(namespace="dev", kind="CronJob", name="report", uses=report),
+            Workload(namespace="dev", kind="Deployment", name="late", uses=late, nodes=("node1",)),
+            Workload(namespace="dev", kind="Deployment", name="shop", uses=shop,
+                     nodes=("node1", "node2"), secrets=("redis-auth",)),
+            Workload(namespace="dev", kind="StatefulSet", name="wrong-port", uses=wrong,
+                     nodes=("node2",)),
+        ),
+        without=3,
+        notes=("cronjobs were not read: Forbidden",),
+    )  # fmt: skip
+
+
+def with_workloads(**more: Any) -> Report:
+    """The sample with a view of workloads, and what lint rules find in it."""
+    report = sample(workloads=view(), **more)
+    subject = Subject(bridges=tuple(b.bridge for b in report.bridges), workloads=view().workloads)
+    return replace(report, findings=lint.findings(subject))
 
 
 def only(report: Report, *statuses: Status, gate: Gate | None = None) -> Report:
