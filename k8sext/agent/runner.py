@@ -61,6 +61,9 @@ class Runner:
         self.login_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.next_logins: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(2))
         self.rejected: set[str] = set()
+        self.slow_logins = {
+            self.login_key(t) for t in plan.targets if t.active and checks[t.protocol].info.active
+        }
         self.tls_memory = TlsMemory()
         self.expectable: dict[str, set[str]] = defaultdict(set)  # by any port of a Service
         for target in plan.targets:
@@ -231,11 +234,12 @@ class Runner:
         """Logins on one server come one after another, endpoints before the virtual address.
 
         Whoever is next may connect before its turn, so that two dead addresses cost one time-out;
-        not where the server speaks first and counts those that keep it waiting (MySQL).
+        not where the server speaks first and counts those that keep it waiting (MySQL), nor where
+        a turn may take long: a broker hangs up on who says nothing for ten seconds.
         """
         key = self.login_key(target)
         lock = self.login_locks[key]
-        if self.checks[target.protocol].info.server_speaks_first:
+        if self.checks[target.protocol].info.server_speaks_first or key in self.slow_logins:
             async with lock:
                 log.started = asyncio.get_running_loop().time()
                 stream = await self._open(log, target, address)

@@ -93,13 +93,30 @@ class Visits:
     async def _opened(
         self, stack: AsyncExitStack, one: Target, deadline: float | None
     ) -> WireCheck:
+        """Connected, greeted and logged in. One login at a time, as everywhere; what follows may
+        take as long as the visiting check waits for something, and keeps nobody.
+        """
+        runner = self.runner
+        login, secret = self._login(one, runner.checks[one.protocol])
+        async with AsyncExitStack() as turn:
+            if login:
+                await turn.enter_async_context(runner.login_locks[secret])
+                if secret in runner.rejected:
+                    raise Fault(Reason.LOGIN_REJECTED_BEFORE, "its login was rejected before")
+            other = await self._greeted(stack, one, login, deadline)
+            try:
+                await other.auth(login)
+            except Fault as fault:
+                if login and fault.reason in LOGIN_ENDS:
+                    runner.rejected.add(secret)
+                raise
+        return other
+
+    async def _greeted(
+        self, stack: AsyncExitStack, one: Target, login: Login | None, deadline: float | None
+    ) -> WireCheck:
         runner = self.runner
         cls = runner.checks[one.protocol]
-        login, secret = self._login(one, cls)
-        if login:
-            await stack.enter_async_context(runner.login_locks[secret])
-            if secret in runner.rejected:
-                raise Fault(Reason.LOGIN_REJECTED_BEFORE, "its login was rejected before")
         address = one.host
         if not is_address(address):
             address = (await runner.resolve(one.host)).addresses[0]
@@ -111,14 +128,8 @@ class Visits:
         other = cls(replace(one, expect=good), stream)
         other.login, other.around = login, self
         stack.push_async_callback(_goodbye, other)
-        try:
-            await other.tls()
-            await other.handshake()
-            await other.auth(login)
-        except Fault as fault:
-            if login and fault.reason in LOGIN_ENDS:
-                runner.rejected.add(secret)
-            raise
+        await other.tls()
+        await other.handshake()
         return other
 
     async def _connected(self, address: str, port: int, deadline: float | None) -> Stream:

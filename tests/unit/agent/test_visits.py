@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -22,7 +23,8 @@ from k8sext.agent.check import (
 from k8sext.agent.credentials import GivenValues
 from k8sext.agent.listener import listening
 from k8sext.agent.runner import Runner
-from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.agent.stream import Stream
+from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
@@ -224,9 +226,6 @@ def test_only_one_route_acts() -> None:
 
 
 def test_companions_take_their_secrets_along() -> None:
-    from dataclasses import replace
-
-    from k8sext.model.bridge import CredentialRef
     from k8sext.vantage.job import secrets_of
 
     store = replace(bridge("store", 81), credentials=CredentialRef(secret="store-auth"))
@@ -242,3 +241,67 @@ def test_companions_take_their_secrets_along() -> None:
         ("c1", "store-svc", "name")
     ]
     assert made.part(0).companions == made.companions
+
+
+def test_a_long_visit_keeps_nobody_from_logging_in() -> None:
+    """The lock is that of the login, not of what follows it."""
+
+    async def run() -> list[str]:
+        server = await asyncio.start_server(_echo, HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        made = plan.make(
+            [bridge("path", port, {"store": "store-svc"})], run_id="r", namespace="dev",
+            modules=dict.fromkeys(CHECKS, "m"), vantage="local",
+            visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+        )  # fmt: skip
+        logins = GivenValues({"store-svc": {"password": Secret("right")}})
+        runner = Runner(made, CHECKS, logins, lambda _: None)
+        (target,), (store,) = made.targets, made.companions
+        check = Path(target, await Stream.connect(HOST, port, None))
+        check.around = runner.visits
+        lock, held = runner.login_locks[runner.login_key(store)], []
+        async with check.visit("store"):
+            held.append(str(lock.locked()))
+        await check.stream.close()
+        server.close()
+        return held
+
+    assert asyncio.run(run()) == ["False"]
+
+
+def test_who_waits_for_a_long_turn_does_not_connect_before_it() -> None:
+    """A check that acts may keep its turn for as long as it waits for what it sent."""
+    connected: list[float] = []
+
+    class Slow(Store):
+        info: ClassVar[CheckInfo] = CheckInfo(
+            name="slow", summary="s", proves="p", credential_keys={"password": ()}, active="writes"
+        )
+
+        async def verify(self) -> Seen | None:
+            if self.target.active:
+                await asyncio.sleep(0.3)
+            return Seen()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(asyncio.get_running_loop().time())
+        await _echo(reader, writer)
+
+    async def run() -> None:
+        server = await asyncio.start_server(accept, HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        one = bridge("slow", port)
+        made = plan.make(
+            [one, replace(one, service="other-svc")], run_id="r", namespace="dev",
+            modules={"slow": "m"}, vantage="local", acting=plan.Acting(),
+        )  # fmt: skip
+        shared = replace(made, targets=tuple(
+            replace(t, credentials=CredentialRef(secret="one")) for t in made.targets
+        ))  # fmt: skip
+        logins = GivenValues({s: {"password": Secret("right")} for s in ("slow-svc", "other-svc")})
+        await Runner(shared, {"slow": Slow}, logins, lambda _: None).run()
+        server.close()
+
+    asyncio.run(run())
+    first, second = connected
+    assert second - first > 0.25
