@@ -55,8 +55,10 @@ from ._prometheus import (
 ONE_BY_ONE = 1000  # targets that are listed one by one at most
 POOLS = 6  # questions for the targets of one job
 TOLD = 3  # targets in a sentence
-SETTING = "in its scrape_configs an address that its own host reaches, or kubernetes_sd_configs \
-(role: pod) where it has a route to pods"
+SETTING = (
+    "scrape an address that Prometheus's own host reaches, or let it find the pods itself "
+    "(kubernetes_sd_configs, role: pod) where it has a route to them"
+)
 INSIDE = "run a Prometheus inside the cluster and let it write to this one (remote_write)"
 SETTLED_S = 120.0  # after its start every target has been scraped once
 ALL, DOWN = "count by (job) (up)", "count by (job) (up == 0)"

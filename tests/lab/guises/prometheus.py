@@ -1,4 +1,4 @@
-"""Prometheus 2.42, of Debian: scrapes once a second, itself too; keeps nothing over a restart."""
+"""Prometheus 2.42, of Debian: scrapes every two seconds, itself too; keeps nothing over a restart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.lab.guise import Guise, Role
 from tests.lab.place import LabError, Place
 
 _USER = "prometheus"
-_QUICK = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+_QUICK = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
 
 
 def _jobs(guise: Guise) -> dict[str, list[str]]:
