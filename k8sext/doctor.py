@@ -51,6 +51,7 @@ class Request:
     client: bool = False  # driver probes too, where the vantage does not try them anyway
     wait_s: float = 0.0  # look again for so long until it passes
     acting: plan.Acting | None = None  # leave to write (`--active`)
+    workloads: bool = False  # which workload uses which bridge
 
     @property
     def vantages(self) -> tuple[str, ...]:
@@ -77,6 +78,8 @@ class Cluster:
     notes: tuple[str, ...] = ()
     # `--credentials cluster`: namespace and names of Secrets to logins.
     secrets: Callable[[str, tuple[str, ...]], LoginSource] | None = None
+    # The report with the workloads in it; as it is where nobody asked for them.
+    with_workloads: Callable[[Report], Report] = lambda report: report
     # A connection to (namespace, pod, port); None where there is no way to forward.
     forward: Callable[[str, str, int], Awaitable[Any]] | None = None
 
@@ -105,9 +108,13 @@ def selected(bridges: Iterable[Bridge], request: Request) -> tuple[Bridge, ...]:
         )
     if request.names:
         return tuple(b for b in found if b.service in request.names)
-    if request.include_internal:
-        return found
-    return tuple(b for b in found if b.bridge_class is BridgeClass.BRIDGE)
+    return tuple(b for b in found if wanted(b, request))
+
+
+def wanted(bridge: Bridge, request: Request) -> bool:
+    """Whether it is one of those that are looked at where no name chooses among them."""
+    named = bridge.service in request.names
+    return named or request.include_internal or bridge.bridge_class is BridgeClass.BRIDGE
 
 
 def run(
@@ -151,7 +158,7 @@ def run(
         except KeyboardInterrupt:
             stop.set()  # each run deletes its Job; leaving the block waits for that
             raise
-    return Report(
+    report = Report(
         run_id=run_id,
         started=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         duration_s=round(time.monotonic() - began, 3),
@@ -163,6 +170,7 @@ def run(
         gate=request.gate,
         places=tuple(x.place for x in looked if x.place),
     )
+    return cluster.with_workloads(report)
 
 
 def _in_order(bridges: Sequence[Bridge], looked: Iterable[Looked]) -> tuple[BridgeReport, ...]:

@@ -96,6 +96,10 @@ def doctor_command(
         str | None,
         typer.Option(metavar="NAME", help="Sacrificial application to register it under."),
     ] = None,
+    workloads: Annotated[
+        bool,
+        typer.Option("--workloads", help="Which workload uses which bridge, and reaches it."),
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds for all probes.")] = 60.0,
     stage_timeout: Annotated[float, typer.Option(help="Seconds for one stage.")] = 3.0,
     wait: Annotated[
@@ -141,6 +145,7 @@ def doctor_command(
         trust_annotations=trust_annotations,
         client=steps.client(client, places, image),
         acting=steps.acting(active, reverse, reverse_app),
+        workloads=workloads,
         wait_s=waiting.seconds(wait) if wait is not None else 0.0,
     )
     source = steps.Source(

@@ -180,6 +180,8 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
     """The cluster and its bridges; with -f the file's bridges over the cluster's."""
     from_files = _file_bridges(source)
     if request.vantage == "local" and source.files:
+        if request.workloads:
+            raise K8sextError("there is no cluster to look for them in", where="--workloads")
         return doctor.Cluster(), from_files
     session = Session.load(source.kubeconfig, source.context, source.as_user, source.as_groups)
     namespace = None if source.all_namespaces else source.namespace or session.namespace
@@ -190,13 +192,41 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         if namespace and request.vantage != "local":
             pool.submit(uid_range, namespace)
         missing = pool.submit(_missing_rights, session, namespace, request)
-        snapshot = fetch(session, namespace, source.selector)
+        extra = ("workloads", "configmaps") if request.workloads else ()
+        snapshot = fetch(session, namespace, source.selector, extra=("nodes", "pods", *extra))
         found, skips = _with_fronts(session, snapshot, discover.bridges(snapshot), from_files)
         notes = (*missing.result(), *skips)
         openshift = _is_openshift(groups.result())
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
-    return cluster, _over(found, from_files) if source.files else found
+    bridges = _over(found, from_files) if source.files else found
+    if request.workloads:
+        cluster = _with_workloads(cluster, snapshot, bridges, source, request)
+    return cluster, bridges
+
+
+def _with_workloads(
+    cluster: doctor.Cluster,
+    snapshot: Snapshot,
+    bridges: Sequence[Bridge],
+    source: Source,
+    request: doctor.Request,
+) -> doctor.Cluster:
+    """What could not be read of workloads is told under them, and not once more of each place."""
+    from k8sext.workloads import told
+
+    skipped = tuple(s for s in snapshot.skips if s.partition(" ")[0] in told.KINDS)
+    return replace(
+        cluster,
+        notes=tuple(n for n in cluster.notes if n not in skipped),
+        with_workloads=functools.partial(
+            told.added,
+            snapshot,
+            [b for b in bridges if doctor.wanted(b, request)],
+            complete=source.selector is None,
+            skipped=skipped,
+        ),
+    )
 
 
 def _with_fronts(
