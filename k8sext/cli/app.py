@@ -18,6 +18,7 @@ from .checks_command import checks_command
 from .cleanup_command import cleanup_command
 from .doctor_command import doctor_command
 from .explain_command import explain_command
+from .graph_command import graph_command
 from .list_command import list_command
 from .provision_command import provision_command
 from .rbac_command import rbac_command
@@ -28,6 +29,7 @@ from .selftest_command import selftest_command
 COMMANDS: dict[str, Callable[..., Any]] = {
     "doctor": doctor_command,
     "list": list_command,
+    "graph": graph_command,
     "provision": provision_command,
     "explain": explain_command,
     "report": report_command,
