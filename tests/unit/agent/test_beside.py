@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,7 +24,7 @@ Asked = list[tuple[str, str, str]]
 
 
 @contextmanager
-def http(status: int, **headers: str) -> Iterator[tuple[int, Asked]]:
+def http(status: int, **headers: str) -> Generator[tuple[int, Asked]]:
     """A server that answers all with one status; its port, and (path, Host, Authorization)."""
     asked: Asked = []
 
