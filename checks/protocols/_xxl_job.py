@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,8 +29,8 @@ _VERSION = re.compile(rb"XXL-JOB</b>\s*([0-9][0-9A-Za-z.-]{0,20})")
 _COOKIE = re.compile(rf"{COOKIE}=([^;,\s]{{1,4096}})")
 _CALLED = re.compile(r"address：(.{1,200}?)<br>code：(\d{1,6})<br>msg：(.{0,400}?)(?=<br>|$)", re.S)
 _DATABASE = ("jdbc", "sql", "hikari", "mybatis", "communications link")
-_STATUS = re.compile(r"remoting fail, StatusCode\((\d{1,3})\)")
-_NOT_REACHED = "remoting error"  # no answer of HTTP came
+_NOT_REACHED, _LATE = "remoting error", "Read timed out"  # no answer of HTTP came
+LATE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,35 +130,49 @@ def why_in_use(group: Group, jobs: list[Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the admin's last call of an address ended; `error` is empty where it got through."""
+    """How a call of an address ended: `up`, `unwell` or `down`, and the admin's own words."""
 
-    reached: bool
+    state: str
     error: str = ""
+    when: float = 0.0  # Unix time
 
 
 def outcomes(pages: Iterable[Any]) -> dict[str, Outcome]:
     """The latest outcome for each address in the trigger log, newest lines first.
 
-    An executor that answered was reached, whatever it answered: only a refused token, and an answer
-    that is no executor's, are faults of the way in a wider sense.
+    An executor that was reached shortly before its last, failed call was late, or is busy; it is
+    not out of reach.
     """
     found: dict[str, Outcome] = {}
     for row in (mapping(r) for page in pages for r in sequence(mapping(page).get("data"))):
+        when = _seconds(row.get("triggerTime"))
         calls = _CALLED.findall(str(row.get("triggerMsg") or "")[:20_000])
         for address, code, said in calls[::-1]:  # a run stands after its heartbeat
-            found.setdefault(address.strip(), _outcome(code, said))
+            one = _outcome(code, said, when)
+            last = found.setdefault(address.strip(), one)
+            if last.state != "up" and one.state == "up" and when > max(last.when - LATE_S, 0):
+                found[address.strip()] = one
     return found
 
 
-def _outcome(code: str, said: str) -> Outcome:
+def _outcome(code: str, said: str, when: float) -> Outcome:
+    """An executor that answered was reached, whatever it says of the job."""
     if code == "200":
-        return Outcome(True)
+        return Outcome("up", when=when)
     if _NOT_REACHED in said:
-        return Outcome(False, said)
-    status = _STATUS.search(said)
-    if status or WRONG_TOKEN in said or said.startswith("xxl-rpc remoting"):
-        return Outcome(False, f"server returned HTTP status {status[1] if status else 200}: {said}")
-    return Outcome(True)
+        return Outcome("unwell" if _LATE in said else "down", said, when)
+    refused = WRONG_TOKEN in said or said.startswith("xxl-rpc remoting")  # a status, or no JSON
+    return Outcome("unwell", said, when) if refused else Outcome("up", when=when)
+
+
+def _seconds(value: Any) -> float:
+    """A time as Spring Boot writes it, `2021-11-04T05:44:05.000+00:00`, or in milliseconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return min(max(value / 1000, 0.0), 1e11)
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def where(address: str) -> str:
@@ -176,6 +191,5 @@ def registered(groups: Iterable[Group], known: Mapping[str, Outcome]) -> tuple[R
 
 
 def _registered(app: str, address: str, outcome: Outcome | None) -> Registered:
-    state = "unknown" if outcome is None else "up" if outcome.reached else "down"
-    error = outcome.error if outcome else ""
+    state, error = (outcome.state, outcome.error) if outcome else ("unknown", "")
     return Registered(address=where(address), app=app, state=state, error=error)

@@ -100,8 +100,9 @@ class Announced:
 class Registered:
     """An address that a system outside was told to call, and how it fared, as that system says.
 
-    `state`: `up`, it has reached the address itself; `down`, it has tried and did not; `unknown`,
-    it does not say. `error` is its own word, `age_s` the time since the last sign of life.
+    `state`: `up`, it has reached the address itself; `unwell`, it has, and did not get what it
+    wants; `down`, it has tried and did not; `unknown`, it does not say. `error` is its own word,
+    `age_s` the time since the last sign of life.
     """
 
     address: str  # host:port, IPv6 in brackets

@@ -22,7 +22,7 @@ from .saying import say
 from .scrape_words import reason_of
 
 SHOWN = 4
-UP, DOWN = "up", "down"
+UP, UNWELL, DOWN = "up", "unwell", "down"
 CALLABLE = ("pod", "node-port", "host-port", "service")
 # Words of a caller that got no answer at all; any other is an answer that is not what it wants.
 _UNANSWERED = (
@@ -132,6 +132,8 @@ def _row(entry: _Entry, case: Case) -> Row | None:
         return rows.ONE_SIDED_NAME
     if kind == "gone":
         return rows.GONE
+    if entry.state == UNWELL:
+        return rows.TARGET_UNWELL
     if kind in ("node", "stranger"):
         return rows.NO_SUCH_NODE if entry.reached is not True else _way(entry)
     if entry.state == DOWN:

@@ -1,6 +1,6 @@
 """A stand-in for the XXL-JOB admin 2.3.0, which is on no registry (tests/lab/standins).
 
-User `shop` of its pages, and an access token; both made for this lab run. With `database` it logs
+User `shop` of its pages, and an access token; both made for this lab run. With `mysql` it logs
 in to that MySQL server as an application does; without, its database is declared to be there.
 """
 
@@ -32,7 +32,7 @@ def _settings(place: Place, guise: Guise) -> dict[str, Any]:
         "monitor_s": 1,  # the real one: 30; cases do not wait so long
         **guise.options.get("settings", {}),
     }
-    database = guise.peers.get("database")
+    database = guise.peers.get("mysql")
     if database is not None:
         own = database.role.login(place)
         said["database"] = {
@@ -101,8 +101,8 @@ ROLE = Role(
     port=8080,
     start=_start,
     ready=_ready,
-    options={"settings": {"type": "mapping"}, "database": {"type": "text"}},
+    options={"settings": {"type": "mapping"}, "mysql": {"type": "text"}},
     tell=_tell,
     login=_login,
-    leans_on=("database",),
+    leans_on=("mysql",),
 )

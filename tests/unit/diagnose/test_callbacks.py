@@ -76,6 +76,7 @@ TABLE = [
         "KX805", Severity.FAIL,
     ),
     ("a Service's name", entry("shop.dev.svc:8719"), None, "KX807", Severity.FAIL),
+    ("reached, and refused", entry(POD, "unwell"), pod(), "KX808", Severity.WARN),
     ("a pod's host name", entry("shop-7f-x:8080", "unknown"), None, "KX807", Severity.WARN),
     ("likely", entry(POD, "unknown"), pod(), "KX810", Severity.WARN),
     (

@@ -20,6 +20,7 @@ from tests.support.ports import HOST
 from tests.support.standins import says, serving
 from tests.support.xxl_job import Running, eventually, executor, standin
 
+read: Any = importlib.import_module("k8sext.checks.protocols._xxl_job")
 MODULE, PROTOCOL = "xxl_job", "xxl-job"
 TOKEN, WORD = "canary-token", "canary-4711"
 LOGIN = {"username": "shop", "password": WORD, "token": TOKEN}
@@ -294,8 +295,7 @@ def test_an_executor_with_another_token_answers_badly() -> None:
         with standin(**OURS, registered=mine, jobs=[{"app": "shop-jobs"}]) as admin:
             admin.admin.trigger(admin.admin.jobs[0])
             (entry,) = entries(see(admin))
-    assert (entry["state"], entry["reached"]) == ("down", True)
-    assert entry["error"] == "server returned HTTP status 200: The access token is wrong."
+    assert (entry["state"], entry["error"]) == ("unwell", "The access token is wrong.")
 
 
 @pytest.mark.parametrize(
@@ -339,6 +339,34 @@ def test_the_release_with_another_login_is_told() -> None:
     assert ended(seen) == (Stage.AUTH, Reason.AUTH_METHOD_UNSUPPORTED)
 
 
+def line(said: str, at: str, address: str = "http://a:1/") -> dict[str, str]:
+    """A line of the trigger log."""
+    code = 200 if said == "null" else 500
+    told = f"Trigger Job：<br>address：{address}<br>code：{code}<br>msg：{said}"
+    return {"triggerMsg": told, "triggerTime": f"2021-11-04T05:44:{at}.000+00:00"}
+
+
+DEAD = "xxl-rpc remoting error(connect timed out), for url : http://a:1/run"
+LATE = "xxl-rpc remoting error(Read timed out), for url : http://a:1/run"
+
+
+@pytest.mark.parametrize(
+    ("lines", "state"),
+    [
+        ([line("null", "30")], "up"),
+        ([line(DEAD, "30")], "down"),
+        ([line(DEAD, "30"), line("null", "20")], "up"),  # one of many was lost
+        ([line(DEAD, "50"), line(DEAD, "40"), line("null", "10")], "down"),
+        ([line(LATE, "30")], "unwell"),
+        ([line("xxl-rpc remoting fail, StatusCode(404) invalid. for url : x", "30")], "unwell"),
+        ([line("job handler [one] not found.", "30")], "up"),  # it was asked, and answered
+        ([line("null", "30"), line(DEAD, "20")], "up"),
+    ],
+)
+def test_how_an_executor_fares(lines: list[dict[str, str]], state: str) -> None:
+    assert read.outcomes([{"data": lines}])["http://a:1/"].state == state
+
+
 @pytest.mark.parametrize(
     ("registered", "seen"),
     [
@@ -351,8 +379,7 @@ def test_the_release_with_another_login_is_told() -> None:
     ],
 )
 def test_what_an_executor_registers_as_host_and_port(registered: str, seen: str) -> None:
-    halves: Any = importlib.import_module(f"k8sext.checks.protocols._{MODULE}")
-    assert halves.where(registered) == seen
+    assert read.where(registered) == seen
 
 
 def test_any_json_is_no_defect_of_ours() -> None:

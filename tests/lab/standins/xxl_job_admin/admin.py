@@ -243,17 +243,19 @@ def call(address: str, what: str, body: Any, settings: Settings) -> dict[str, An
     headers = {"Content-Type": "application/json;charset=UTF-8", "Connection": "Keep-Alive"}
     if settings.access_token.strip():
         headers[TOKEN] = settings.access_token
-    failed = f"for url : {url}{what}"
+    failed, timed_out = f"for url : {url}{what}", "connect timed out"
     try:
         if parts.scheme != "http" or not parts.hostname:
             raise OSError(f"no protocol: {url}{what}")
         connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=CALL_S)
         with contextlib.closing(connection):
+            connection.connect()
+            timed_out = "Read timed out"
             connection.request("POST", f"{parts.path}{what}", json.dumps(body).encode(), headers)
             answer = connection.getresponse()
             text = answer.read(1 << 20)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return failure(f"xxl-rpc remoting error({_java(error)}), {failed}")
+        return failure(f"xxl-rpc remoting error({_java(error, timed_out)}), {failed}")
     if answer.status != 200:
         return failure(f"xxl-rpc remoting fail, StatusCode({answer.status}) invalid. {failed}")
     try:
@@ -264,13 +266,13 @@ def call(address: str, what: str, body: Any, settings: Settings) -> dict[str, An
         return failure(f"{where}({said}).")
 
 
-def _java(error: Exception) -> str:
+def _java(error: Exception, timed_out: str) -> str:
     """An error as Java words it."""
     words = {
         ConnectionRefusedError: "Connection refused (Connection refused)",
         ConnectionResetError: "Connection reset",
         http.client.RemoteDisconnected: "Unexpected end of file from server",
-        TimeoutError: "connect timed out",
+        TimeoutError: timed_out,
     }
     unreachable = isinstance(error, OSError) and error.errno in (101, 113)
     known = next((w for kind, w in words.items() if isinstance(error, kind)), str(error))
