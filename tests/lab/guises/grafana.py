@@ -44,7 +44,7 @@ ROLE = Role(
     ready=_ready,
     options={
         "version": {"type": "text"},
-        "database": {"type": "text", "enum": ["ok", "failing"]},
+        "database": {"type": "text"},
         "to": {"type": ["text", "list"], "items": {"type": "text"}},
         "base_path": {"type": "text"},
         "viewer": {"type": "boolean"},
