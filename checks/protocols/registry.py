@@ -148,19 +148,21 @@ class Registry(HttpApi):
         return {h.lower() for h in self.target.consent_hosts} | own
 
     async def _token(self, realm: read.Realm, service: str, login: Login | None) -> str:
-        """A token; without a login one that anybody gets. Raises Fault."""
+        """A token; without a login one that anybody gets, "" where there is one that may not be
+        sent. Raises Fault.
+        """
         path = read.token_path(realm, service, self.image)
         headers = {}
         if login:
             headers["Authorization"] = basic(login.get("username"), login.get("password"))
         async with self._asking(realm) as http:
             answer = await http.request("GET", path, headers)
+        if self.login and not login:
+            return ""  # it is there: that was the question
         if answer.status in (401, 403):
             if login:
                 raise self._rejected(answer, f" (said by its token service {realm.address})")
-            if self.login is None:
-                raise Fault(Reason.AUTH_REQUIRED, f"401: {realm.address} asks for a login")
-            return ""
+            raise Fault(Reason.AUTH_REQUIRED, f"401: {realm.address} asks for a login")
         token = read.token_of(answer)
         if answer.status != 200 or not token:
             text = f"its token service {realm.address} answers {told(answer)} and gives no token"

@@ -118,6 +118,12 @@ def test_a_password_goes_to_another_host_over_https_and_with_the_secrets_consent
     assert came_to(seen) == ((Status.PASS, None) if sent else (FAIL, Reason.REALM_ELSEWHERE))
 
 
+def test_whatever_a_token_service_elsewhere_says_the_login_was_not_tried() -> None:
+    with serving(lambda _: Answer(200, "no token at all")) as port:
+        seen = see(Tokens(f"http://localhost:{port}/token"))
+    assert came_to(seen) == (FAIL, Reason.REALM_ELSEWHERE)
+
+
 def test_a_token_service_elsewhere_must_have_a_certificate_that_holds(
     elsewhere: tuple[Tokens, int, str],
 ) -> None:
