@@ -122,3 +122,10 @@ def test_every_reason_that_can_end_a_stage_has_a_row() -> None:
     }
     known = {r for t in (rows.NAMES, rows.PATHS, rows.ANSWERS, rows.LOGINS, rows.OURS) for r in t}
     assert set(Reason) - known == not_judged
+
+
+def test_every_rule_has_its_row() -> None:
+    table = (ROOT / "checks" / "README.md").read_text()
+    for stem, module in registry.rules().items():
+        row = f"| {module.RULE.code} | {module.RULE.line} | `rules/{stem}.py` |"
+        assert row in table, stem
