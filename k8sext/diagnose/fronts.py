@@ -113,6 +113,8 @@ def _unanswered(
     """No page at all. That pods are kept from the controller by a policy is nobody's fault."""
     if ended.status is not Status.FAIL:
         return None
+    if ended.reason is Reason.TLS_REQUIRED and _speaks_tls(bridge, front):
+        return _say(bridge, front, rows.SPEAKS_TLS, page, **_told(ended, 400, _direct(ended)))
     row = rows.TLS_FAILS if ended.stage is Stage.TLS else rows.CONTROLLER
     said = _say(bridge, front, row, page, detail=_words(ended))
     return _unless_kept_away(said, page, context) if row is rows.CONTROLLER else said

@@ -146,6 +146,13 @@ def test_http_spoken_to_an_https_server(status: int) -> None:
     assert codes(judged(secure, page(status, 200))) == [("KX334", MANIFEST, "fail")]
 
 
+def test_the_https_server_says_so_itself_through_the_controller() -> None:
+    seen = unreached(Stage.HANDSHAKE, Reason.TLS_REQUIRED)
+    secure = kibana(front(), ports=(replace(HTTP, protocol="https"),))
+    assert codes(judged(secure, seen)) == [("KX334", MANIFEST, "fail")]
+    assert codes(judged(kibana(front()), seen)) == [("KX337", NETWORK, "warn")]
+
+
 def certificate(names: Sequence[str], *matching: str) -> Observation:
     facts: dict[str, Any] = {"names": [*names], "matching": [*matching], "subject": "CN=fake"}
     return page(200, 200, front(**SECURE), tls=facts)
