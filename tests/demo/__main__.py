@@ -14,7 +14,7 @@ from tests.demo import article
 from tests.demo.base import BRIDGES, prepare
 from tests.lab.lab import K8SEXT, Lab
 
-NAMESPACE = "dev"
+NAMESPACE, ARTICLE = "dev", "article"
 JUNIT = "k8sext-report/k8sext.xml"
 RELAY = ("--from", "relay", "--credentials", "cluster")
 
@@ -43,23 +43,22 @@ def base(lab: Lab) -> None:
     """Provision, check from a pod, check through a port-forward."""
     show(lab, ["provision", "-f", str(BRIDGES)])
     doctor = ["doctor", "-n", NAMESPACE, "--image", lab.probe_image]
-    five = [f"{name}-svc" for name in ("postgresql", "mysql", "rabbitmq", "redis", "elasticsearch")]
-    show(lab, [*doctor, *five, "--junit", JUNIT])
-    show(lab, [*doctor, *five, *RELAY])
+    show(lab, [*doctor, "--junit", JUNIT])
+    show(lab, [*doctor, *RELAY])
 
 
 def whole_article(lab: Lab) -> None:
     """Base and system middleware on one screen; then three faults, which are taken away again."""
     began = time.monotonic()
-    told("\nThe article's system middleware outside, and what registers with it inside\n")
+    told("\nThe whole article: its middleware outside, and what registers with it inside\n")
     scene = article.scene(lab, told)
-    doctor = ["doctor", "-n", NAMESPACE, "--image", lab.probe_image, "--junit", JUNIT]
+    doctor = ["doctor", "-n", ARTICLE, "--image", lab.probe_image, "--junit", JUNIT]
     with contextlib.ExitStack() as stack:
-        article.stand(scene, NAMESPACE, stack)
+        article.stand(scene, ARTICLE, stack)
         told(f"ready after {time.monotonic() - began:.0f} s\n")
         show(lab, doctor)
         told("\nThree faults, the article's own among them: " + article.FAULTS + "\n")
-        with article.broken(scene, NAMESPACE):
+        with article.broken(scene, ARTICLE):
             show(lab, doctor, expected=1)
         stack.pop_all()  # what was set up stays, as the lab does
 

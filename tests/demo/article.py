@@ -1,4 +1,4 @@
-"""The article's system middleware as a scene of the gym (`article.yaml`), kept for next time."""
+"""The article's middleware as a scene of the gym (`article.yaml`), kept for next time."""
 
 from __future__ import annotations
 
@@ -34,10 +34,13 @@ def stand(scene: Scene, namespace: str, stack: contextlib.ExitStack) -> None:
 @contextlib.contextmanager
 def broken(scene: Scene, namespace: str) -> Generator[None]:
     """The faults, inside this block."""
-    steps = [*scene.case.setup, *scene.case.fault]
-    scene.create(namespace, steps)
-    try:
-        with actions.done(scene.world(namespace), scene.case.fault):
+    setup, fault = scene.case.setup, scene.case.fault
+    scene.create(namespace, [*setup, *fault])
+    with actions.done(scene.world(namespace), fault):
+        try:
             yield
-    finally:
-        scene.create(namespace, scene.case.setup)
+        finally:  # the pods first: Sentinel forgets theirs with its restart
+            scene.create(namespace, setup)
+            waits = [step for step in setup if "await" in step]
+            with actions.done(scene.world(namespace), waits):
+                pass

@@ -31,6 +31,15 @@ STATES: Mapping[str, Callable[[Object], bool]] = {"Ready": _ready, "Running": _r
 """What pods may be waited for to be."""
 
 
+def _rolled_out(workload: Object) -> bool:
+    """Whether its pods are of its present template; a Pod is its own."""
+    status = workload.get("status", {})
+    if "replicas" not in workload.get("spec", {}):
+        return True
+    seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+    return bool(seen and status.get("updatedReplicas", 0) == workload["spec"]["replicas"])
+
+
 def await_all(
     place: Place,
     namespace: str,
@@ -50,7 +59,7 @@ def await_all(
         if workload is None:
             return
         found, wanted = _pods(place, namespace, workload)
-        if len(found) == wanted and all(map(state, found)):
+        if _rolled_out(workload) and len(found) == wanted and all(map(state, found)):
             return
         if time.monotonic() > give_up:
             said = "; ".join(map(_told, found)) or "no pod"
