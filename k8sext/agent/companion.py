@@ -51,7 +51,8 @@ class Web:
             raise Fault(Reason.OBJECT_MISSING, f"{self.where} does not know {what}", code="404")
         data = answer.json()
         if answer.status != 200 or data is None:
-            raise Fault(Reason.SERVER_ERROR, f"{said} for {what}", code=str(answer.status))
+            text = f"{said} for {what}" + ("" if data is not None else ", and no JSON")
+            raise Fault(Reason.SERVER_ERROR, text, code=str(answer.status))
         return data
 
 

@@ -77,6 +77,7 @@ NO_RULE = s.pg_error("28000", 'no pg_hba.conf entry for host "127.0.0.1", user "
 FULL_OF_MEMORY = {"maxmemory": "100", "used_memory": "100", "maxmemory_policy": "noeviction"}
 PRIMARY, STANDBY = {"role": "primary"}, {"role": "standby"}
 AWAY = {"unreachable": True}
+LOGS = {"exchange": "logs", "queue": "orders"}
 
 HEALTHY: dict[str, Talk] = {
     "postgresql": s.Postgresql(),
@@ -263,6 +264,18 @@ OTHERS: tuple[Case, ...] = (
           _fail("KX502", WRONG)),
     _case("eureka", "application-missing", s.eureka("SHOP"), _fail("KX802", Culprit.CALLBACK),
           expect={"applications": "pay"}),
+    _case("zipkin", "good", s.zipkin(), PASS, **CALM),
+    _case("zipkin", "another-product", s.prometheus(), _fail("KX502", WRONG)),
+    _case("zipkin", "storage-down", s.zipkin(up=False), _fail("KX709", STATE)),
+    _case("zipkin", "kept-in-memory", s.zipkin(), _fail("KX710", WRONG),
+          expect={"storage": "elasticsearch"}),
+    _case("elk", "good", AMQP, PASS, expect=LOGS, **CALM),
+    _case("elk", "nobody-reads", s.Rabbitmq(consumers=0), _fail("KX712", CONFIG), expect=LOGS,
+          **CALM),
+    _case("elk", "queue-missing", AMQP, _fail("KX703", STATE), expect={**LOGS, "queue": "invoices"},
+          **CALM),
+    _case("elk", "nothing-expected", AMQP, _fail("KX722", Culprit.MANIFEST), **CALM),
+    _case("elk", "wrong-password", AMQP, REJECTED, login=BAD),
     # what only a bridge can be: unreachable by wish, and more than one address
     _case("redis", "kept-away", None, Verdict(Status.PASS, "KX318", Culprit.PATH), expect=AWAY),
     _case("redis", "not-kept-away", REDIS, _fail("KX317", Culprit.PATH), expect=AWAY, **CALM),

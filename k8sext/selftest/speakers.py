@@ -298,7 +298,7 @@ def amqp_start() -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rabbitmq:
-    """A RabbitMQ with one queue called `orders`. `refusal` answers every login."""
+    """A RabbitMQ with any exchange and the queue `orders`. `refusal` answers every login."""
 
     refusal: bytes = b""
     vhost: str = "/"
@@ -340,6 +340,8 @@ class Rabbitmq:
         if asked[:4] == struct.pack("!HH", 20, 40):
             return amqp((20, 41), b"", 1)
         name = asked[7 : 7 + asked[6]].decode()
+        if asked[:4] == struct.pack("!HH", 40, 10):
+            return amqp((40, 11), b"", 1)
         if name != "orders":
             return amqp_close(404, f"NOT_FOUND - no queue '{name}' in vhost '/'", 1)
         return amqp((50, 11), short(name) + struct.pack("!II", 0, self.consumers), 1)
@@ -506,3 +508,16 @@ def eureka(*applications: str) -> Talk:
 
 def _instance(name: str) -> dict[str, object]:
     return {"app": name, "instanceId": "one", "hostName": "", "status": "UP"}
+
+
+def zipkin(*, up: bool = True) -> Talk:
+    """A Zipkin that keeps its spans in memory, where there are none."""
+    word = "UP" if up else "DOWN"
+    details = {"InMemoryStorage{}": {"status": word}}
+    health = {"status": word, "zipkin": {"status": word, "details": details}}
+    pages = {
+        "/info": page({"zipkin": {"version": "3.5-stand-in", "commit": "0"}}),
+        "/health": page(health, "200 OK" if up else "503 Service Unavailable"),
+        "/api/v2/services": page([]),
+    }
+    return web(pages)
