@@ -60,13 +60,16 @@ DEFAULT = ("sentinel", "sentinel")
 FORM = "application/x-www-form-urlencoded"
 MAX_ASKED = 8
 CALL_S = 0.5  # when the dashboard has answered, its call is over
-# The dashboard gives up on a machine after 3 s (5 s in all before 1.0): time for two such.
+# The dashboard gives up connecting to a machine after 3 s: time for two such.
 GIVES_UP_S = 3.5
 SETTING = (
     "-Dcsp.sentinel.heartbeat.client.ip=NODE_ADDRESS -Dcsp.sentinel.api.port=PORT (the address "
     "from status.hostIP by the downward API, PORT open there as hostPort or by hostNetwork)"
 )
-INSIDE = "run the dashboard inside the cluster, one replica of it: it keeps all in its own memory"
+INSIDE = (
+    "run one replica of the dashboard inside the cluster (no two of them share what they know of "
+    "machines and sessions)"
+)
 
 
 class Sentinel(HttpApi):
@@ -232,7 +235,7 @@ class Sentinel(HttpApi):
                 try:
                     state, error = await self._called(machine)
                 except Fault as fault:
-                    error, asking = f"the dashboard itself: {fault.detail}", False
+                    error, asking = f"no answer of the dashboard about it: {fault.detail}", False
                     self.http.kept = False  # in the middle of an answer
             found.append(machine.registered(state, error))
         return found
@@ -259,9 +262,11 @@ class Sentinel(HttpApi):
         here = self.stream.peer.rpartition(":")[0].strip("[]")
         if means_the_caller(machine.host) and not means_the_caller(here):
             return "unknown", "there the dashboard meets its own host"
-        data = await self._ask(path)
-        if isinstance(data, list):
-            return "up", ""
+        for again in (False, True):  # a machine that is asked for the first time may be slow
+            if again and self.stream.left_s < GIVES_UP_S:
+                break
+            if isinstance(await self._ask(path), list):
+                return "up", ""
         return "down", "the dashboard fetches nothing from it"
 
     async def _ask(self, path: str) -> Any:

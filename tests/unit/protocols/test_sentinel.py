@@ -85,10 +85,12 @@ def test_a_dashboard_that_reaches_its_machine() -> None:
 
 @pytest.mark.parametrize("answer", [(b"[]", "404 No"), (b"<html>", "200 OK"), (b"{}", "200 OK")])
 def test_a_machine_that_is_none(answer: tuple[bytes, str]) -> None:
-    with standin(login=False) as port, machine(*answer) as (number, _):
+    """Asked twice: the first time may have been too early."""
+    with standin(login=False) as port, machine(*answer) as (number, asked):
         beat(port, "shop", "127.0.0.1", number)
         seen = see(port)
     assert entries(seen) == [("shop", f"127.0.0.1:{number}", "down")]
+    assert len([line for line in asked if line]) == 2
 
 
 @pytest.mark.parametrize(
