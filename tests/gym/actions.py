@@ -145,6 +145,13 @@ def _way_out(world: World, value: Mapping[str, Any]) -> AbstractContextManager[N
     return firewall.way_out(world.lab.place, action, host, there.address, there.port)
 
 
+def _way_back(world: World, value: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """What the server itself dials towards the cluster."""
+    server = world.servers[value["server"]]
+    action = cast("firewall.Action", str(value["action"]).upper())
+    return firewall.rule(world.lab.place, action, source=server.address, opened=True)
+
+
 def _unreachable(world: World, value: str) -> AbstractContextManager[None]:
     return firewall.unreachable(world.lab.place, world.servers[value].address)
 
@@ -370,6 +377,15 @@ TABLE: Mapping[str, Action] = {
         servers=lambda value: (value["server"], value["to"]),
     ),
     "route_to_pods": Action(SERVER, _route_to_pods, servers=_the_server),
+    "way_back": Action(
+        {
+            "type": "mapping",
+            "required": ["server", "action"],
+            "keys": {"server": SERVER, "action": _WALLS},
+        },
+        _way_back,
+        servers=_the_server,
+    ),
     "unreachable": Action(SERVER, _unreachable, servers=_the_server),
     "line": Action(
         {
