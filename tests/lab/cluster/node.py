@@ -129,7 +129,17 @@ def _kubelet_ready(node: Host, place: Place) -> bool:
     if found is None or found["spec"].get("taints"):
         return False
     conditions = {c["type"]: c["status"] for c in found["status"].get("conditions", [])}
+    if not found["spec"].get("podCIDR"):
+        _tell_range(node, place)
     return conditions.get("Ready") == "True"
+
+
+def _tell_range(node: Host, place: Place) -> None:
+    """The node's pod range, as the controller writes it where it allocates them."""
+    net = POD_NETS[node.name]
+    named = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name}}
+    spec = {"podCIDR": net, "podCIDRs": [net]}
+    kubeapi.apply(place, f"/api/v1/nodes/{node.name}", {**named, "spec": spec})
 
 
 def _start_proxy(node: Host, place: Place) -> None:
