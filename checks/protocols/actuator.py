@@ -27,6 +27,7 @@ from k8sext.model.words import Reason
 
 from ._actuator import DOWN, OUT, UP, Health, endpoints_of, has_metrics, health_of
 
+HEALTH, LIVENESS = "/health", "/health/liveness"
 USUAL = ("/actuator", "", "/manage", "/management")
 """Spring Boot's own base path since 2.0, that of 1.x, and what teams choose."""
 HIDDEN = "it does not say which component (management.endpoint.health.show-components)"
@@ -35,6 +36,7 @@ NOT_THERE = (
     "(expect.path), or on a port of its own (management.server.port)"
 )
 MOST_GROUPS = 4
+WAITS = (Reason.SILENT, Reason.TIMED_OUT)
 
 
 class Actuator(HttpApi):
@@ -59,13 +61,15 @@ class Actuator(HttpApi):
             "metrics": Key("true: /prometheus must give metrics", "flag"),
         },
     )
+    patience_s = 6.0
     found_base: str | None = None
     health = Health("")
+    slow = False
 
     @property
     def opening(self) -> str:
-        """The health of the whole application."""
-        return "/health"
+        """The health of the whole application, or of itself alone where the whole is slow."""
+        return LIVENESS if self.slow else HEALTH
 
     @property
     def base(self) -> str:
@@ -79,20 +83,44 @@ class Actuator(HttpApi):
     # -- who answers, and where -------------------------------------------------------------------
 
     async def handshake(self) -> Seen:
-        """The health; where it is not, the other places in which it may be."""
-        seen = await super().handshake()
+        """The health; where it is not, the other places in which it may be; where it does not come
+        at once, what says that the application lives: the verify step waits for the health.
+        """
+        end = self.stream.deadline
+        self.stream.deadline = self.stream.sooner(self.stream.left_s / 2)
+        try:
+            seen = await super().handshake()
+        except Fault as fault:
+            self.stream.deadline = end
+            if fault.reason not in WAITS:
+                raise
+            return await self._alive(fault)
+        self.stream.deadline = end
         return await self._elsewhere() if self.answer.status == 404 else seen
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Basic or a token, also where nobody asks and only those it knows are told the components
         (`show-components: when-authorized`). Behind a login the health may still not be there.
         """
-        if login and self.answer.status != 401 and not self.health.parts:
+        if login and self.answer.status != 401 and not self.slow and not self.health.parts:
             return await self._told_more(login)
         seen = await super().auth(login)
-        if self.answer.status != 404:
+        if self.answer.status != 404 or self.slow:
             return seen
         return self.logged_in(await self._elsewhere())
+
+    async def _alive(self, fault: Fault) -> Seen:
+        """What asks no component. Raises `fault` where that does not answer either."""
+        self.slow = True
+        for path in (LIVENESS, ""):
+            self.http.kept = False  # the health may still come on that connection
+            self.answer = await self.get(path, {"Accept": JSON})
+            if self.answer.status == 401:
+                return Seen(detail="asks for a login")
+            if health_of(self.answer) or endpoints_of(self.answer.json()):
+                evidence: dict[str, Json] = {"product": "spring-boot-actuator"}
+                return Seen(detail="the health does not come at once", evidence=evidence)
+        raise fault
 
     async def _told_more(self, login: Login) -> Seen:
         self.authorization = authorization(login, "")
@@ -150,11 +178,11 @@ class Actuator(HttpApi):
 
     async def verify(self) -> Seen:
         """The health, then what the bridge expects of it."""
-        self.answer = await self.get(self.opening)  # anew: with the login it may tell more
+        self.answer = await self._patiently()  # anew: with the login it may tell more
         found = health_of(self.answer)
         if found is None:
             self.recognise(self.answer)
-            raise Fault(Reason.SERVER_ERROR, f"{told(self.answer)} for {self.opening}")
+            raise Fault(Reason.SERVER_ERROR, f"{told(self.answer)} for {HEALTH}")
         self.health = found
         evidence = found.facts
         group = str(self.target.expect.get("group") or "")
@@ -173,6 +201,19 @@ class Actuator(HttpApi):
         notes.append(await self._metrics(evidence))
         return Seen(detail="; ".join(filter(None, notes)), evidence=evidence, warning=warning)
 
+    async def _patiently(self) -> Response:
+        """The health. Raises Fault where it does not come: a component waits for its own server."""
+        try:
+            return await self.get(HEALTH)
+        except Fault as fault:
+            if fault.reason not in WAITS:
+                raise
+            text = (
+                f"{self.base}{HEALTH} does not come to an end, though the application answers: one "
+                "of its components waits for its server, as long as its own time-out lets it"
+            )
+            raise Fault(Reason.UNHEALTHY, text) from fault
+
     def _why(self) -> str:
         if not self.health.parts:
             return HIDDEN
@@ -182,7 +223,7 @@ class Actuator(HttpApi):
         """The whole is down; the groups say what Kubernetes makes of it."""
         groups: dict[str, Json] = {}
         for name in self.health.groups[:MOST_GROUPS]:
-            found = health_of(await self.get(f"{self.opening}/{quote(name, safe='')}"))
+            found = health_of(await self.get(f"{HEALTH}/{quote(name, safe='')}"))
             groups[name] = found.status if found else "?"
         if groups:
             evidence["groups"] = groups
@@ -192,7 +233,7 @@ class Actuator(HttpApi):
 
     async def _group_up(self, name: str, evidence: dict[str, Json]) -> str:
         """Raises Fault for a group that is not up, or not there."""
-        path = f"{self.opening}/{quote(name, safe='')}"
+        path = f"{HEALTH}/{quote(name, safe='')}"
         answer = await self.get(path)
         found = health_of(answer)
         if found is None:
@@ -238,7 +279,7 @@ class Actuator(HttpApi):
             raise Fault(Reason.OBJECT_MISSING, text, code="404", **evidence)
         refuse_login_page(answer)
         if answer.status in (401, 403):
-            text = f"{told(answer)} for {path}: nothing that has no login can scrape it"
+            text = f"{told(answer)} for {path}: Spring Security keeps it from those who scrape"
             raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status), **evidence)
         if not has_metrics(answer):
             raise Fault(Reason.UNEXPECTED, f"{told(answer)} for {path}, and no metrics", **evidence)

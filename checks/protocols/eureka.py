@@ -127,7 +127,7 @@ class Eureka(HttpApi):
         if not is_spring(first):
             raise wrong_product(first, "Eureka")
         text = (
-            f"a Spring application answers, and there is no {self.base}{self.opening} (404): it is "
+            f"a Java application answers, and there is no {self.base}{self.opening} (404): it is "
             "no Eureka server, or has a context path (expect.path)"
         )
         raise Fault(Reason.OBJECT_MISSING, text, code="404")

@@ -22,7 +22,11 @@ MAX_TEXT = 200
 
 
 def is_spring(answer: Response) -> bool:
-    """Whether an answer that is no success comes from an application on Spring Boot."""
+    """Whether an answer that is no success may come from an application on Spring Boot: its own
+    error, or outside its context path that of Tomcat or Jetty, in which it runs.
+    """
+    if b"HTTP Status 404" in answer.body[:2000] or b"Powered by Jetty" in answer.body[:4000]:
+        return True
     if ACTUATOR in answer.headers.get("content-type", "") or b"Whitelabel" in answer.body[:2000]:
         return True
     found = mapping(answer.json())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from tests.lab import spring
+from tests.lab import spring, wire
 from tests.lab.building import java
 from tests.lab.guise import Guise, Role, application_password
 from tests.lab.place import Place
@@ -45,7 +47,22 @@ def _context(guise: Guise) -> str:
 def _ready(place: Place, guise: Guise) -> bool:
     """Also behind a management port of its own, which opens before this answers."""
     secret = application_password(place, "actuator")
-    return spring.ask(place, guise, f"{_context(guise)}/lab/ready", secret).status == 200
+    if spring.ask(place, guise, f"{_context(guise)}/lab/ready", secret).status != 200:
+        return False
+    _warm(place, guise)
+    return True
+
+
+def _warm(place: Place, guise: Guise) -> None:
+    """The first health of a process takes as long as its start: classes, and the way to Redis."""
+    settings: Mapping[str, Any] = guise.options.get("settings", {})
+    own = "management.server.port" in settings
+    port = int(settings.get("management.server.port", guise.port))
+    base = settings.get("management.endpoints.web.base-path", "/actuator")
+    path = f"{'' if own else _context(guise)}{base}/health"
+    for _ in range(2):
+        with contextlib.suppress(OSError, ValueError):
+            wire.http_request(place, guise.name, guise.address, port, path)
 
 
 def _tell(place: Place, guise: Guise, text: str) -> str:

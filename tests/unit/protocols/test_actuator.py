@@ -9,6 +9,7 @@ import pytest
 
 from k8sext.agent import spring
 from k8sext.agent.http import Response
+from k8sext.model.plan import Budget
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import against
@@ -24,6 +25,7 @@ SHOP: dict[str, Any] = {
         "stock": {"status": "UP", "details": {"shelves": 7}},
     },
 }
+NEVER = 0
 REDIS_DOWN: dict[str, Any] = {
     **SHOP,
     "status": "DOWN",
@@ -68,6 +70,8 @@ def see(
             right = "Authorization: Basic c2hvcDpjYW5hcnktNDcxMQ==" in asked
             there = {**replies, **(known or {})} if right else replies
             status, kind, body = there.get(path, (404, "application/json", ERROR))
+            if status == NEVER:
+                await asyncio.sleep(20)
             if (secured and not login) or (login and not right):
                 status, kind, body = 401, "text/plain", ""
             text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -205,6 +209,20 @@ def test_another_base_path_is_found_and_told(base: str) -> None:
     assert f"it answers under {base or '/'}, and not under /actuator" in stage.detail
     again = see(at(base), expect={"path": base or "/"})
     assert ended(again)[0] is Status.PASS
+
+
+@pytest.mark.parametrize(("secured", "options"), [(False, {}), (True, {"login": LOGIN})])
+def test_a_health_that_waits_for_others_is_not_silence(secured: bool, options: Any) -> None:
+    """Measured: Spring's pools wait for 30 s, Lettuce for 60."""
+    waits: Replies = {**at(), "/actuator/health": (NEVER, "", "")}
+    budget = Budget(stage_s=0.6, resolve_s=0.5, probe_s=2.0, run_s=10.0)
+    seen = see(waits, secured=secured, budget=budget, **options)
+    status, reason, detail = ended(seen)
+    assert (status, reason) == (Status.FAIL, Reason.UNHEALTHY)
+    assert "does not come to an end, though the application answers" in detail
+    nothing: Replies = dict.fromkeys(("/actuator/health/liveness", "/actuator"), (NEVER, "", ""))
+    found = ended(see({**waits, **nothing}, secured=secured, budget=budget, **options))
+    assert found[1] in (Reason.SILENT, Reason.TIMED_OUT)
 
 
 def test_logins() -> None:
