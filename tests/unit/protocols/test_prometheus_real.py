@@ -49,7 +49,7 @@ class _Metrics(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"shop 1\n")
 
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         return
 
 
