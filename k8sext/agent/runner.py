@@ -291,7 +291,17 @@ class Runner:
             stages = GREETING if log.announced.greet else ()
             await look_at(log, log.announced, self._looker(target, peer, stages))
         if log.callbacks:
-            await look_back(log, log.callbacks, self._looker(target, peer, ()))
+            await look_back(log, log.callbacks, self._looker(target, peer, ()), self._led_to)
+
+    async def _led_to(self, name: str) -> str:
+        """An address of a name, "" where it has none or this vantage has no resolver of its own."""
+        if not self.network.anywhere:
+            return ""
+        try:
+            async with asyncio.timeout(self.budget.resolve_s):
+                return next(iter((await self.resolve(name)).addresses), "")
+        except (Fault, TimeoutError):
+            return ""
 
     def _looker(self, target: Target, peer: str, stages: Sequence[Stage]) -> Look:
         """Looks at an address, once in a run whoever tells of it."""

@@ -42,6 +42,7 @@ class _Entry:
     error: str
     reached: bool | None
     owner: Owner
+    leads_to: str = ""
 
     @property
     def answered(self) -> bool:
@@ -72,7 +73,12 @@ def addresses(observations: Sequence[Observation]) -> tuple[str, ...]:
     """Every registered address in what was seen: whose they are, the cluster must be asked."""
     found = (_facts(o.stage(Stage.VERIFY)) for o in observations)
     entries = (e for facts in found if facts for e in facts.get("entries") or ())
-    return tuple(dict.fromkeys(str(e.get("address")) for e in entries if isinstance(e, dict)))
+    return tuple(dict.fromkeys(_place(e) for e in entries if isinstance(e, dict)))
+
+
+def _place(fact: Mapping[str, Any]) -> str:
+    """The address; of a name, where it leads to as the vantage sees it."""
+    return str(fact.get("leads_to") or fact.get("address"))
 
 
 def _evidence(case: Case) -> tuple[Observation, StageResult, Mapping[str, Any]] | None:
@@ -100,7 +106,8 @@ def _entry(fact: Mapping[str, Any], owners: Mapping[str, Owner]) -> _Entry:
         str(fact.get("state") or "unknown"),
         str(fact.get("error") or ""),
         reached if isinstance(reached, bool) else None,
-        ours or owners.get(address, Owner(address=address, kind="unknown")),
+        ours or owners.get(_place(fact), Owner(address=address, kind="unknown")),
+        str(fact.get("leads_to") or ""),
     )
 
 
@@ -215,7 +222,8 @@ def _told(entry: _Entry) -> str:
     }.get(entry.owner.kind, "")
     if entry.owner.replicas > 1:
         owner = f"{owner}, {entry.owner.replicas} ready pods behind it"
-    details = ", ".join(part for part in (entry.app, owner, entry.error) if part)
+    here = f"here {entry.leads_to}" if entry.leads_to else ""
+    details = ", ".join(part for part in (entry.app, here, owner, entry.error) if part)
     return f"{entry.address} ({details})" if details else entry.address
 
 

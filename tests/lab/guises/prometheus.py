@@ -1,4 +1,4 @@
-"""Prometheus 2.42, of Debian: scrapes every two seconds, itself too; keeps nothing over a restart."""
+"""Prometheus 2.42, of Debian: scrapes every 2 s, itself too; a restart loses what it knew."""
 
 from __future__ import annotations
 

@@ -46,7 +46,19 @@ def pod(address: str = POD) -> Owner:
     return Owner(address=address, kind="pod", name="dev/shop-1")
 
 
+NAMED = "gateway.example:31208"
 TABLE = [
+    (
+        "a name that leads to a node port behind a firewall",
+        entry(NAMED, reached=True, leads_to=NODE, error="context deadline exceeded"),
+        Owner(address=NODE, kind="node-port", name="dev/gateway"), "KX805", Severity.FAIL,
+    ),
+    (
+        "a name that leads to a node port with several replicas behind it",
+        entry(NAMED, "up", leads_to=NODE),
+        Owner(address=NODE, kind="node-port", name="dev/gateway", replicas=3),
+        "KX809", Severity.WARN,
+    ),
     ("what it has reached is fine", entry(POD, "up"), pod(), None, None),
     ("loopback", entry("127.0.0.1:8719", "unknown"), None, "KX803", Severity.FAIL),
     ("any address", entry("0.0.0.0:8719"), None, "KX803", Severity.FAIL),
