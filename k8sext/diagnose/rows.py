@@ -364,7 +364,7 @@ ANSWERS: dict[Reason, Row] = {
         "{target} announces addresses that cannot be reached from here: {detail}",
         "let the servers announce addresses that this cluster reaches (Redis: cluster-announce-ip, "
         "replica-announce-ip, sentinel announce-ip; Elasticsearch: http.publish_host; Apollo: "
-        "eureka.instance.homePageUrl), or open the way to those"),
+        "eureka.instance.homePageUrl; a registry: its realm), or open the way to those"),
     Reason.UNEXPECTED: Row("KX710", Culprit.WRONG_TARGET,
         "{target} is not what the bridge expects: {detail}",
         "correct k8sext.io/expect, or the target"),
