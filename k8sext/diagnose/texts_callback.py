@@ -13,7 +13,8 @@ see: The evidence lists every address under announced, with how it ended. Redis:
 repair: Let the servers announce addresses that the cluster reaches (cluster-announce-ip,
   replica-announce-ip, sentinel announce-ip, http.publish_host; Apollo:
   -Deureka.instance.homePageUrl or EUREKA_INSTANCE_HOME_PAGE_URL; a registry: auth.token.realm,
-  Harbor: external_url), open the way to the announced ones, or use a client that does not follow them (no cluster mode, no sniffing).
+  Harbor: external_url), open the way to the announced ones, or use a client that does not follow
+  them (no cluster mode, no sniffing).
 wrong: An application whose client never follows announced addresses does not notice. Run from
   another place (--from local), the answer is about that place and not about the pods.
 
