@@ -6,7 +6,6 @@ port's bridge, where documents end up by Elasticsearch's.
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import secrets
 from typing import ClassVar
@@ -96,7 +95,7 @@ class Elk(AmqpCheck):
         first = self.facts.get("messages")
         looks = [first] if isinstance(first, int) and first else []
         while 0 < len(looks) < AGAIN and looks == sorted({*looks}):  # it has grown so far
-            await asyncio.sleep(LOOK_S)
+            await self.stream.pause(LOOK_S)
             counts = await self.queue_counts(want.queue)
             if counts is None:
                 break
@@ -148,7 +147,7 @@ class Elk(AmqpCheck):
         mark = f"k8sext{secrets.token_hex(8)}"
         self.facts["mark"] = mark
         body = line(mark, datetime.datetime.now(datetime.UTC))
-        clock = asyncio.get_running_loop().time
+        clock = self.stream.now
         began, until = clock(), (self.stream.deadline or 0) - LEAVE_S
         message = Message(
             exchange=want.exchange,

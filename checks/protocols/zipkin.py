@@ -7,7 +7,6 @@ broker's own bridge; a trace that is not there is a 404, and while an index is m
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
@@ -145,7 +144,7 @@ class Zipkin(HttpApi):
         answer = await self.get("/api/v2/services", {"Accept": JSON})
         for _ in range(2):
             if answer.status >= 500:  # an index that is made just now; else it stays so
-                await asyncio.sleep(PAUSE_S)
+                await self.stream.pause(PAUSE_S)
                 answer = await self.get("/api/v2/services", {"Accept": JSON})
         if answer.status == 404 and "services" not in self.target.expect:
             self.facts["query"] = False
@@ -194,7 +193,7 @@ class Zipkin(HttpApi):
         if self.target.active:
             id = secrets.token_hex(16)
             body = json.dumps([span(id, "RabbitMQ", time.time())]).encode()
-            left = self._until() - PAUSE_S - asyncio.get_running_loop().time()
+            left = self._until() - PAUSE_S - self.stream.now()
             await broker.publish(Message(exchange="", key=queue, body=body, expires_s=max(left, 1)))
             trace["RabbitMQ"] = id
         return said
@@ -234,7 +233,7 @@ class Zipkin(HttpApi):
 
     async def _looked_for(self, trace: dict[str, str]) -> tuple[list[str], Fault | None, float]:
         """Ways whose span has not come, what ended the search early, and how long it took."""
-        clock = asyncio.get_running_loop().time
+        clock = self.stream.now
         began, late = clock(), list(trace)
         try:
             for way, id in trace.items():
@@ -252,7 +251,7 @@ class Zipkin(HttpApi):
 
     async def _arrives(self, id: str) -> bool:
         """Whether the trace is found before the stage has to end."""
-        clock = asyncio.get_running_loop().time
+        clock = self.stream.now
         while True:
             answer = await self.get(f"/api/v2/trace/{id}", {"Accept": JSON})
             if answer.status == 200 and is_ours(answer.json(), id):
@@ -260,7 +259,7 @@ class Zipkin(HttpApi):
             self.words = text_of(answer) if answer.status >= 500 else ""
             if clock() + PAUSE_S > self._until():
                 return False
-            await asyncio.sleep(PAUSE_S)
+            await self.stream.pause(PAUSE_S)
 
     async def _deleted(self, trace: dict[str, str], late: list[str]) -> str:
         """What becomes of the spans. Raises Fault where they are not in the Elasticsearch that

@@ -6,7 +6,6 @@ in OpenSearch. Only what was found by its mark is deleted, one document at a tim
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,9 +91,10 @@ class Documents:
         """As `find`, again and again until something is there or the loop's time is `until`."""
         while True:
             hits = await self.find(index, mark)
-            if hits or asyncio.get_running_loop().time() + PAUSE_S > until:
+            stream = self.web.other.stream
+            if hits or stream.now() + PAUSE_S > until:
                 return hits
-            await asyncio.sleep(PAUSE_S)
+            await stream.pause(PAUSE_S)
 
     async def remove(self, hits: Sequence[Hit]) -> str:
         """Delete them; "" if all are gone, else what is left and why."""

@@ -115,6 +115,15 @@ class Stream:
         """Set the deadline `seconds` from now, also where the one there was has passed."""
         self.deadline = asyncio.get_running_loop().time() + seconds
 
+    @staticmethod
+    def now() -> float:
+        """The loop's time, which deadlines are in."""
+        return asyncio.get_running_loop().time()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but never past the deadline."""
+        await asyncio.sleep(max(self.sooner(seconds) - self.now(), 0))
+
     def sooner(self, seconds: float) -> float:
         """The deadline `seconds` from now, but never past the one there is."""
         end = asyncio.get_running_loop().time() + seconds

@@ -230,7 +230,7 @@ def test_an_index_that_takes_nothing(rabbit: Broker, search: Node, logstash: Any
 
 
 def test_a_backlog_that_grows(rabbit: Broker) -> None:
-    """Nobody reads, and somebody publishes all the time."""
+    """KX731: nobody reads, and somebody publishes all the time."""
     done = threading.Event()
 
     def publish() -> None:
