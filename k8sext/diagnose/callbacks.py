@@ -82,12 +82,20 @@ def _place(fact: Mapping[str, Any]) -> str:
 
 
 def _evidence(case: Case) -> tuple[Observation, StageResult, Mapping[str, Any]] | None:
+    """What one probe was told: by name, unless another one was told more of how calls fare."""
+    found: list[tuple[Observation, StageResult, Mapping[str, Any]]] = []
     for seen in (*([case.by_name] if case.by_name else []), *case.endpoints):
         stage = seen.stage(Stage.VERIFY)
         facts = _facts(stage)
         if stage and facts:
-            return seen, stage, facts
-    return None
+            found.append((seen, stage, facts))
+    return max(found, key=lambda one: _known(one[2]), default=None)
+
+
+def _known(facts: Mapping[str, Any]) -> int:
+    """Of how many addresses it says whether it reaches them."""
+    entries = (e for e in facts.get("entries") or () if isinstance(e, dict))
+    return sum(e.get("state") in (UP, DOWN) for e in entries)
 
 
 def _facts(stage: StageResult | None) -> Mapping[str, Any] | None:

@@ -180,3 +180,26 @@ def test_what_a_check_says_itself(
     context = Context(namespace="dev", vantage="pod")
     (found,) = judge([bridge()], told, [], context).bridges[0].diagnoses
     assert (found.code, found.severity) == (code, severity)
+
+
+def test_the_probe_that_was_told_more_is_believed() -> None:
+    """A system that was slow to answer by name has said the rest at its address."""
+    told = [
+        seen(
+            "o1", route, where, Stage.VERIFY, Reason.DEGRADED, status=Status.PASS,
+            callbacks={"caller": "the dashboard", "entries": [entry(POD, state, reached=True)]},
+        )
+        for route, where, state in (
+            (Route.NAME, "redis-svc:26379", "unknown"),
+            (Route.ENDPOINT, f"{ADDRESS}:26379", "down"),
+        )
+    ]  # fmt: skip
+    context = Context(namespace="dev", vantage="pod", address="198.18.2.9", owners=(pod(),))
+    (found,) = judge([bridge()], told, [], context).bridges[0].diagnoses
+    assert (found.code, found.severity) == ("KX805", Severity.FAIL)
+
+
+def test_the_probes_own_listener_is_a_pod() -> None:
+    """It has ended when the cluster is asked whose the address is."""
+    (found,) = said([entry(POD, ours=True)], Owner(address=POD, kind="gone"))
+    assert found.code == "KX805"
