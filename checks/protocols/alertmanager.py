@@ -39,7 +39,7 @@ class Alertmanager(HttpApi):
         summary="Alertmanager",
         proves="it is ready, its configuration is the newest, what it sends arrives; expected "
         "receivers and members are there",
-        ports=(9093,),
+        # Not by its port, 9093, which many a Kafka listens on, too.
         port_names=("alertmanager",),
         service_names=("alertmanager",),
         credential_keys=CREDENTIALS,
@@ -129,7 +129,7 @@ class Alertmanager(HttpApi):
         if len(lost) < len(doubtful):
             import asyncio  # what a check says of itself is read without it
 
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(min(LOOK_AGAIN_S, self.stream.left_s / 2))
             lost = sorted({*lost, *still(before, tries(await self._metrics()))})
         if lost:
             self.evidence["notifications_failing"] = [*lost[:8]]

@@ -41,7 +41,7 @@ class Grafana(HttpApi):
         name="grafana",
         summary="Grafana",
         proves="it and its database are well; with a login, the data sources it may see are, too",
-        ports=(3000,),
+        # Not by its port, 3000, which is any web application's.
         port_names=("grafana",),
         service_names=("grafana",),
         credential_keys={

@@ -81,8 +81,10 @@ class Prometheus(HttpApi):
         proves="it is ready and stores; its configuration is the newest, its targets are up and "
         "its rules work; expected jobs have targets",
         ports=(9090,),
-        port_names=("prometheus", "prom"),
-        service_names=("prometheus", "prom"),
+        # Never the bare word: ports called so hold the metrics of others (RabbitMQ's 15692),
+        # and so do Services (prometheus-node-exporter, prometheus-pushgateway).
+        port_names=("prometheus-web", "prometheus-http"),
+        service_names=("prometheus-svc", "prometheus-service", "prometheus-server"),
         credential_keys=CREDENTIALS,
         expects={
             "path": PATH,
@@ -141,6 +143,8 @@ class Prometheus(HttpApi):
         except Fault as fault:
             fault.callbacks = callbacks
             raise
+        left_out = [str(path) for path in sequence(self.evidence.get("not_answered"))]
+        said.append(f"not told: {some(left_out)}" if left_out else "")
         texts = [*filter(None, said), *(text for _, text in self.notes)]
         reasons = [reason for reason, _ in self.notes]
         return Seen(

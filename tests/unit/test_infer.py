@@ -61,6 +61,27 @@ def test_words_of_port_names_are_whole_words(port_name: str, protocol: str) -> N
     assert infer.by_words(WORDS.port_words, port_name) == protocol
 
 
+@pytest.mark.parametrize(
+    ("port_name", "port", "service", "protocol"),
+    [
+        ("", 9090, "metrics-svc", "prometheus"),
+        ("web", 9090, "prometheus-svc", "http"),
+        ("", 80, "prometheus-server", "http"),
+        ("", 30090, "prometheus-server", "prometheus"),
+        ("prometheus", 15692, "mq-svc", "tcp"),  # RabbitMQ's metrics
+        ("", 9100, "prometheus-node-exporter", "tcp"),
+        ("", 9093, "kafka-svc", "tcp"),
+        ("", 9093, "prometheus-alertmanager", "alertmanager"),
+        ("", 3000, "shop-svc", "tcp"),
+        ("", 3000, "grafana-svc", "grafana"),
+    ],
+)
+def test_metrics_of_something_are_no_prometheus(
+    port_name: str, port: int, service: str, protocol: str
+) -> None:
+    assert inferred(port_name=port_name, port=port, service=service)[0] == protocol
+
+
 def test_app_protocols_are_read_whatever_their_case() -> None:
     assert inferred(app_protocol="HTTP")[0] == "http"
 
