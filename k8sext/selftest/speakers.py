@@ -521,3 +521,56 @@ def zipkin(*, up: bool = True) -> Talk:
         "/api/v2/services": page([]),
     }
     return web(pages)
+
+
+def kibana(elasticsearch: str = "available", base: str = "") -> Talk:
+    """A Kibana 8 whose link to Elasticsearch is as it is said."""
+    core = {"elasticsearch": {"level": elasticsearch, "summary": "stand-in"}}
+    status = {"overall": {"level": elasticsearch, "summary": "stand-in"}, "core": core}
+    told = page({"name": "stand-in", "version": {"number": "8.19"}, "status": status})
+    home = http("302 Found", Location=f"{base}/app/home")
+    missing = page({"statusCode": 404}, "404 Not Found", kbn_name="stand-in")
+    return web({f"{base}/api/status": told, f"{base}/": home}, missing)
+
+
+def apollo(health: str = "UP", page_of: str = "") -> Talk:
+    """A config service with one published namespace; unless told otherwise it sends its clients to
+    where they are.
+    """
+    status = "200 OK" if health == "UP" else "503 Service Unavailable"
+    pages = {
+        "/health": page({"status": health}, status),
+        "/notifications/v2": page([{"namespaceName": "application", "notificationId": 7}]),
+    }
+
+    async def talk(peer: Peer) -> None:
+        while True:
+            head = (await peer.until(b"\r\n\r\n")).decode()
+            path = head.split(" ")[1].partition("?")[0]
+            here, port = peer.writer.get_extra_info("sockname")[:2]
+            home = page_of or f"http://{here}:{port}/"
+            known = {**pages, "/services/config": page([{"homepageUrl": home}])}
+            await peer.send(known.get(path, http("404 Not Found")))
+
+    return talk
+
+
+def registry(realm: str = "") -> Talk:
+    """A container registry with a login and one image; with `realm` it asks for a token there."""
+    api = {"Docker_Distribution_Api_Version": "registry/2.0"}
+    basic = 'Basic realm="stand-in"'
+    wants = f'Bearer realm="{realm}",service="stand-in"' if realm else basic
+    pages = {"/v2/": page({}, **api), "/v2/shop/web/manifests/1": page({}, **api)}
+    challenge = page({"errors": []}, "401 Unauthorized", WWW_Authenticate=wants, **api)
+    missing = page({"errors": [{"code": "MANIFEST_UNKNOWN", "message": "x"}]}, "404 Not Found")
+
+    async def talk(peer: Peer) -> None:
+        while True:
+            head = await peer.until(b"\r\n\r\n")
+            method, path = head.split(b" ")[:2]
+            known = f"Authorization: {BASIC}\r\n".encode() in head and not realm
+            answer = pages.get(path.decode(), missing) if known else challenge
+            bare = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            await peer.send(bare if method == b"HEAD" else answer)
+
+    return talk
