@@ -217,7 +217,8 @@ def _stage_mark(results: Sequence[StageResult], options: Options) -> Text:
 def _target(row: Row, options: Options) -> str:
     front = row.seen[0].route if row.seen else None
     if front is Route.INGRESS:
-        return _from_where(row) + f"{printable(row.seen[0].via, 200)} at {row.seen[0].target}"
+        leads = row.seen[0].via.rpartition(" ")[2]
+        return _from_where(row) + f"ingress {printable(leads, 120)} at {row.seen[0].target}"
     if front is Route.NODE_PORT:
         return _from_where(row) + " + ".join(f"{_node(o)}{o.target}" for o in row.seen)
     through = [o for o in row.seen if o.route is not Route.ENDPOINT]

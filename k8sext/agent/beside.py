@@ -8,14 +8,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from k8sext.model.plan import Beside, Target
+from k8sext.model.plan import Beside, Target, is_address, join_address
 from k8sext.model.result import Json, StageResult
 from k8sext.model.tls import TlsMode
-from k8sext.model.words import Route, Stage, Status
+from k8sext.model.words import Reason, Route, Stage, Status
 
+from .announced import out_of_bounds
 from .stages import StageLog
 
 EVIDENCE = "direct"
+
+
+def refused(target: Target, address: str) -> str:
+    """Why a controller's address is not asked at all; "" if it may be.
+
+    It comes from an object's status, and whoever writes that has no say in whether we talk to a
+    cloud's metadata service.
+    """
+    beside = target.beside
+    if beside is None:
+        return ""
+    peer = join_address(beside.host, beside.port) if is_address(beside.host) else ""
+    return out_of_bounds(address, peer)
+
+
+def not_asked(log: StageLog, why: str) -> None:
+    """Write down that nobody connected."""
+    log.add(
+        StageResult(
+            stage=Stage.CONNECT, status=Status.FAIL, reason=Reason.NOT_PERMITTED, detail=why
+        )
+    )
 
 
 def target_of(target: Target, beside: Beside) -> Target:

@@ -53,9 +53,12 @@ class HttpApi(WireCheck):
 
     @property
     def host(self) -> str:
-        """The Host header as an application sends it: the bridge's name."""
+        """The Host header as an application sends it: the bridge's name. In an Ingress's name, as
+        its controller passes it on: without the port that only the cluster knows.
+        """
         name = self.target.tls.server_name or next(iter(self.target.tls_names), "")
-        port = "" if self.target.port in STANDARD_PORTS else f":{self.target.port}"
+        known = self.target.port in STANDARD_PORTS or self.target.via.startswith("Ingress/")
+        port = "" if known else f":{self.target.port}"
         return f"{name}{port}" if name else self.target.address
 
     async def handshake(self) -> Seen:

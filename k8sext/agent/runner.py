@@ -120,6 +120,10 @@ class Runner:
             self._observed(target, log.results())
             return
         first, extra = addresses[0], addresses[1:MAX_EXPANDED]
+        if why := beside.refused(target, first):
+            beside.not_asked(log, why)
+            self._observed(target, log.results())
+            return
         work = [self._connect_and_talk(log, target, first)]
         if target.expand:
             work += [self._expanded(target, n, a) for n, a in enumerate((first, *extra), 1)]

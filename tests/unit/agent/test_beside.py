@@ -4,8 +4,11 @@ import asyncio
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import pytest
 
 from k8sext.agent.credentials import GivenValues
 from k8sext.agent.main import load_checks
@@ -89,8 +92,8 @@ def test_the_same_path_and_host_are_asked_of_both() -> None:
     with http(404) as (controller, through), http(200) as (bridge, straight):
         found = observed(target(controller, bridge))["o3"]
     assert (found.route, found.via, found.status) == (Route.INGRESS, VIA, Status.PASS)
-    assert {(path, host.partition(":")[0]) for path, host, _ in through} == {("/ui", HOST)}
-    assert [(path, host.partition(":")[0]) for path, host, _ in straight] == [("/ui", HOST)]
+    assert {(path, host) for path, host, _ in through} == {("/ui", HOST)}
+    assert [(path, host) for path, host, _ in straight] == [("/ui", HOST)]
     assert direct(found) == {"status": 200}
 
 
@@ -127,6 +130,16 @@ def test_a_controller_that_does_not_answer_asks_nothing_of_the_bridge() -> None:
     assert straight == []
     ended = found.ended_by
     assert ended and ended.stage is Stage.CONNECT
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "127.0.0.1", "0.0.0.0", "224.0.0.1"])
+def test_what_a_status_may_not_make_us_talk_to(address: str) -> None:
+    """The status of an Ingress is others' word; the pod's own loopback is no controller either."""
+    away = target(80, 1, host=address)
+    away = replace(away, beside=Beside(host="kibana-svc", port=1, protocol="http", path="/"))
+    ended = observed(away)["o3"].ended_by
+    assert ended and (ended.stage, ended.reason) == (Stage.CONNECT, Reason.NOT_PERMITTED)
+    assert ended.evidence == {}
 
 
 def test_a_node_port_is_greeted_and_no_more() -> None:
