@@ -13,6 +13,7 @@ from k8sext.model.bridge import Bridge, BridgeClass, Port
 from k8sext.model.front import Front
 
 Object = Mapping[str, Any]
+Rule = tuple[str, str, Front]  # namespace, Service, what leads there
 NOT_HTTP = frozenset({"tcp", "postgresql", "mysql", "redis", "rabbitmq", "elk"})
 _WEB = re.compile(r"(^|-)(http|https|web|ui|dashboard)(-|$)")
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -49,12 +50,14 @@ def with_fronts(
 ) -> tuple[Bridge, ...]:
     """The bridges, each with the rules that lead to it. `classes` None: could not be read."""
     rules = [_front(item, host, path, classes) for item, host, path in _rules(ingresses)]
-    rivals = _rivals(rules)
+    claims: dict[tuple[str, str, str], list[Rule]] = defaultdict(list)
+    for rule in rules:
+        claims[_claim(rule[2])].append(rule)
     by_service: dict[tuple[str, str], list[Front]] = defaultdict(list)
-    for namespace, service, front in rules:
-        others = sorted(rivals[_claim(front)] - {f"{namespace}/{front.ingress}"})
-        told = tuple(other.removeprefix(f"{namespace}/") for other in others)
-        by_service[namespace, service].append(replace(front, rivals=told))
+    for rule in rules:
+        namespace, service, front = rule
+        rivals = _rivals(rule, claims[_claim(front)])
+        by_service[namespace, service].append(replace(front, rivals=rivals))
     return tuple(_led(b, by_service.get((b.namespace, b.service), [])) for b in bridges)
 
 
@@ -107,11 +110,10 @@ def _rules(ingresses: Sequence[Object]) -> Iterator[tuple[Object, str, Object]]:
                 yield item, rule.get("host") or "", path
 
 
-def _front(
-    item: Object, host: str, path: Object, classes: Sequence[Object] | None
-) -> tuple[str, str, Front]:
-    """(namespace, Service, rule); a backend that is no Service has the name ""."""
+def _front(item: Object, host: str, path: Object, classes: Sequence[Object] | None) -> Rule:
+    """What one path says; a backend that is no Service has the name ""."""
     meta, spec = item["metadata"], item.get("spec") or {}
+    notes: Mapping[str, str] = meta.get("annotations") or {}
     service = (path.get("backend") or {}).get("service") or {}
     port = service.get("port") or {}
     named, by = _class(item)
@@ -130,8 +132,9 @@ def _front(
         tls=covering is not None,
         tls_secret=(covering or {}).get("secretName") or "",
         tls_hosts=tuple(h for t in spec.get("tls") or [] for h in t.get("hosts") or []),
-        rewrites=any("rewrite" in key for key in meta.get("annotations") or {}),
-        applied_as=_applied_as(meta.get("annotations") or {}),
+        rewrites=any("rewrite" in key for key in notes),
+        canary=any(k.endswith("/canary") and v == "true" for k, v in notes.items()),
+        applied_as=_applied_as(notes),
     )
     return meta["namespace"], service.get("name") or "", front
 
@@ -192,8 +195,11 @@ def _claim(front: Front) -> tuple[str, str, str]:
     return front.class_name, front.host, front.path
 
 
-def _rivals(rules: Sequence[tuple[str, str, Front]]) -> Mapping[tuple[str, str, str], set[str]]:
-    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for namespace, _, front in rules:
-        found[_claim(front)].add(f"{namespace}/{front.ingress}")
-    return found
+def _rivals(rule: Rule, claims: Sequence[Rule]) -> tuple[str, ...]:
+    """Ingresses that lead elsewhere with the same claim. A canary is meant to."""
+    namespace, service, front = rule
+    if front.canary:
+        return ()
+    others = (r for r in claims if r[:2] != (namespace, service) and not r[2].canary)
+    names = (f"{there}/{f.ingress}".removeprefix(f"{namespace}/") for there, _, f in others)
+    return tuple(sorted(set(names)))

@@ -48,7 +48,7 @@ def judge(
 def _wanted(bridge: Bridge) -> Iterator[Diagnosis]:
     """The host that somebody asked for, by annotation or file."""
     asked = bridge.front_wanted
-    if not asked or not bridge.fronts_read or any(f.leads == asked for f in bridge.fronts):
+    if not asked or not bridge.fronts_read or any(f.covers(asked) for f in bridge.fronts):
         return
     leads = ", ".join(dict.fromkeys(f"Ingress {f.ingress} has {f.leads}" for f in bridge.fronts))
     others = f": {leads}" if leads else ""

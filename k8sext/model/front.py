@@ -27,6 +27,7 @@ class Front:
     tls: bool = False  # an entry of spec.tls covers the host
     tls_hosts: tuple[str, ...] = ()  # what the entries cover
     rewrites: bool = False  # an annotation changes the path on the way
+    canary: bool = False  # it takes a share of what another Ingress has, by an annotation
     rivals: tuple[str, ...] = ()  # other Ingresses here with this host and path
     applied_as: str = ""  # the apiVersion of the manifest, where no server takes it any more
 
@@ -35,6 +36,14 @@ class Front:
         """Host and path in one text, as people say it."""
         path = "" if self.path == "/" else self.path
         return f"{self.host or '*'}{path}"
+
+    def covers(self, asked: str) -> bool:
+        """Whether HOST[/PATH] is led by this rule."""
+        host, slash, rest = asked.partition("/")
+        path = f"{slash}{rest}" or "/"
+        wild = self.host.startswith("*.") and host.partition(".")[2] == self.host[2:]
+        below = path == self.path or path.startswith(f"{self.path.rstrip('/')}/")
+        return below and (wild or self.host in ("", host))
 
     @property
     def via(self) -> str:

@@ -144,8 +144,29 @@ def test_two_that_claim_the_same() -> None:
     one, other, elsewhere = ingress(), ingress(name="b", service="b"), ingress(namespace="shop")
     (found,) = led(one, other, elsewhere)
     assert found.rivals == ("b", "shop/kibana")
-    inner = ingress(name="b", spec={"ingressClassName": "internal"})
+    inner = ingress(name="b", service="b", spec={"ingressClassName": "internal"})
     assert led(one, inner)[0].rivals == ()
+    canary = {"nginx.ingress.kubernetes.io/canary": "true"}
+    assert led(one, ingress(name="b", service="b", annotations=canary))[0].rivals == ()
+    assert [f.rivals for f in led(one, ingress(name="b"))] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "asked", "covered"),
+    [
+        (HOST, "/", HOST, True),
+        (HOST, "/", f"{HOST}/ui", True),
+        (HOST, "/ui", f"{HOST}/ui/a", True),
+        (HOST, "/ui", f"{HOST}/uik", False),
+        (HOST, "/ui", HOST, False),
+        ("*.example.com", "/", HOST, True),
+        ("*.example.com", "/", "a.b.example.com", False),
+        ("", "/", HOST, True),
+        ("other.example.com", "/", HOST, False),
+    ],
+)
+def test_what_a_rule_covers(host: str, path: str, asked: str, covered: bool) -> None:
+    assert front(host=host, path=path).covers(asked) is covered
 
 
 def test_the_manifest_of_old() -> None:
