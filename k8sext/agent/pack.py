@@ -21,10 +21,10 @@ from k8sext.model.plan import Plan
 CHUNK = 120_000
 PACKAGES = ("k8sext.model", "k8sext.agent")
 AGENT = "k8sext/agent/"
-# `from .stream import`, `from k8sext.agent.stream import`
-_MODULE = re.compile(r"from (?:k8sext\.agent)?\.(\w+) import")
+# `from .stream import`, `from k8sext.agent.stream import`, `from k8sext.model.words import`
+_MODULE = re.compile(r"from (?:k8sext\.(agent|model))?\.(\w+) import")
 # `from . import expect, resolver`, `from k8sext.agent import (…)`
-_MODULES = re.compile(r"from (?:k8sext\.agent|\.) import (?:\(([^)]*)\)|([\w, ]+))")
+_MODULES = re.compile(r"from (?:k8sext\.(agent|model)|\.) import (?:\(([^)]*)\)|([\w, ]+))")
 MAIN, RELAY = "main", "relay"
 NOT_IN_THE_POD = ("k8sext/agent/pack.py",)
 
@@ -61,32 +61,39 @@ def sources(
 ) -> dict[str, str]:
     """Path in the archive to source text: what runs in the pod for a plan with these modules.
 
-    Of the agent's own files only those that somebody imports: a plan without Redis does not carry
-    Redis' wire format.
+    Of the agent's and the model's files only those that somebody imports: a plan without Redis
+    does not carry Redis' wire format.
     """
     drivers = tuple(clients)
     found = _everything(modules, drivers)
     needed = _imported(found, entry, "from .drivers import load" if drivers else "")
-    return {p: text for p, text in found.items() if not p.startswith(AGENT) or p in needed}
+    return {p: text for p, text in found.items() if not _package(p) or p in needed}
+
+
+def _package(path: str) -> str:
+    """`agent` or `model` for a file of these packages; of all others everything travels."""
+    return next((p for p in ("agent", "model") if path.startswith(f"k8sext/{p}/")), "")
 
 
 def _imported(found: Mapping[str, str], entry: str, more: str) -> set[str]:
-    """The agent's files that its entry point and the checks reach, however late they import."""
+    """The files of both packages that the entry point and the checks reach, however late."""
     checks = [text for path, text in found.items() if path.startswith("k8sext/checks/")]
-    reached, texts = {f"{AGENT}__init__.py"}, [f"from .{entry} import main", more, *checks]
+    reached = {f"k8sext/{package}/__init__.py" for package in ("agent", "model")}
+    texts = [("agent", text) for text in (f"from .{entry} import main", more, *checks)]
     while texts:
-        for name in _names(texts.pop()):
-            path = f"{AGENT}{name}.py"
+        for package, name in _names(*texts.pop()):
+            path = f"k8sext/{package}/{name}.py"
             if path in found and path not in reached:
                 reached.add(path)
-                texts.append(found[path])
+                texts.append((package, found[path]))
     return reached
 
 
-def _names(text: str) -> list[str]:
-    """Modules of the agent that a file imports, by the ways in which that is written here."""
-    lists = (word for pair in _MODULES.findall(text) for word in pair)
-    return [*_MODULE.findall(text), *(n for words in lists for n in re.findall(r"\w+", words))]
+def _names(package: str, text: str) -> list[tuple[str, str]]:
+    """Modules that a file of a package imports, by the ways in which that is written here."""
+    one = [(where or package, name) for where, name in _MODULE.findall(text)]
+    lists = ((where or package, words) for where, *pair in _MODULES.findall(text) for words in pair)
+    return [*one, *((where, n) for where, words in lists for n in re.findall(r"\w+", words))]
 
 
 def _everything(modules: Iterable[str], clients: Sequence[str]) -> dict[str, str]:
