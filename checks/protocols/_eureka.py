@@ -26,7 +26,13 @@ _LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
 _LOOPBACK = re.compile(r"://(localhost|127\.[\d.]+|\[::1\])(:|/|$)")
 _ELEMENTS = {
     name: re.compile(rf"<{name}>([^<]{{0,4000}})</{name}>")
-    for name in ("registered-replicas", "available-replicas", "unavailable-replicas", "app")
+    for name in (
+        "registered-replicas",
+        "available-replicas",
+        "unavailable-replicas",
+        "app",
+        "hostName",
+    )
 }
 
 
@@ -70,6 +76,7 @@ class Peers:
     """The other servers, by URL and without logins, as one server sees them."""
 
     own_app: str = ""
+    own_host: str = ""
     available: tuple[str, ...] = ()
     unavailable: tuple[str, ...] = ()
 
@@ -110,9 +117,15 @@ def peers_of(answer: Response) -> Peers | None:
         return None
     return Peers(
         _element(text, "app"),
+        _element(text, "hostName"),
         _urls(_element(text, "available-replicas")),
         _urls(_element(text, "unavailable-replicas")),
     )
+
+
+def is_at(url: str, host: str) -> bool:
+    """Whether a replica's URL leads to a host."""
+    return bool(host) and re.search(rf"//\[?{re.escape(host)}\]?(:|/|$)", url) is not None
 
 
 def is_left_over(url: str) -> bool:

@@ -31,6 +31,7 @@ from ._eureka import (
     clock_of,
     instance_of,
     instances_of,
+    is_at,
     is_left_over,
     is_registry,
     peers_of,
@@ -142,7 +143,11 @@ class Eureka(HttpApi):
         peers = await self._peers()
         own = peers.own_app.upper() if peers else ""
         others = tuple(i for i in listed if i.app.upper() != own)
-        late = await self._overdue(others)
+        overdue = await self._overdue(listed)
+        late = tuple(i for i in overdue if i in others)
+        hanging = [
+            i.host for i in overdue if i not in others and peers and i.host != peers.own_host
+        ]
         alive = tuple(i for i in others if i.status == UP and i not in late)
         ill = [i for i in others if i.status != UP][:MOST_ASKED]
         evidence: dict[str, Json] = {
@@ -155,7 +160,7 @@ class Eureka(HttpApi):
         notes = [
             self._population(others, alive),
             *(_late(i, self.now) for i in late),
-            self._peer_note(peers, evidence),
+            self._peer_note(peers, hanging, evidence),
             await self._preservation(evidence),
         ]
         return Seen(
@@ -221,8 +226,12 @@ class Eureka(HttpApi):
     async def _peers(self) -> Peers | None:
         return peers_of(await self.get(f"{self.prefix}/status", {"Accept": "application/xml"}))
 
-    def _peer_note(self, peers: Peers | None, evidence: dict[str, Json]) -> Note:
-        """Raises Fault for fewer peers than the bridge expects."""
+    def _peer_note(
+        self, peers: Peers | None, hanging: list[str], evidence: dict[str, Json]
+    ) -> Note:
+        """Raises Fault for fewer peers than the bridge expects. Eureka calls a peer available as
+        long as it is registered: one that does not renew its own lease (`hanging`) is not.
+        """
         wanted = self.target.expect.get("peers")
         if peers is None:
             if wanted:
@@ -230,21 +239,28 @@ class Eureka(HttpApi):
                 raise Fault(Reason.BAD_EXPECTATION, text)
             return None, ""
         gone = [url for url in peers.unavailable if not is_left_over(url)]
-        evidence["peers"] = [*peers.available]
+        gone += [url for url in peers.available if any(is_at(url, host) for host in hanging)]
+        there = [url for url in peers.available if url not in gone]
+        evidence["peers"] = [*there]
         evidence["peers_unavailable"] = [*gone]
-        if isinstance(wanted, int | float) and len(peers.available) < wanted:
+        if isinstance(wanted, int | float) and len(there) < wanted:
             told_gone = f": {some(gone)} unavailable" if gone else ": it was told no other"
-            text = (
-                f"{len(peers.available)} of {int(wanted)} expected peers are available{told_gone}"
-            )
+            text = f"{len(there)} of {int(wanted)} expected peers are available{told_gone}"
             raise Fault(Reason.DEGRADED, text, **evidence)
         if gone:
             return Reason.DEGRADED, f"the peer {some(gone)} is unavailable: nothing is copied to it"
-        return None, f"{len(peers.available)} peers available" if peers.available else ""
+        return None, f"{len(there)} peers available" if there else ""
 
     async def _preservation(self, evidence: dict[str, Json]) -> Note:
-        """Whether it has stopped to expire leases, by the words of its dashboard."""
-        state = preserves_itself(await self.get("/", {"Accept": "text/html"}))
+        """Whether it has stopped to expire leases, by the words of its dashboard: asked last, as a
+        page that takes its time proves nothing.
+        """
+        try:
+            state = preserves_itself(await self.get("/", {"Accept": "text/html"}))
+        except Fault as fault:
+            if fault.reason not in (Reason.SILENT, Reason.TIMED_OUT):
+                raise
+            state = None
         evidence["self_preservation"] = state
         if not state:
             return None, ""

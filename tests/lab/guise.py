@@ -123,6 +123,8 @@ class Role:
     attaches: tuple[str, ...] = ()
     """Those of `leans_on` that the other server notices, as a primary sees its replicas."""
     grace: float = 3.0
+    starting_s: float = 90.0
+    """How long it may take to answer; on an idle machine it takes a small part of that."""
     build: Callable[[], None] | None = None
     """Makes what `python -m tests.lab build` does not, when a case first asks for the role. `make
     test` has none of it: `extra`.
@@ -237,7 +239,7 @@ class Wardrobe:
         try:
             connect(self.place, host)
             component.start(self.place)
-            component.await_ready(self.place)
+            component.await_ready(self.place, role.starting_s)
         except BaseException:  # else its host and address would be in the way of the next try
             _end(self.place, host.name)
             raise
@@ -305,7 +307,7 @@ def stopped(place: Place, guise: Guise) -> Generator[None]:
         yield
     finally:
         component.start(place)
-        component.await_ready(place)
+        component.await_ready(place, guise.role.starting_s)
 
 
 @contextlib.contextmanager
@@ -339,7 +341,7 @@ def _again(place: Place, before: Guise, after: Guise, *, ready: bool) -> None:
     component = after.component()
     component.start(place)
     if ready:
-        component.await_ready(place)
+        component.await_ready(place, after.role.starting_s)
     else:
         time.sleep(STARTING_S)
 

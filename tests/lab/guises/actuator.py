@@ -91,5 +91,6 @@ ROLE = Role(
     login=_login,
     leans_on=("redis", "eureka"),
     grace=8,
+    starting_s=240,
     build=partial(java.build, "actuator"),
 )

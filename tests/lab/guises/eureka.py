@@ -40,7 +40,7 @@ def _ready(place: Place, guise: Guise) -> bool:
     """It answers; of two peers, each says that the other one is available."""
     other = guise.peers.get("peer")
     if other is None:
-        return _ask(place, guise, "apps").status == 200
+        return _ask(place, guise, "apps").status == 200 and bool(_ask(place, guise, "status").body)
     return _knows(place, guise, other) and _knows(place, other, guise)
 
 
@@ -80,5 +80,6 @@ ROLE = Role(
     leans_on=("peer",),
     attaches=("peer",),
     grace=8,
+    starting_s=240,
     build=partial(java.build, "eureka"),
 )

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from k8sext.agent.http import Response
+from k8sext.model.plan import Budget
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import against, left_to_itself, on
 
 half: Any = importlib.import_module("k8sext.checks.protocols._eureka")
+NEVER = 0
 NOW = 1795526361
 DATE = "Tue, 24 Nov 2026 13:19:21 GMT"
 ERROR = {"timestamp": "2026-11-24T13:19:07Z", "status": 404, "error": "Not Found", "path": "/x"}
@@ -72,6 +74,8 @@ def see(replies: Replies, *, secured: bool = False, **options: Any) -> Observati
             asked = (await reader.readuntil(b"\r\n\r\n")).decode()
             path = asked.split(" ")[1]
             code, body = replies.get(path, (404, ERROR))
+            if code == NEVER:
+                await asyncio.sleep(20)
             if secured and "Authorization: Basic c2hvcDpjYW5hcnktNDcxMQ==" not in asked:
                 code, body = 401, ""
             text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -168,6 +172,21 @@ def test_peers() -> None:
     assert "it was told no other" in found[2]
 
 
+def test_a_peer_that_hangs_is_still_called_available_by_eureka() -> None:
+    other = overdue("EUREKA-SERVER", "eureka-2")
+    replies = at(
+        *SHOP, overdue("EUREKA-SERVER", "eureka-1"), other, available="http://eureka-2:1/,"
+    )
+    for one in ("eureka-1", "eureka-2"):
+        instance_ = (200, {"instance": overdue("EUREKA-SERVER", one)})
+        replies[f"/eureka/apps/EUREKA-SERVER/{one}"] = instance_
+    found = ended(see(replies))
+    assert found[:2] == (Status.WARN, Reason.DEGRADED)
+    assert "the peer http://eureka-2:1/ is unavailable" in found[2]
+    found = ended(see(replies, expect={"peers": 1}))
+    assert found[:2] == (Status.FAIL, Reason.DEGRADED)
+
+
 def test_a_server_that_was_told_no_peer_names_itself() -> None:
     left = at(*SHOP, unavailable="http://localhost:8761/eureka/,")
     assert ended(see(left))[0] is Status.PASS
@@ -183,6 +202,8 @@ def test_self_preservation_is_read_from_the_dashboard() -> None:
     page = "<td>Renews threshold</td>"
     warned = page + "EMERGENCY! EUREKA MAY BE INCORRECTLY CLAIMING INSTANCES ARE UP WHEN THEY'RE"
     assert ended(see({**at(*SHOP), "/": (200, page)}))[0] is Status.PASS
+    slow = see({**at(*SHOP), "/": (NEVER, "")}, budget=Budget(stage_s=0.6, probe_s=5.0))
+    assert ended(slow)[0] is Status.PASS
     found = ended(see({**at(*SHOP), "/": (200, warned)}))
     assert found[:2] == (Status.WARN, Reason.DEGRADED)
 
