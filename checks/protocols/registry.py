@@ -115,6 +115,8 @@ class Registry(HttpApi):
                 "no HTTPS, so that the password was not sent there"
             )
             raise Fault(Reason.REALM_ELSEWHERE, text)
+        if not token:
+            raise Fault(Reason.AUTH_REQUIRED, f"401: it asks for a token of {realm.address}")
         self.authorization = f"Bearer {token}"
         self.answer = await self.get(read.PING)
         if self.answer.status == 401:
@@ -135,22 +137,26 @@ class Registry(HttpApi):
 
     def _may_have(self, realm: read.Realm, login: Login) -> bool:
         """Whether the password may go to a place that the *server* has named: to the host that
-        the login is for anyway, or over HTTPS to one that the Secret itself names.
+        the login is for anyway, or over HTTPS to one that the Secret itself names; and never in
+        clear where the registry itself has TLS.
         """
-        if realm.host.lower() in self._own_hosts():
-            return True
+        if self._own(realm):
+            return realm.tls or not self.stream.encrypted
         named = {h.lower().rstrip(".") for h in login.hosts}
         return realm.tls and bool({realm.host.lower(), realm.address.lower()} & named)
 
-    def _own_hosts(self) -> set[str]:
+    def _own(self, realm: read.Realm) -> bool:
+        """Whether it is the registry's own host, by a name of the bridge's or by its address."""
         peer = self.stream.peer
         own = {split_address(peer)[0]} if peer else set[str]()
-        return {h.lower() for h in self.target.consent_hosts} | own
+        return realm.host.lower() in own | {h.lower() for h in self.target.consent_hosts}
 
     async def _token(self, realm: read.Realm, service: str, login: Login | None) -> str:
-        """A token; without a login one that anybody gets, "" where there is one that may not be
-        sent. Raises Fault.
-        """
+        """A token; without a login one that anybody gets, "" for none. Raises Fault."""
+        if not self._own(realm) and not realm.tls:
+            # A host and a path of the server's choice: that it is there is all that is asked.
+            async with self.elsewhere(realm.address, TlsMode.DISABLE):
+                return ""
         path = read.token_path(realm, service, self.image)
         headers = {}
         if login:
@@ -162,7 +168,7 @@ class Registry(HttpApi):
         if answer.status in (401, 403):
             if login:
                 raise self._rejected(answer, f" (said by its token service {realm.address})")
-            raise Fault(Reason.AUTH_REQUIRED, f"401: {realm.address} asks for a login")
+            return ""
         token = read.token_of(answer)
         if answer.status != 200 or not token:
             text = f"its token service {realm.address} answers {told(answer)} and gives no token"
@@ -172,11 +178,14 @@ class Registry(HttpApi):
     @asynccontextmanager
     async def _asking(self, realm: read.Realm) -> AsyncGenerator[HttpConnection]:
         """This connection, where it leads to the realm; else a second one, for one question."""
-        here = realm.port == self.target.port and realm.tls == self.stream.encrypted
-        if here and realm.host.lower() in self._own_hosts():
+        own = self._own(realm)
+        if own and realm.port == self.target.port and realm.tls == self.stream.encrypted:
             yield self.http
             return
-        async with self.elsewhere(realm.address, realm.tls) as stream:
+        mode = TlsMode.VERIFY_FULL if realm.tls else TlsMode.DISABLE
+        if own and realm.tls and self.tls_mode is TlsMode.REQUIRE:
+            mode = TlsMode.REQUIRE  # no more than the bridge asks of the registry itself
+        async with self.elsewhere(realm.address, mode) as stream:
             yield HttpConnection(stream, realm.header)
 
     def _rejected(self, answer: Response, who: str = "") -> Fault:

@@ -147,7 +147,7 @@ class Around(Protocol):
     """What lies beside a check's own target."""
 
     def elsewhere(
-        self, check: WireCheck, address: str, tls: bool
+        self, check: WireCheck, address: str, mode: TlsMode
     ) -> AbstractAsyncContextManager[Stream]:
         """See `WireCheck.elsewhere`."""
         ...
@@ -180,13 +180,13 @@ class WireCheck:
         assert self.around is not None
         return self.around.visit(self, key)
 
-    def elsewhere(self, address: str, tls: bool) -> AbstractAsyncContextManager[Stream]:
+    def elsewhere(self, address: str, mode: TlsMode) -> AbstractAsyncContextManager[Stream]:
         """A connection to another server, `host:port`, that this check's own has named, for one
-        question that cannot be asked here. With `tls` its certificate is verified for that host.
-        Raises Fault (ANNOUNCED_UNREACHABLE, CERTIFICATE_…, VANTAGE_UNPROVEN).
+        question that cannot be asked here; a certificate is verified by the bridge's authority and
+        for that host. Raises Fault (ANNOUNCED_UNREACHABLE, CERTIFICATE_…, VANTAGE_UNPROVEN).
         """
         assert self.around is not None
-        return self.around.elsewhere(self, address, tls)
+        return self.around.elsewhere(self, address, mode)
 
     @property
     def tls_mode(self) -> TlsMode:

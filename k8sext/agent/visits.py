@@ -45,14 +45,16 @@ class Visits:
             yield other
 
     @asynccontextmanager
-    async def elsewhere(self, check: WireCheck, address: str, tls: bool) -> AsyncGenerator[Stream]:
+    async def elsewhere(
+        self, check: WireCheck, address: str, mode: TlsMode
+    ) -> AsyncGenerator[Stream]:
         """See `WireCheck.elsewhere`. Within the stage's deadline, and never to a place that no
         server has a say in (`announced.out_of_bounds`).
         """
         stream = await self._dialled(check, address)
         try:
-            if tls:
-                stream.tls = self._tls_elsewhere(check, address)
+            if mode is not TlsMode.DISABLE:
+                stream.tls = self._tls_elsewhere(check, address, mode)
                 await stream.start_tls()
             yield stream
         finally:
@@ -80,13 +82,13 @@ class Visits:
             text = f"clients are sent on to {address} ({words})"
             raise Fault(Reason.ANNOUNCED_UNREACHABLE, text, **fault.evidence) from fault
 
-    def _tls_elsewhere(self, check: WireCheck, address: str) -> TargetTls:
+    def _tls_elsewhere(self, check: WireCheck, address: str, mode: TlsMode) -> TargetTls:
         """TLS as with the check's own server, by the same authority, for another name."""
         spec = check.target.tls
         host = split_address(address)[0]
         one = replace(
             target_of(check.target, address),
-            tls=replace(spec, mode=TlsMode.VERIFY_FULL, server_name=host),
+            tls=replace(spec, mode=mode, server_name=host),
         )
         return TargetTls(one, self.runner.logins.file(spec.ca_secret, spec.ca_key))
 

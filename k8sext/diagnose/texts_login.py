@@ -158,7 +158,7 @@ means: The registry asks for a token of another host, and the login that the bri
   sent there. Nothing is known of whether it is good.
 how: The challenge (WWW-Authenticate) names the address. A password goes to the registry's own host,
   or over HTTPS to a host that the Secret itself names: whoever answers at the bridge's address must
-  not be able to have it sent to a host of his choice. The token service was asked without a login.
+  not be able to have it sent to a host of his choice. The token service was only looked at.
 see: curl -i http://HOST:PORT/v2/ shows the challenge
 repair: If that host is right, give the Secret an entry for it under auths, or its name in the key
   host. If not, correct it at the registry: auth.token.realm, for Harbor external_url.

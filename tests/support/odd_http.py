@@ -12,6 +12,7 @@ from typing import Any
 from k8sext.agent.check import Fault, Login, WireCheck
 from k8sext.agent.stream import Stream
 from k8sext.model.secret import Secret
+from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 from tests.support.converse import left_to_itself, on
 
@@ -35,7 +36,9 @@ class Nowhere:
     reached = False
 
     @asynccontextmanager
-    async def elsewhere(self, check: WireCheck, address: str, tls: bool) -> AsyncGenerator[Stream]:
+    async def elsewhere(
+        self, check: WireCheck, address: str, mode: TlsMode
+    ) -> AsyncGenerator[Stream]:
         """No other server."""
         if not self.reached:
             raise Fault(Reason.ANNOUNCED_UNREACHABLE, address)

@@ -96,6 +96,19 @@ def test_a_published_namespace_is_seen_without_becoming_an_instance_of_it() -> N
     assert server.readers == []
 
 
+def test_it_only_asks() -> None:
+    asked: list[tuple[str, str]] = []
+    server = Apollo({"address": "127.0.0.1", "port": 1, "announce": ["127.0.0.1:1"]})
+
+    def handle(request: Request) -> Answer:
+        asked.append((request.method, request.path))
+        return server(request)
+
+    probe(handle, expect=SHOP)
+    paths = ["/services/config", "/notifications/v2", "/health", "/services/admin"]
+    assert asked == [("GET", path) for path in paths]
+
+
 def test_active_reads_the_release_key_under_a_name_of_its_own() -> None:
     server = Apollo({})
     seen = probe(server, expect=SHOP, active=True)

@@ -179,6 +179,19 @@ def test_a_login_that_nobody_asks_for_is_not_sent(nodes: str) -> None:
     assert (came_to(seen), set(asked)) == ((Status.PASS, None), {""})
 
 
+def test_it_only_asks(nodes: str) -> None:
+    asked: list[tuple[str, str]] = []
+    inner = kibana.make({"elasticsearch": nodes, "login": "shop:canary-4711"})
+
+    def handle(request: Request) -> Answer:
+        asked.append((request.method, request.path))
+        return inner(request)
+
+    with serving(handle) as port:
+        observe("kibana", "kibana", "127.0.0.1", port, login=LOGIN)
+    assert asked == [("GET", "/api/status"), ("GET", "/api/status"), ("GET", "/")]
+
+
 # -- others --------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from tests.lab.standins.web import Answer, Request
-from tests.support.authority import Authority
+from tests.support.authority import Authority, serving_itself
 from tests.support.converse import end_of, observe
 from tests.support.odd_http import hostile
 from tests.support.ports import HOST, free_ports
@@ -114,7 +115,7 @@ def test_a_password_goes_to_another_host_over_https_and_with_the_secrets_consent
         spec = TlsSpec(mode=TlsMode.DISABLE, ca_secret="svc", ca_key="ca.crt")
         first = Tokens(f"{scheme}://localhost:{realm_port}/token")
         seen = see(first, login=login, tls=spec)
-    assert [bool(said) for _, said in asked.asked] == [sent]
+    assert [bool(said) for _, said in asked.asked] == ([sent] if scheme == "https" else [])
     assert came_to(seen) == ((Status.PASS, None) if sent else (FAIL, Reason.REALM_ELSEWHERE))
 
 
@@ -160,6 +161,29 @@ def test_a_realm_that_is_no_address(realm: str) -> None:
     header = f'Bearer realm="{realm}",service="s"'
     seen = see(lambda _: Answer(401, {}, {**API, "WWW-Authenticate": header}))
     assert came_to(seen) == (FAIL, Reason.SERVER_ERROR)
+
+
+def test_a_registry_with_tls_does_not_have_its_password_sent_in_clear(tmp_path: Path) -> None:
+    plain = Tokens()
+    pair = serving_itself(tmp_path, "server", f"IP:{HOST}")
+    with serving(plain) as clear:
+        server = Tokens(f"http://{HOST}:{clear}/token")
+        with serving(server, (str(pair.crt), str(pair.key))) as port:
+            spec = TlsSpec(mode=TlsMode.REQUIRE)
+            seen = observe("registry", "registry", HOST, port, login=LOGIN, tls=spec)
+    assert came_to(seen) == (FAIL, Reason.REALM_ELSEWHERE)
+    assert not any(said for _, said in plain.asked)
+
+
+def test_a_token_service_beside_the_registry_is_trusted_as_the_registry_is(tmp_path: Path) -> None:
+    pair = serving_itself(tmp_path, "server", f"IP:{HOST}")
+    both = (str(pair.crt), str(pair.key))
+    with serving(Tokens(), both) as beside:
+        server = Tokens(f"https://{HOST}:{beside}/token")
+        with serving(server, both) as port:
+            spec = TlsSpec(mode=TlsMode.REQUIRE)
+            seen = observe("registry", "registry", HOST, port, login=LOGIN, tls=spec)
+    assert came_to(seen) == (Status.PASS, None)
 
 
 def test_anybody_may_have_a_token_of_a_public_registry() -> None:
