@@ -17,10 +17,11 @@ def judge(subject: Subject) -> Iterator[Finding]:
     known: dict[str, list[str]] = {}
     for bridge in subject.bridges:
         known.setdefault(bridge.namespace, []).append(bridge.service)
+    kept = {space: Known(services) for space, services in known.items()}
     for workload in subject.workloads:
         for stray in workload.strays:
-            meant = nearest(stray.service, known.get(stray.namespace, ()))
-            if meant:
+            here = kept.get(stray.namespace)
+            if here and (meant := here.nearest(stray.service)):
                 yield _finding(workload, stray, meant)
 
 
@@ -38,16 +39,43 @@ def _finding(workload: Workload, stray: Stray, meant: str) -> Finding:
     )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The name that was likely meant; "" where none is near."""
-    allowed = 1 if len(name) < SHORT else 2
-    near = [(distance(name, other, allowed), other) for other in known]
-    close = min((pair for pair in near if pair[0] <= allowed), default=None)
-    if close:
-        return close[1]
-    # `redis` for `redis-svc`
-    parts = sorted(o for o in known if o.startswith(f"{name}-") and o.count("-") == 1)
-    return parts[0] if len(parts) == 1 else ""
+class Known:
+    """The bridges' names of one namespace, each with its length and the letters it has."""
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self.names = sorted((s, len(s), _letters(s)) for s in services)
+        self.found: dict[str, str] = {}
+
+    def nearest(self, name: str) -> str:
+        """The name that was likely meant; "" where none is near."""
+        if name not in self.found:
+            self.found[name] = self._closest(name) or self._longer(name)
+        return self.found[name]
+
+    def _closest(self, name: str) -> str:
+        """Few have about the same letters and length; those alone are compared."""
+        allowed, size, letters = 1 if len(name) < SHORT else 2, len(name), _letters(name)
+        near = (
+            (distance(name, other, allowed), other)
+            for other, length, theirs in self.names
+            if abs(length - size) <= allowed and (letters ^ theirs).bit_count() <= 2 * allowed
+        )
+        close = min((pair for pair in near if pair[0] <= allowed), default=None)
+        return close[1] if close else ""
+
+    def _longer(self, name: str) -> str:
+        """`redis` for `redis-svc`, if there is one such name."""
+        longer = (o for o, _, _ in self.names if o.startswith(f"{name}-") and o.count("-") == 1)
+        first, second = next(longer, ""), next(longer, "")
+        return "" if second else first
+
+
+def _letters(name: str) -> int:
+    """A bit for each letter that occurs."""
+    bits = 0
+    for letter in name:
+        bits |= 1 << (ord(letter) % 64)
+    return bits
 
 
 def distance(one: str, other: str, limit: int) -> int:

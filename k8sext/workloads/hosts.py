@@ -21,6 +21,7 @@ _HOST = r"\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.
 _TOKEN = re.compile(rf"(?<![\w.-])(?:{_HOST})(?![\w-])")
 _PORT = re.compile(r":(\d{1,5})(?![\w.-])")
 _NEXT_PORT = re.compile(r"[ \t]+(\d{2,5})(?![\w.:-])")
+_BEFORE_PORT = frozenset(": \t")
 _URI = re.compile(
     r"(?<![\w+.:-])([A-Za-z][\w+.-]*(?::[\w+.-]+)*)(?::@?|@)//([^\s\"'<>`|,;{}]*)", re.ASCII
 )
@@ -75,9 +76,11 @@ def in_line(line: str) -> Iterator[Mention]:
         start = found.start(2)
         rest = rest[:start] + " " * length + rest[start + length :]
     for token in _TOKEN.finditer(rest):
-        # Part of a path, or the name of a variable.
-        if not token.start() or rest[token.start() - 1] not in "/\\$":
-            yield _bare(rest, token)
+        if token.start() and rest[token.start() - 1] in "/\\$":
+            continue  # part of a path, or the name of a variable
+        if token[0].isalpha() and rest[token.end() : token.end() + 1] not in _BEFORE_PORT:
+            continue  # most words of a text are plain ones
+        yield _bare(rest, token)
 
 
 def exact(value: str) -> list[Mention]:
