@@ -9,7 +9,7 @@ from .bridge import Bridge
 from .diagnosis import Diagnosis, Finding
 from .result import Facts, Json, Observation, worst
 from .words import Severity, Stage, Status
-from .workload import Workload, WorkloadView
+from .workload import Use, Workload, WorkloadView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,27 +108,56 @@ class WorkloadVerdict:
 
 def verdicts(report: Report) -> tuple[WorkloadVerdict, ...]:
     """Each workload that uses a bridge: the worst of its bridges and of its findings."""
-    statuses = {b.bridge.ref: gated(report, b) for b in report.bridges}
+    bridges = {b.bridge.ref: b for b in report.bridges}
     findings: dict[str, list[Finding]] = {}
     for found in report.findings:
         findings.setdefault(found.object, []).append(found)
     listed = report.workloads.workloads if report.workloads else ()
-    return tuple(_verdict(w, statuses, tuple(findings.get(w.ref, ())), report.gate) for w in listed)
+    return tuple(_verdict(w, bridges, tuple(findings.get(w.ref, ())), report) for w in listed)
 
 
 def _verdict(
-    workload: Workload, statuses: Mapping[str, Status], findings: tuple[Finding, ...], gate: Gate
+    workload: Workload,
+    known: Mapping[str, BridgeReport],
+    findings: tuple[Finding, ...],
+    report: Report,
 ) -> WorkloadVerdict:
-    weighed = [(f.bridge, _weighed(_OF_FINDING[f.severity], gate)) for f in findings]
+    weighed = [(f.bridge, _weighed(_STATUS[f.severity], report.gate)) for f in findings]
     bridges = tuple(
-        (ref, worst((statuses.get(ref, Status.SKIP), *(s for b, s in weighed if b == ref))))
+        (ref, worst((own, *(s for b, s in weighed if b == ref))))
         for ref in workload.bridges
+        for own in (_for_ports(report, known.get(ref), workload.uses_of(ref)),)
     )
     status = worst((*(s for _, s in bridges), *(s for _, s in weighed)))
     return WorkloadVerdict(workload=workload, status=status, bridges=bridges, findings=findings)
 
 
-_OF_FINDING = {
+def _for_ports(report: Report, bridge: BridgeReport | None, uses: tuple[Use, ...]) -> Status:
+    """A bridge's status for who uses some of its ports only.
+
+    What is said by evidence of other ports alone does not count; what names no evidence does.
+    """
+    if bridge is None:
+        return Status.SKIP
+    whole, used = gated(report, bridge), {u.port for u in uses}
+    if report.gate.require or not used <= {p.port for p in bridge.bridge.ports}:
+        return whole  # a use without a port, or with one of the endpoints' own
+    keys = {p.key for p in bridge.bridge.ports if p.port in used}
+    mine = {o.id for o in bridge.observations if o.port in keys}
+    others = {o.id for o in bridge.observations} - mine
+    said = [d for d in bridge.diagnoses if not d.because or not _ids(d.because) <= others]
+    if not mine or len(said) == len(bridge.diagnoses):
+        return whole
+    seen = (o.status for o in bridge.observations if o.id in mine)
+    told = [_STATUS[d.severity] for d in said] or list(seen)
+    return _weighed(worst(told), report.gate)
+
+
+def _ids(because: tuple[str, ...]) -> set[str]:
+    return {reference.partition("/")[0] for reference in because}
+
+
+_STATUS = {
     Severity.FAIL: Status.FAIL,
     Severity.WARN: Status.WARN,
     Severity.NOTE: Status.SKIP,

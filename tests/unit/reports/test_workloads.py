@@ -5,15 +5,18 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from k8sext import registry, saved
-from k8sext.model.diagnosis import Finding
-from k8sext.model.report import Gate, Report, verdicts
-from k8sext.model.words import Severity, Stage, Status
+from k8sext.model.bridge import Port
+from k8sext.model.diagnosis import Diagnosis, Finding
+from k8sext.model.report import BridgeReport, Gate, Report, verdicts
+from k8sext.model.words import Culprit, Reason, Severity, Stage, Status
 from k8sext.model.workload import How, Use, Workload, WorkloadView
 from tests.support.sample_report import only, sample, view, with_workloads
+from tests.support.seen import bridge, by_name
 from tests.unit.reports.test_json import STRICT
 from tests.unit.reports.test_junit import agrees, check
 
@@ -61,6 +64,51 @@ def test_a_wrong_port_alone_fails_the_run() -> None:
     assert well.exit_code == 0
     wrong = replace(well, workloads=view(), findings=with_workloads().findings)
     assert wrong.exit_code == 1
+
+
+TWO = (
+    Port(name="amqp", port=5672, protocol="rabbitmq", protocol_source="port name"),
+    Port(name="http", port=15672, protocol="rabbitmq-management", protocol_source="port name"),
+)
+
+
+def _half(*uses: int | None, because: tuple[str, ...] = ("h1/connect",), **more: Any) -> Status:
+    """How a bridge looks whose second port is refused, to who uses these ports."""
+    good = replace(by_name(), id="a1", port="amqp")
+    bad = replace(by_name(Stage.CONNECT, Reason.REFUSED), id="h1", port="http")
+    said = Diagnosis(code="KX301", severity=Severity.FAIL, culprit=Culprit.SERVER_HOST,
+                     summary="refused", because=because)  # fmt: skip
+    half = BridgeReport(bridge=bridge("q-svc", ports=TWO), status=Status.FAIL, depth=None,
+                        observations=(good, bad), diagnoses=(said,))  # fmt: skip
+    made = tuple(
+        Use(bridge="dev/q-svc", how=How.NAME, container="c", where=f"args {p}", text="x", port=p)
+        for p in uses
+    )
+    user = Workload(namespace="dev", kind="Deployment", name="shop", uses=made)
+    report = sample(bridges=(half,), workloads=WorkloadView(workloads=(user,)), **more)
+    return verdicts(report)[0].status
+
+
+def test_a_port_that_a_workload_does_not_use_is_not_its_trouble() -> None:
+    assert _half(5672) is Status.PASS
+    assert _half(15672) is Status.FAIL
+    assert _half(5672, 15672) is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    ("ports", "more"),
+    [
+        ((None,), {}),  # nobody knows which
+        ((5672, None), {}),
+        ((9411,), {}),  # none of its ports
+        ((5672, 9411), {}),
+        ((5672,), {"because": ()}),  # of the whole bridge
+        ((5672,), {"because": ("a1/auth", "h1/connect")}),
+        ((5672,), {"gate": Gate(require=Stage.VERIFY)}),
+    ],
+)
+def test_in_doubt_the_whole_bridge_counts(ports: Any, more: Any) -> None:
+    assert _half(*ports, **more) is Status.FAIL
 
 
 NOTE = Finding(code="KX153", severity=Severity.NOTE, object="CronJob/dev/report", summary="s",
