@@ -82,8 +82,9 @@ class Apollo(HttpApi):
 
     async def auth(self, login: Login | None) -> Seen | None:
         """An access key signs questions about an application, and nothing else."""
-        if self.answer.status == 401:  # a proxy before it: Apollo asks for no login here
-            return await super().auth(login)
+        if self.answer.status == 401:
+            text = "401: something before it asks for a login, as Apollo's own clients have none"
+            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED if login else Reason.AUTH_REQUIRED, text)
         app = str(self.target.expect.get("app_id") or "")
         self.key = login.get("access_key") if login else ""
         if not app:

@@ -184,6 +184,20 @@ def test_a_signature_is_that_of_apollos_own_client() -> None:
     }
 
 
+def test_a_proxy_before_it_is_not_given_an_access_key() -> None:
+    asked: list[str] = []
+
+    def handle(request: Request) -> Answer:
+        asked.append(request.headers.get("authorization", ""))
+        return Answer(401, {}, {"WWW-Authenticate": 'Basic realm="proxy"'})
+
+    seen = probe(handle, login={"secret": KEY}, expect=SHOP)
+    assert came_to(seen) == (FAIL, Reason.AUTH_METHOD_UNSUPPORTED)
+    assert set(asked) == {""}
+    ended = end_of(probe(handle, expect=SHOP))
+    assert ended and ended.reason is Reason.AUTH_REQUIRED
+
+
 # -- others ----------------------------------------------------------------------------------------
 
 
