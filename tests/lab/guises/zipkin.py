@@ -7,8 +7,10 @@ import os
 
 from tests.lab import wire
 from tests.lab.building import zipkin
+from tests.lab.building.artifact import clone_tree
 from tests.lab.component import folder_for, spawn
 from tests.lab.guise import Guise, Role, application_password
+from tests.lab.hosts import ours
 from tests.lab.place import LabError, Place
 
 _USER = "nobody"
@@ -33,9 +35,11 @@ def _environment(place: Place, guise: Guise) -> dict[str, str]:
 
 def _start(place: Place, guise: Guise) -> None:
     folder = folder_for(place, guise.component_name, _USER)
+    home = folder / "home"
+    if not home.exists():  # the cache is for its owner's eyes only
+        clone_tree(zipkin.ARTIFACT.need(), home, ours(place))
     heap = ["-Xms64m", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    jar = zipkin.ARTIFACT.need() / "zipkin.jar"
-    argv = [_JAVA, *heap, f"-Djava.io.tmpdir={folder}", "-jar", str(jar)]
+    argv = [_JAVA, *heap, f"-Djava.io.tmpdir={folder}", "-jar", str(home / "zipkin.jar")]
     env = _environment(place, guise)
     spawn(place, guise.component_name, guise.name, argv, user=_USER, env=env)
 
