@@ -83,8 +83,8 @@ def _server() -> Schema:
     for role in roles().values():
         for name, rule in role.options.items():
             types = (*listed(keys.get(name, {}).get("type", [])), *listed(rule["type"]))
-            before = keys.get(name, rule)
-            merged = {**before, **rule, "type": list(dict.fromkeys(types))}
+            before: Any = keys.get(name, rule)
+            merged: dict[str, Any] = {**before, **rule, "type": list(dict.fromkeys(types))}
             if before.get("enum") != rule.get("enum"):  # two roles have different words for it
                 merged.pop("enum", None)
             keys[name] = merged
