@@ -7,6 +7,7 @@ a message; 404 where its plug-in cannot check itself), and the docs of its HTTP 
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ DEFAULT = ("admin", "admin")  # what a new Grafana takes (the article's, too)
 LOOKED = 8  # data sources whose health is asked for: each makes Grafana ask somebody else
 PATIENCE_S = 2.5  # for the health of one; Grafana itself waits for up to 30 s
 MAX_WORDS = 200
+_URL = re.compile(r'"?https?://(?:[^"/@\s]*@)?([^"/?\s]*)[^"\s]*"?')  # may have a login, or a token
 
 
 class Grafana(HttpApi):
@@ -164,7 +166,7 @@ class Grafana(HttpApi):
             self.http.kept = False  # its answer may come later on this connection
             return "late", f"it did not answer Grafana within {PATIENCE_S} s"
         health = mapping(answer.json())
-        words = " ".join(_text(health.get("message")).split())[:MAX_WORDS]
+        words = _URL.sub(r"\1", " ".join(_text(health.get("message")).split()))[:MAX_WORDS]
         state = _text(health.get("status")).lower()
         if state in ("ok", "error"):
             return state, words

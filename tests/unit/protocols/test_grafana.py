@@ -133,6 +133,14 @@ def test_a_data_source_that_is_gone(metrics: str) -> None:
     assert reason(see({"sources": sources}, SHOP, datasources=["fine"])) is Reason.SOURCE_FAILING
 
 
+def test_the_address_of_a_data_source_is_told_without_what_it_may_hold() -> None:
+    (dead,) = free_ports(1)
+    secret = f"http://reader:hidden-1@{HOST}:{dead}/p/hidden-2?token=hidden-3"
+    seen = see({"sources": {"shop": secret}}, SHOP)
+    assert f"data source shop: Post {HOST}:{dead}: " in said(seen)
+    assert "hidden" not in repr(seen)
+
+
 def test_a_data_source_that_answers_otherwise(metrics: str) -> None:
     seen = see({"sources": {"shop": f"{metrics}/other"}}, SHOP, datasources=["shop"])
     assert (seen.status, reason(seen)) == (Status.FAIL, Reason.SOURCE_FAILING)
