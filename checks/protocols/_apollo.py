@@ -52,6 +52,14 @@ def address_of(page: str) -> str:
     return join_address(parts.hostname, port) if parts.hostname and port else page
 
 
+def at_the_root(page: str) -> bool:
+    """Whether a home page has no path: what is asked there can be asked without one."""
+    try:
+        return urlsplit(page).path in ("", "/")
+    except ValueError:
+        return True  # no address at all, which is found out soon
+
+
 def config_path(app: str, cluster: str, namespace: str) -> str:
     """What a client asks for to have a namespace's config, as an instance of our own name."""
     names = "/".join(quote(part, safe="") for part in (app, cluster, namespace))

@@ -185,7 +185,11 @@ class Apollo(HttpApi):
             detail="; ".join(filter(None, (health, self.found, note))),
             evidence=evidence,
             warning=Reason.DEGRADED if alone else None,
-            announced=Announced(addresses=addresses, whom="Apollo's clients"),
+            announced=Announced(
+                addresses=addresses,
+                whom="Apollo's clients",
+                greet=not self.base and all(map(read.at_the_root, self.config)),
+            ),
         )
 
     async def _health(self) -> str:

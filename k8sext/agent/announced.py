@@ -28,6 +28,7 @@ _UNREACHED_STAGES = (Stage.RESOLVE, Stage.CONNECT)
 # other end (a certificate, a full server) was said by the server itself: it is reachable.
 _UNREACHED = (
     Reason.SILENT, Reason.CLOSED_EARLY, Reason.RESET, Reason.TIMED_OUT, Reason.WRONG_PROTOCOL,
+    Reason.WRONG_PRODUCT, Reason.WRONG_ROLE,
 )  # fmt: skip
 
 

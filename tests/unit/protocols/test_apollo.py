@@ -85,6 +85,21 @@ def test_the_admin_service_is_told_apart() -> None:
     assert came_to(see({"admin_role": True})) == (FAIL, Reason.WRONG_ROLE)
 
 
+@pytest.mark.parametrize("other", ["admin", "web"])
+def test_it_sends_clients_to_another_server(other: str) -> None:
+    """apolloconfig/apollo#1369: the home page was that of the admin service."""
+    wrong = Apollo({"admin_role": True}) if other == "admin" else (lambda _: Answer(200, "hello"))
+    with serving(wrong) as port:
+        seen = see({"announce": [f"http://127.0.0.1:{port}/"]})
+    assert came_to(seen) == (FAIL, Reason.ANNOUNCED_UNREACHABLE)
+    assert f"127.0.0.1:{port} (wrong" in said(seen)
+
+
+def test_a_home_page_with_a_path_is_not_asked_without_it() -> None:
+    with serving(lambda _: Answer(404, "x")) as port:
+        assert came_to(see({"announce": [f"http://127.0.0.1:{port}/apollo/"]})) == GOOD
+
+
 # -- a namespace -----------------------------------------------------------------------------------
 
 
