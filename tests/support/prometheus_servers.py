@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from k8sext.agent.http import basic
 from tests.support.ports import HOST, free_ports
 from tests.support.redis_servers import until
 
@@ -30,6 +31,7 @@ class Server:
     port: int
     folder: Path
     base: str = ""
+    login: tuple[str, str] | None = None
 
     @property
     def config(self) -> Path:
@@ -38,7 +40,10 @@ class Server:
 
     def get(self, path: str) -> Any:
         """Status and body of a GET."""
-        return _open(urllib.request.Request(f"http://{HOST}:{self.port}{self.base}{path}"))
+        asked = urllib.request.Request(f"http://{HOST}:{self.port}{self.base}{path}")
+        if self.login:
+            asked.add_header("Authorization", basic(*self.login))
+        return _open(asked)
 
     def data(self, path: str) -> Any:
         """`data` of an answer of the API."""
@@ -69,9 +74,16 @@ def _open(asked: urllib.request.Request) -> tuple[int, bytes]:
 
 @contextlib.contextmanager
 def prometheus(
-    config: dict[str, Any], *options: str, base: str = "", rules: Any = None
+    config: dict[str, Any],
+    *options: str,
+    base: str = "",
+    rules: Any = None,
+    users: dict[str, str] | None = None,
+    login: tuple[str, str] | None = None,
 ) -> Generator[Server, None, None]:
-    """Ready, with this configuration (`global` is quick unless it says otherwise)."""
+    """Ready, with this configuration (`global` is quick unless it says otherwise). `users` are its
+    own with bcrypt hashes, `login` is one of them.
+    """
     given: dict[str, Any] = {"global": QUICK, **config}
     with _folder() as folder:
         if rules is not None:
@@ -82,7 +94,10 @@ def prometheus(
         more = [store, "--web.enable-lifecycle", *options]
         if base:
             more.append(f"--web.route-prefix={base}")
-        with _running("prometheus", folder, given, more, base) as server:
+        if users:
+            (folder / "web.yml").write_text(json.dumps({"basic_auth_users": users}))
+            more.append("--web.config.file=web.yml")
+        with _running("prometheus", folder, given, more, base, login) as server:
             yield server
 
 
@@ -98,13 +113,18 @@ def alertmanager(config: dict[str, Any], *options: str) -> Generator[Server, Non
 
 @contextlib.contextmanager
 def _running(
-    name: str, folder: Path, config: dict[str, Any], options: Sequence[str], base: str
+    name: str,
+    folder: Path,
+    config: dict[str, Any],
+    options: Sequence[str],
+    base: str,
+    login: tuple[str, str] | None = None,
 ) -> Generator[Server, None, None]:
     program = shutil.which(name)
     if not program:
         pytest.skip(f"{name} is not installed on this machine")
     (port,) = free_ports(1)
-    server = Server(port, folder, base)
+    server = Server(port, folder, base, login)
     server.config.write_text(json.dumps(config).replace(ITSELF, f"{HOST}:{port}"))
     argv = [program, f"--config.file={server.config}", f"--web.listen-address={HOST}:{port}"]
     with (folder / "log").open("wb") as log:

@@ -15,6 +15,8 @@ from tests.support.ports import HOST, free_ports
 from tests.support.prometheus_servers import ITSELF, Server, alertmanager, prometheus
 from tests.support.redis_servers import until
 
+WORD = "canary-4711"
+CRYPTED = "$2b$04$abcdefghijklmnopqrstuu8uNdElapPlueyZpFN0aEKfrTYBnbu5y"  # bcrypt, cost 4
 ALWAYS = {"groups": [{"name": "g", "rules": [{"alert": "Always", "expr": "vector(1)"}]}]}
 
 
@@ -193,6 +195,23 @@ def test_under_another_path(shop: int) -> None:
         bare = observe("prometheus", "prometheus", HOST, server.port)
         assert reason(bare) is Reason.WRONG_PRODUCT
         assert "expect.path may be /monitoring" in said(bare)
+
+
+def test_a_login() -> None:
+    """Basic, of its own (`--web.config.file`), which keeps bcrypt hashes."""
+    with prometheus({}, users={"shop": CRYPTED}, login=("shop", WORD)) as server:
+        good = {"username": "shop", "password": WORD}
+        for login, expected in (
+            (good, Reason.PASSWORD_IN_CLEAR),
+            ({**good, "password": "other"}, Reason.AUTH_REJECTED),
+            (None, Reason.AUTH_REQUIRED),
+        ):
+            seen = observe("prometheus", "prometheus", HOST, server.port, login=login)
+            stage = seen.stage(Stage.AUTH)
+            assert stage is not None
+            assert stage.reason is expected
+            assert WORD not in repr(seen)
+            assert (seen.depth is Stage.VERIFY) is (login == good)
 
 
 def test_an_alertmanager_is_no_prometheus() -> None:
