@@ -37,6 +37,7 @@ class Names:
     services: Collection[Key]
     namespaces: Collection[str]
     complete: bool = True
+    labels: frozenset[str] = frozenset()  # the names of bridges, without namespace
     behind: dict[str, list[tuple[Bridge, int]]] = field(
         default_factory=lambda: defaultdict[str, list[tuple[Bridge, int]]](list)
     )
@@ -47,6 +48,12 @@ class Names:
     logins: dict[Key, list[Bridge]] = field(  # by namespace and Secret
         default_factory=lambda: defaultdict[Key, list[Bridge]](list)
     )
+
+    def can_mean(self, host: str) -> bool:
+        """Whether a host can mean a bridge to anybody; quick, for the many words that cannot."""
+        first, _, rest = host.partition(".")
+        known = first in self.labels or rest.partition(".")[0] in self.labels
+        return known or host in self.behind or host in self.outside or host in self.virtual
 
     def meaning(self, namespace: str, host: str, port: int | None) -> list[Meaning]:
         """The bridges that a host means to a pod of a namespace; mostly none or one."""
@@ -114,7 +121,8 @@ def names(
 ) -> Names:
     """The index of some bridges."""
     known = {(b.namespace, b.service): b for b in bridges}
-    made = Names(known, services, namespaces, complete)
+    labels = frozenset(service for _, service in known)
+    made = Names(known, services, namespaces, complete, labels)
     for bridge in known.values():
         for endpoint in bridge.endpoints:
             if _useful(endpoint.address):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from k8sext.model.plan import join_address
 from k8sext.model.secret import printable
@@ -25,8 +26,7 @@ SCHEMES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """A mention, the setting whose value it is (if it is one), and its place."""
 
     mention: Mention
@@ -143,7 +143,10 @@ def _distinct(mention: Mention) -> bool:
 
 
 def _uses(found: _Found, settings: Settings, reader: _Reader) -> Iterator[Use]:
-    mention, sure = found.mention, _sure(found)
+    mention = found.mention
+    if not reader.names.can_mean(mention.host):
+        return  # as most words of a text
+    sure = _sure(found)
     if not sure and not _distinct(mention):
         return
     port = mention.port
@@ -202,10 +205,11 @@ def _text(found: _Found, port: int | None) -> str:
 
 
 def _stray(found: _Found, reader: _Reader) -> Stray | None:
+    if not found.mention.sure:
+        return None
     host, names = found.mention.host, reader.names
     only = ".svc." in f"{host}." and host.count(".") >= 2
-    written = found.mention.scheme or found.host_key or only
-    if not (found.mention.sure and written) or host in reader.aliases:
+    if not (found.mention.scheme or found.host_key or only) or host in reader.aliases:
         return None
     missing = names.missing(reader.namespace, host)
     if missing is None or names.meaning(reader.namespace, host, found.mention.port):
