@@ -9,11 +9,12 @@ from pathlib import Path
 from tests.gym import actions
 from tests.gym.case import of_file
 from tests.gym.scene import Scene, servers_of
+from tests.lab.cluster import apps
 from tests.lab.guise import Wardrobe
 from tests.lab.lab import Lab
 
 FILE = Path(__file__).parent / "article.yaml"
-FAULTS = "Sentinel's client announces its pod, the registry is cut off, Logstash hangs"
+FAULTS = "Sentinel's client announces its pod, the registry is cut off, Logstash is down"
 
 
 def scene(lab: Lab, say: Callable[[str], None]) -> Scene:
@@ -21,6 +22,7 @@ def scene(lab: Lab, say: Callable[[str], None]) -> Scene:
     case = of_file(FILE)
     wardrobe = Wardrobe(lab.place, kept=True)
     say(f"{len(case.servers)} servers ...\n")
+    apps.provide(lab.place, *case.apps)
     return Scene(lab, case, servers_of(wardrobe, case, at_once=len(case.servers)))
 
 
