@@ -268,15 +268,18 @@ class Eureka(HttpApi):
         return Reason.DEGRADED, text
 
     def _callbacks(self, alive: tuple[Instance, ...]) -> Callbacks | None:
-        """Where callers are sent. A lease is renewed by the instance: nobody has called it yet."""
+        """Where callers are sent. A lease is renewed by the instance: nobody has called it yet.
+        Several behind one address serve callers all the same.
+        """
         entries = tuple(i.registered(self.now) for i in alive if i.port and i.host)
         if not entries:
             return None
         return Callbacks(
             entries=entries,
-            caller="whoever looks applications up in Eureka",
+            caller="whoever asks Eureka",
             setting=SETTING,
             inside="let callers outside use a Service of type NodePort or an Ingress",
+            distinct=False,
         )
 
 
