@@ -138,8 +138,8 @@ def healthy(ran: Run) -> None:
 
 
 def said_of(ran: Run, name: str) -> str:
-    """What the verify stages of a bridge say."""
-    return json.dumps([o for o in ran.report["observations"] if o["service"] == name])
+    """All that is told of a bridge."""
+    return json.dumps(ran.bridge(name))
 
 
 def test_without_active_nothing_is_written_anywhere(scene: Scene, bridges: str) -> None:
