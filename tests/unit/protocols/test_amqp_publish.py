@@ -6,7 +6,7 @@ import json
 import random
 import struct
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 import pika
@@ -96,7 +96,7 @@ def ended(work: Callable[[AmqpCheck], Awaitable[None]], rabbit: Broker, name: st
 
 
 @contextlib.contextmanager
-def channel(rabbit: Broker) -> Iterator[Any]:
+def channel(rabbit: Broker) -> Generator[Any]:
     login = pika.PlainCredentials("shop", PASSWORD)
     made = pika.BlockingConnection(pika.ConnectionParameters(HOST, rabbit.port, "/", login))
     try:

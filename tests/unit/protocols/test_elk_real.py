@@ -8,7 +8,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,8 @@ DEFINITIONS: dict[str, Any] = {
                  binding(EXCHANGE, "other", "log.other")],
 }  # fmt: skip
 EXPECT: dict[str, Any] = {"exchange": EXCHANGE, "queue": QUEUE, "routing_key": "log"}
-SEEN = {**EXPECT, "management": "mgmt-svc", "exchange_type": "direct"}
-WHOLE = {**SEEN, "elasticsearch": "es-svc", "index": INDEX}
+SEEN: dict[str, Any] = {**EXPECT, "management": "mgmt-svc", "exchange_type": "direct"}
+WHOLE: dict[str, Any] = {**SEEN, "elasticsearch": "es-svc", "index": INDEX}
 SOON = Budget(stage_s=4, probe_s=10, run_s=30, active_s=3)
 
 
@@ -113,7 +113,7 @@ def documents(search: Node, index: str = INDEX) -> int:
 
 
 @contextlib.contextmanager
-def channel(rabbit: Broker) -> Iterator[Any]:
+def channel(rabbit: Broker) -> Generator[Any]:
     login = pika.PlainCredentials("shop", PASSWORD)
     made = pika.BlockingConnection(pika.ConnectionParameters(HOST, rabbit.port, "/", login))
     try:
