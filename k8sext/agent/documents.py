@@ -54,18 +54,21 @@ class Documents:
         return _whole(data.get("count"))
 
     async def blocks(self, index: str) -> list[str]:
-        """Settings that keep the indices from taking documents; [] where they may not be asked."""
-        answer = await self.web.send(
-            "GET", f"/{_name(index)}/_settings/index.blocks.*?flat_settings=true"
-        )
+        """What keeps all the indices behind a name from taking documents; [] where one takes them
+        (old ones are often closed for writes on purpose), or where it may not be asked.
+        """
+        path = f"/{_name(index)}/_settings/index.uuid,index.blocks.*?flat_settings=true"
+        answer = await self.web.send("GET", path)
+        told = mapping(answer.json()) if answer.status == 200 else {}
         found: list[str] = []
-        for name, about in mapping(answer.json()).items():
+        for name, about in told.items():
             settings = mapping(mapping(about).get("settings"))
-            found += (
-                f"{name}: {key}" for key in sorted(settings)
-                if key in _BLOCKS and str(settings[key]).lower() == "true"
-            )  # fmt: skip
-        return found if answer.status == 200 else []
+            on = (k for k in _BLOCKS if str(settings.get(k)).lower() == "true")
+            first = next(on, "")
+            if not first:
+                return []
+            found.append(f"{name}: {first}")
+        return found
 
     async def find(self, index: str, mark: str, *, refresh: bool = True) -> list[Hit]:
         """Documents with the mark in them, at most MANY; not yet searchable counts as not there.
@@ -106,7 +109,7 @@ class Documents:
         return ", ".join(left)
 
 
-_BLOCKS = ("index.blocks.read_only", "index.blocks.read_only_allow_delete", "index.blocks.write")
+_BLOCKS = ("index.blocks.read_only_allow_delete", "index.blocks.read_only", "index.blocks.write")
 
 
 def _hit(value: Any, mark: str) -> Hit | None:

@@ -219,12 +219,19 @@ def test_only_what_holds_the_mark_is_deleted(rabbit: Broker, search: Node, tmp_p
 
 
 def test_an_index_that_takes_nothing(rabbit: Broker, search: Node, logstash: Any) -> None:
-    where = f"http://{HOST}:{search.http}/{INDEX}/_settings"
+    base = f"http://{HOST}:{search.http}"
+    where = f"{base}/{INDEX}/_settings"
+    fetch(f"{base}/{INDEX}-old", "PUT", b'{"settings": {"index.blocks.write": true}}')
+    some = look(rabbit, search, **{**WHOLE, "index": f"{INDEX}*"})
     fetch(where, "PUT", b'{"index.blocks.read_only_allow_delete": true}')
     try:
         seen = look(rabbit, search, **WHOLE)
+        every = look(rabbit, search, **{**WHOLE, "index": f"{INDEX}*"})
     finally:
         fetch(where, "PUT", b'{"index.blocks.read_only_allow_delete": null}')
+        fetch(f"{base}/{INDEX}-old", "DELETE")
+    assert verdict(some) == (Status.PASS, None)  # an old one is closed for writes
+    assert verdict(every)[1] is Reason.READ_ONLY
     assert verdict(seen) == (Status.FAIL, Reason.READ_ONLY)
     assert "msa-ext-elk: index.blocks.read_only_allow_delete" in said(seen)
 
