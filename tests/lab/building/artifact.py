@@ -52,7 +52,11 @@ class Artifact:
             result = Path(temporary) / "result"
             result.mkdir(mode=0o755)
             into(result)
-            result.rename(self.folder)
+            try:
+                result.rename(self.folder)
+            except OSError:  # another build of the same thing was quicker
+                if not self.made():
+                    raise
         say(f"{self.name} {self.version}: done in {time.monotonic() - began:.0f} s")
 
 
