@@ -53,6 +53,8 @@ class Elk(AmqpCheck):
         "deletes it there; in the queue it expires when the check stops waiting",
     )
 
+    left = ""  # what of ours could not be deleted, and why
+
     async def verify(self) -> Seen:
         """Exchange, queue and consumer; binding; index; with `--active` a line all the way."""
         self.expected()
@@ -72,6 +74,8 @@ class Elk(AmqpCheck):
                 said.append(await self._indexed(want, Documents(other)))
         elif self.target.active:
             said.append("nothing was published: expect names no index in which to find it again")
+        if self.left:
+            warning = Reason.PERMISSION_DENIED
         if self.blocked:
             said, warning = [*said, f"the broker blocks publishers: {self.blocked}"], Reason.ALARM
         return Seen(detail="; ".join(said), evidence=self.facts, warning=warning)
@@ -159,12 +163,12 @@ class Elk(AmqpCheck):
         hits = await documents.wait_for(want.index, mark, until)
         took = clock() - began
         elsewhere = [] if hits else await documents.find("*", mark, refresh=False)
-        left = await documents.remove([*hits, *elsewhere])
+        self.left = await documents.remove([*hits, *elsewhere])
         if not hits:
             raise await self._not_arrived(want, documents, [h.index for h in elsewhere], took)
         self.facts["arrived_s"] = round(took, 2)
         told = f"a marked log line arrived in {hits[0].index} after {took:.1f} s and was deleted"
-        return told if not left else f"{told}, but not all of it: {left}"
+        return told if not self.left else f"{told}, but not all of it: {self.left}"
 
     async def _not_arrived(
         self, want: Wanted, documents: Documents, elsewhere: list[str], took: float

@@ -76,6 +76,7 @@ class Zipkin(HttpApi):
         "deletes nothing, so elsewhere a trace of service k8sext-probe stays",
     )
     first = "/info"
+    left = ""  # spans that could not be deleted, and why
 
     def recognise(self, answer: Response) -> Seen:
         """The version, which only Zipkin tells like this."""
@@ -103,7 +104,9 @@ class Zipkin(HttpApi):
         if self.target.active:
             said.append(await self._sent(trace))
         store = next((c.said for c in parts if c.storage), "its storage")
-        return Seen(detail="; ".join((f"{store} is up", *said)), evidence=self.facts)
+        warning = Reason.PERMISSION_DENIED if self.left else None
+        detail = "; ".join((f"{store} is up", *said))
+        return Seen(detail=detail, evidence=self.facts, warning=warning)
 
     # -- what it says of itself -------------------------------------------------------------------
 
@@ -279,11 +282,11 @@ class Zipkin(HttpApi):
                 found = await documents.find(f"{index}*span*", id)
                 absent = absent or (not found and way not in late)
                 hits += found
-            left = await documents.remove(hits)
+            self.left = await documents.remove(hits)
         if absent:
             text = f"what it keeps is not in {index}*span* at {documents.where}"
             raise Fault(Reason.UNEXPECTED, text, **self.facts)
-        return f" and deleted, but not all of it: {left}" if left else " and deleted"
+        return f" and deleted, but not all of it: {self.left}" if self.left else " and deleted"
 
 
 def unproved(collector: Component) -> str:

@@ -171,3 +171,15 @@ def test_four_thousand_broken_answers_end_as_faults_or_well() -> None:
                 continue
 
     asyncio.run(run())
+
+
+def test_what_cannot_be_deleted_is_named() -> None:
+    answers = [b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+               b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"]  # fmt: skip
+
+    async def run() -> str:
+        one = documents()
+        one.web.http = HttpConnection(fed(b"".join(answers)), "h")
+        return await one.remove([Hit("logs", "1"), Hit("logs", "2")])
+
+    assert asyncio.run(run()) == "logs/1 (403 Forbidden)"
