@@ -222,11 +222,12 @@ def test_an_index_that_takes_nothing(rabbit: Broker, search: Node, logstash: Any
     base = f"http://{HOST}:{search.http}"
     where = f"{base}/{INDEX}/_settings"
     fetch(f"{base}/{INDEX}-old", "PUT", b'{"settings": {"index.blocks.write": true}}')
-    some = look(rabbit, search, **{**WHOLE, "index": f"{INDEX}*"})
+    family: dict[str, Any] = {**WHOLE, "index": f"{INDEX}*"}
+    some = look(rabbit, search, **family)
     fetch(where, "PUT", b'{"index.blocks.read_only_allow_delete": true}')
     try:
         seen = look(rabbit, search, **WHOLE)
-        every = look(rabbit, search, **{**WHOLE, "index": f"{INDEX}*"})
+        every = look(rabbit, search, **family)
     finally:
         fetch(where, "PUT", b'{"index.blocks.read_only_allow_delete": null}')
         fetch(f"{base}/{INDEX}-old", "DELETE")

@@ -16,7 +16,7 @@ from tests.support.prometheus_servers import ITSELF, Server, alertmanager, prome
 from tests.support.redis_servers import until
 
 WORD = "canary-4711"
-CRYPTED = "$2b$04$abcdefghijklmnopqrstuu8uNdElapPlueyZpFN0aEKfrTYBnbu5y"  # bcrypt, cost 4
+HASHED = "$2b$04$abcdefghijklmnopqrstuu8uNdElapPlueyZpFN0aEKfrTYBnbu5y"  # bcrypt, cost 4
 ALWAYS = {"groups": [{"name": "g", "rules": [{"alert": "Always", "expr": "vector(1)"}]}]}
 
 
@@ -199,7 +199,7 @@ def test_under_another_path(shop: int) -> None:
 
 def test_a_login() -> None:
     """Basic, of its own (`--web.config.file`), which keeps bcrypt hashes."""
-    with prometheus({}, users={"shop": CRYPTED}, login=("shop", WORD)) as server:
+    with prometheus({}, users={"shop": HASHED}, login=("shop", WORD)) as server:
         good = {"username": "shop", "password": WORD}
         for login, expected in (
             (good, Reason.PASSWORD_IN_CLEAR),
