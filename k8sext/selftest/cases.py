@@ -270,6 +270,7 @@ OTHERS: tuple[Case, ...] = (
     _case("zipkin", "kept-in-memory", s.zipkin(), _fail("KX710", WRONG),
           expect={"storage": "elasticsearch"}),
     _case("elk", "good", AMQP, PASS, expect=LOGS, **CALM),
+    _case("elk", "another-product", says(SSH), OTHER),
     _case("elk", "nobody-reads", s.Rabbitmq(consumers=0), _fail("KX712", CONFIG), expect=LOGS,
           **CALM),
     _case("elk", "queue-missing", AMQP, _fail("KX703", STATE), expect={**LOGS, "queue": "invoices"},
