@@ -1,0 +1,66 @@
+"""What the caller asked for, and what is known of the cluster before anything is probed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from k8sext import plan
+from k8sext.model.bridge import Bridge
+from k8sext.model.plan import Budget, Control
+from k8sext.model.report import Gate, Report
+from k8sext.vantage.job import PodOptions
+
+if TYPE_CHECKING:
+    from k8sext.agent.credentials import LoginSource
+    from k8sext.diagnose.case import Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the caller asked for; times are seconds."""
+
+    vantage: str = "pod"
+    also: tuple[str, ...] = ()  # further vantages, after the first
+    names: tuple[str, ...] = ()
+    include_internal: bool = False
+    budget: Budget = field(default_factory=Budget)
+    pod: PodOptions = field(default_factory=PodOptions)
+    gate: Gate = field(default_factory=Gate)
+    vouched: tuple[str, ...] = ()  # --credentials-from
+    trust_annotations: bool = False
+    client: bool = False  # driver probes too, where the vantage does not try them anyway
+    wait_s: float = 0.0  # look again for so long until it passes
+    acting: plan.Acting | None = None  # leave to write (`--active`)
+    workloads: bool = False  # which workload uses which bridge
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """Where to look from, in order."""
+        return (self.vantage, *self.also)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What is known of the cluster before anything is probed."""
+
+    api: Any = None  # k8sext.kube.session.Session; None without a cluster
+    bridges: tuple[Bridge, ...] = ()  # all there are: checks may visit those that are not probed
+    context: str = ""
+    server_version: str = ""
+    control: Control = field(default_factory=Control)
+    platform_assigns_user: Callable[[str], bool] = lambda _namespace: False
+    policies: Callable[[str], Sequence[Mapping[str, Any]] | None] = lambda _namespace: None
+    # Whose the addresses are that systems outside call back; read when there are any.
+    owners: Callable[[tuple[str, ...]], tuple[Owner, ...]] = lambda _addresses: ()
+    labels_like: Callable[[str, str], Mapping[str, str]] = lambda _namespace, _workload: {}
+    # Notes; raises where a right is missing.
+    preflight: Callable[[str], tuple[str, ...]] = lambda _namespace: ()
+    notes: tuple[str, ...] = ()
+    # `--credentials cluster`: namespace and names of Secrets to logins.
+    secrets: Callable[[str, tuple[str, ...]], LoginSource] | None = None
+    # The report with the workloads in it; as it is where nobody asked for them.
+    with_workloads: Callable[[Report], Report] = lambda report: report
+    # A connection to (namespace, pod, port); None where there is no way to forward.
+    forward: Callable[[str, str, int], Awaitable[Any]] | None = None
