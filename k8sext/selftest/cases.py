@@ -8,6 +8,7 @@ from k8sext.model.tls import TlsMode
 from k8sext.model.words import Culprit, Stage, Status
 
 from . import speakers as s
+from . import speakers_web as w
 from .case import Case, Verdict
 from .servers import (
     ESCAPES,
@@ -62,14 +63,14 @@ READ_ONLY, LOADING, ERROR = _fail("KX705", STATE), _fail("KX706", STATE), _fail(
 
 # -- what is said --------------------------------------------------------------------------------
 
-SSH, WEB = b"SSH-2.0-stand-in\r\n", s.http("400 Bad Request")
+SSH, WEB = b"SSH-2.0-stand-in\r\n", w.http("400 Bad Request")
 SAID = f"out of paper {ESCAPES}"
 BANNER = f"220 {SAID}\r\n".encode("latin-1", "replace")
 ANNOUNCED = 512 << 20  # bytes that some say they will send
 HUGE = ANNOUNCED.to_bytes(4, "big")
 NOTICE = s.pg(b"N", b"SNOTICE\0Mstand-in\0\0")
 HEARTBEAT = b"\x08\0\0" + (1 << 16).to_bytes(4, "big") + bytes(1 << 16) + b"\xce"
-HTTP_HUGE = s.http("200 OK", Content_Length=str(ANNOUNCED))
+HTTP_HUGE = w.http("200 OK", Content_Length=str(ANNOUNCED))
 HTTP_BANNER = b"HTTP/1.1 500 " + BANNER + b"Content-Length: 0\r\n\r\n"
 HTTP_ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n"  # its end is the connection's
 NO_DATABASE = s.pg(b"R", bytes(4)) + s.pg_error("3D000", 'database "shop" does not exist')
@@ -84,8 +85,8 @@ HEALTHY: dict[str, Talk] = {
     "mysql": s.Mysql(),
     "redis": s.Redis(),
     "rabbitmq": s.Rabbitmq(),
-    "elasticsearch": s.elasticsearch(),
-    "http": s.web({"/": s.http("200 OK", b"hello")}, login=True),
+    "elasticsearch": w.elasticsearch(),
+    "http": w.web({"/": w.http("200 OK", b"hello")}, login=True),
 }
 PG, MY, REDIS, AMQP, ES, SITE = HEALTHY.values()
 SHORT = {"postgresql": "pg", "rabbitmq": "amqp", "elasticsearch": "es", "xxl-job": "xxl"}
@@ -190,7 +191,7 @@ OTHERS: tuple[Case, ...] = (
     _case("elasticsearch", "announces-512M", floods(HTTP_HUGE, GARBAGE), TOO_MUCH),
     _case("elasticsearch", "drips", drips(WEB), STALLS),
     _case("elasticsearch", "control-characters",
-          says(s.page({"error": {"type": "x", "reason": SAID}}, "500 No"), asked=True), ERROR),
+          says(w.page({"error": {"type": "x", "reason": SAID}}, "500 No"), asked=True), ERROR),
     _case("http", "floods", floods(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), TOO_MUCH),
     _case("http", "announces-512M", floods(HTTP_HUGE, GARBAGE), TOO_MUCH),
     _case("http", "drips", drips(WEB), STALLS),
@@ -218,56 +219,56 @@ OTHERS: tuple[Case, ...] = (
           expect={"queue": "orders"}, **CALM),
     _case("rabbitmq", "queue-missing", AMQP, _fail("KX703", STATE), expect={"queue": "invoices"},
           **CALM),
-    _case("elasticsearch", "red", s.elasticsearch("red"), _fail("KX709", STATE), **CALM),
-    _case("elasticsearch", "yellow", s.elasticsearch("yellow"), _warn("KX708", STATE), **CALM),
-    _case("elasticsearch", "another-product", s.web({"/": s.page({"kind": "other"})}),
+    _case("elasticsearch", "red", w.elasticsearch("red"), _fail("KX709", STATE), **CALM),
+    _case("elasticsearch", "yellow", w.elasticsearch("yellow"), _warn("KX708", STATE), **CALM),
+    _case("elasticsearch", "another-product", w.web({"/": w.page({"kind": "other"})}),
           _fail("KX502", WRONG)),
     _case("elasticsearch", "too-old", ES, _fail("KX504", WRONG), expect={"version": ">=9"}, **CALM),
-    _case("http", "proxy-without-server", s.web({}, s.http("502 Bad Gateway", b"<html>")),
+    _case("http", "proxy-without-server", w.web({}, w.http("502 Bad Gateway", b"<html>")),
           _fail("KX709", STATE)),
     _case("http", "unexpected-status", SITE, _fail("KX710", WRONG), expect={"status": 204}, **CALM),
     # systems that call back
-    _case("sentinel", "good", s.sentinel(), PASS),
-    _case("sentinel", "another-product", s.web({"/": s.page({"kind": "other"})}),
+    _case("sentinel", "good", w.sentinel(), PASS),
+    _case("sentinel", "another-product", w.web({"/": w.page({"kind": "other"})}),
           _fail("KX502", WRONG)),
-    _case("sentinel", "application-missing", s.sentinel(), _fail("KX802", Culprit.CALLBACK),
+    _case("sentinel", "application-missing", w.sentinel(), _fail("KX802", Culprit.CALLBACK),
           expect={"applications": "shop"}),
-    _case("xxl-job", "good", s.xxl_job(), PASS, login={"token": s.PASSWORD}, mode=TlsMode.DISABLE),
-    _case("xxl-job", "wrong-token", s.xxl_job(), REJECTED, login={"token": WRONG_PASSWORD}),
-    _case("xxl-job", "no-token", s.xxl_job(token=""), _warn("KX615", Culprit.CREDENTIALS)),
-    _case("xxl-job", "database-gone", s.xxl_job(health="DOWN"), _fail("KX709", STATE)),
-    _case("xxl-job", "another-product", s.web({"/": s.page({"kind": "other"})}),
+    _case("xxl-job", "good", w.xxl_job(), PASS, login={"token": s.PASSWORD}, mode=TlsMode.DISABLE),
+    _case("xxl-job", "wrong-token", w.xxl_job(), REJECTED, login={"token": WRONG_PASSWORD}),
+    _case("xxl-job", "no-token", w.xxl_job(token=""), _warn("KX615", Culprit.CREDENTIALS)),
+    _case("xxl-job", "database-gone", w.xxl_job(health="DOWN"), _fail("KX709", STATE)),
+    _case("xxl-job", "another-product", w.web({"/": w.page({"kind": "other"})}),
           _fail("KX502", WRONG)),
     _case("xxl-job", "behind-a-login", SITE, _fail("KX710", WRONG)),
     # monitoring
-    _case("prometheus", "good", s.prometheus(), PASS),
-    _case("prometheus", "not-ready", s.prometheus(ready=False), LOADING),
-    _case("prometheus", "target-down", s.prometheus(down=1), _warn("KX740", Culprit.CALLBACK)),
-    _case("prometheus", "job-down", s.prometheus(down=2), _fail("KX740", Culprit.CALLBACK),
+    _case("prometheus", "good", w.prometheus(), PASS),
+    _case("prometheus", "not-ready", w.prometheus(ready=False), LOADING),
+    _case("prometheus", "target-down", w.prometheus(down=1), _warn("KX740", Culprit.CALLBACK)),
+    _case("prometheus", "job-down", w.prometheus(down=2), _fail("KX740", Culprit.CALLBACK),
           expect={"jobs": "node"}),
-    _case("prometheus", "another-product", s.alertmanager(), _fail("KX502", WRONG)),
-    _case("alertmanager", "good", s.alertmanager(), PASS),
-    _case("alertmanager", "nothing-arrives", s.alertmanager(lost=2), _warn("KX743", STATE)),
-    _case("alertmanager", "receiver-missing", s.alertmanager(), _fail("KX703", STATE),
+    _case("prometheus", "another-product", w.alertmanager(), _fail("KX502", WRONG)),
+    _case("alertmanager", "good", w.alertmanager(), PASS),
+    _case("alertmanager", "nothing-arrives", w.alertmanager(lost=2), _warn("KX743", STATE)),
+    _case("alertmanager", "receiver-missing", w.alertmanager(), _fail("KX703", STATE),
           expect={"receivers": "day"}),
-    _case("grafana", "good", s.grafana(), PASS, **CALM),
-    _case("alertmanager", "another-product", s.prometheus(), _fail("KX502", WRONG)),
-    _case("grafana", "another-product", s.prometheus(), _fail("KX502", WRONG)),
-    _case("grafana", "database-failing", s.grafana("failing"), _fail("KX709", STATE)),
-    _case("grafana", "wrong-password", s.grafana(), REJECTED, login=BAD),
-    _case("actuator", "good", s.actuator(), PASS, **CALM),
-    _case("actuator", "another-product", s.web({"/": s.page({"kind": "other"})}),
+    _case("grafana", "good", w.grafana(), PASS, **CALM),
+    _case("alertmanager", "another-product", w.prometheus(), _fail("KX502", WRONG)),
+    _case("grafana", "another-product", w.prometheus(), _fail("KX502", WRONG)),
+    _case("grafana", "database-failing", w.grafana("failing"), _fail("KX709", STATE)),
+    _case("grafana", "wrong-password", w.grafana(), REJECTED, login=BAD),
+    _case("actuator", "good", w.actuator(), PASS, **CALM),
+    _case("actuator", "another-product", w.web({"/": w.page({"kind": "other"})}),
           _fail("KX502", WRONG)),
-    _case("actuator", "component-down", s.actuator("DOWN"), _fail("KX709", STATE), **CALM),
-    _case("eureka", "good", s.eureka("SHOP"), PASS),
-    _case("eureka", "another-product", s.web({"/": s.page({"kind": "other"})}),
+    _case("actuator", "component-down", w.actuator("DOWN"), _fail("KX709", STATE), **CALM),
+    _case("eureka", "good", w.eureka("SHOP"), PASS),
+    _case("eureka", "another-product", w.web({"/": w.page({"kind": "other"})}),
           _fail("KX502", WRONG)),
-    _case("eureka", "application-missing", s.eureka("SHOP"), _fail("KX802", Culprit.CALLBACK),
+    _case("eureka", "application-missing", w.eureka("SHOP"), _fail("KX802", Culprit.CALLBACK),
           expect={"applications": "pay"}),
-    _case("zipkin", "good", s.zipkin(), PASS, **CALM),
-    _case("zipkin", "another-product", s.prometheus(), _fail("KX502", WRONG)),
-    _case("zipkin", "storage-down", s.zipkin(up=False), _fail("KX709", STATE)),
-    _case("zipkin", "kept-in-memory", s.zipkin(), _fail("KX710", WRONG),
+    _case("zipkin", "good", w.zipkin(), PASS, **CALM),
+    _case("zipkin", "another-product", w.prometheus(), _fail("KX502", WRONG)),
+    _case("zipkin", "storage-down", w.zipkin(up=False), _fail("KX709", STATE)),
+    _case("zipkin", "kept-in-memory", w.zipkin(), _fail("KX710", WRONG),
           expect={"storage": "elasticsearch"}),
     _case("elk", "good", AMQP, PASS, expect=LOGS, **CALM),
     _case("elk", "another-product", says(SSH), OTHER),
@@ -278,26 +279,26 @@ OTHERS: tuple[Case, ...] = (
     _case("elk", "nothing-expected", AMQP, _fail("KX722", Culprit.MANIFEST), **CALM),
     _case("elk", "wrong-password", AMQP, REJECTED, login=BAD),
     # dashboards, configurations, images
-    _case("kibana", "good", s.kibana(), PASS),
+    _case("kibana", "good", w.kibana(), PASS),
     _case("kibana", "another-product", ES, _fail("KX502", WRONG), **CALM),
-    _case("kibana", "elasticsearch-gone", s.kibana("critical"), _fail("KX709", STATE)),
-    _case("kibana", "starting", s.web({}, s.http("503 Later", b"Kibana server is not ready yet")),
+    _case("kibana", "elasticsearch-gone", w.kibana("critical"), _fail("KX709", STATE)),
+    _case("kibana", "starting", w.web({}, w.http("503 Later", b"Kibana server is not ready yet")),
           LOADING),
-    _case("kibana", "elsewhere", s.kibana(base="/kibana"), _fail("KX710", WRONG),
+    _case("kibana", "elsewhere", w.kibana(base="/kibana"), _fail("KX710", WRONG),
           expect={"path": "/logs"}),
-    _case("apollo", "good", s.apollo(), PASS, expect={"app_id": "shop"}),
-    _case("apollo", "another-product", s.web({"/": s.page({"kind": "other"})}),
+    _case("apollo", "good", w.apollo(), PASS, expect={"app_id": "shop"}),
+    _case("apollo", "another-product", w.web({"/": w.page({"kind": "other"})}),
           _fail("KX502", WRONG)),
-    _case("apollo", "database-gone", s.apollo("DOWN"), _fail("KX709", STATE)),
-    _case("apollo", "sends-to-the-dead", s.apollo(page_of="http://127.0.0.1:1/"),
+    _case("apollo", "database-gone", w.apollo("DOWN"), _fail("KX709", STATE)),
+    _case("apollo", "sends-to-the-dead", w.apollo(page_of="http://127.0.0.1:1/"),
           _fail("KX801", Culprit.CALLBACK)),
-    _case("registry", "good", s.registry(), PASS, expect={"image": "shop/web:1"}, **CALM),
+    _case("registry", "good", w.registry(), PASS, expect={"image": "shop/web:1"}, **CALM),
     _case("registry", "another-product", SITE, _fail("KX502", WRONG)),
-    _case("registry", "wrong-password", s.registry(), REJECTED, login=BAD),
-    _case("registry", "no-login", s.registry(), WANTS_LOGIN),
-    _case("registry", "image-missing", s.registry(), _fail("KX703", STATE),
+    _case("registry", "wrong-password", w.registry(), REJECTED, login=BAD),
+    _case("registry", "no-login", w.registry(), WANTS_LOGIN),
+    _case("registry", "image-missing", w.registry(), _fail("KX703", STATE),
           expect={"image": "shop/web:2"}, **CALM),
-    _case("registry", "sends-to-the-dead", s.registry(realm="http://127.0.0.1:1/token"),
+    _case("registry", "sends-to-the-dead", w.registry(realm="http://127.0.0.1:1/token"),
           _fail("KX801", Culprit.CALLBACK), **CALM),
     # what only a bridge can be: unreachable by wish, and more than one address
     _case("redis", "kept-away", None, Verdict(Status.PASS, "KX318", Culprit.PATH), expect=AWAY),
