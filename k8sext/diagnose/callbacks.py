@@ -15,7 +15,7 @@ from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage
 
-from . import rows
+from . import rows_callbacks as rows
 from .case import Case, Owner
 from .rows import Row
 from .saying import say

@@ -204,46 +204,6 @@ LOGIN_WANTED = Row(
     "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN,
 )  # fmt: skip
 
-# Whom a system outside calls back; `advice` is what the check knows of its product.
-_ANNOUNCE = "let the application announce an address that the outside reaches{advice}"
-UNUSABLE = Row(
-    "KX803", Culprit.CALLBACK,
-    "{caller} is told to call addresses that lead nowhere from its host: {entries}", _ANNOUNCE,
-)  # fmt: skip
-GONE = Row(
-    "KX804", Culprit.CALLBACK,
-    "{caller} still knows addresses of pods that are gone: {entries}",
-    "wait for the entries to time out, or remove them there; let the application deregister when "
-    "it is stopped", WARN,
-)  # fmt: skip
-NO_WAY_BACK = Row(
-    "KX805", Culprit.CALLBACK,
-    "{caller} cannot call back what runs in this cluster: {entries}", _ANNOUNCE,
-)  # fmt: skip
-NO_SUCH_NODE = Row(
-    "KX806", Culprit.CALLBACK,
-    "{caller} is told to call a node, or a port of one, that is not there: {entries}",
-    "register the address of a node that exists and the node port that the Service has now: "
-    "kubectl get nodes -o wide; kubectl get services -A{advice}",
-)  # fmt: skip
-ONE_SIDED_NAME = Row(
-    "KX807", Culprit.CALLBACK,
-    "{caller} is told to call names that mean something in this cluster only: {entries}", _ANNOUNCE,
-)  # fmt: skip
-TARGET_UNWELL = Row(
-    "KX808", Culprit.CALLBACK, "{caller} does not get what it wants from {entries}",
-    "look at those targets themselves: their path, port, login and certificate", WARN,
-)  # fmt: skip
-INDISTINCT = Row(
-    "KX809", Culprit.CALLBACK,
-    "{caller} takes several replicas for one, as they stand behind one address: {entries}",
-    "give it every pod by itself{advice}", WARN,
-)  # fmt: skip
-LIKELY_NO_WAY_BACK = Row(
-    "KX810", Culprit.CALLBACK,
-    "{caller} likely cannot call back what runs in this cluster: {entries}", _ANNOUNCE, WARN,
-)  # fmt: skip
-
 # What a server, or whatever answers, says.
 ANSWERS: dict[Reason, Row] = {
     Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",
@@ -492,9 +452,9 @@ NO_DRIVER = Row(
 
 def all_rows() -> tuple[Row, ...]:
     """Every row there is: of this file's tables, then those that stand alone, then other files'."""
-    from . import rows_fronts
+    from . import rows_callbacks, rows_fronts
 
-    mine = [*globals().values(), *vars(rows_fronts).values()]
+    mine = [*globals().values(), *vars(rows_callbacks).values(), *vars(rows_fronts).values()]
     tables = (t.values() for t in mine if isinstance(t, dict) and t)
     found = [r for rows in tables for r in rows if isinstance(r, Row)]
     return tuple(dict.fromkeys((*found, *(r for r in mine if isinstance(r, Row)))))
