@@ -89,12 +89,9 @@ def signed(app: str, key: str, path: str, now_s: float) -> dict[str, str]:
 
 def skew_of(answer: Response, now_s: float) -> float | None:
     """By how many seconds the server's clock is ahead; None where it does not tell the time."""
-    import email.utils  # large, and hardly ever needed
-
     try:
-        there = email.utils.parsedate_to_datetime(answer.headers.get("date", ""))
-        return there.timestamp() - now_s
-    except (TypeError, ValueError, IndexError, OverflowError):
+        return answer.clock.timestamp() - now_s if answer.clock else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -11,8 +11,6 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from k8sext.agent.check import Registered
@@ -141,11 +139,10 @@ def preserves_itself(answer: Response) -> bool | None:
 
 
 def clock_of(answer: Response) -> float:
-    """The server's own time, to the second; 0 where it does not say."""
+    """The server's own time as seconds since 1970; 0 where it does not say."""
     try:
-        when = parsedate_to_datetime(answer.headers.get("date", ""))
-        return when.replace(tzinfo=when.tzinfo or UTC).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+        return answer.clock.timestamp() if answer.clock else 0.0
+    except (ValueError, OverflowError):
         return 0.0
 
 

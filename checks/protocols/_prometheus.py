@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -203,14 +202,6 @@ def words_of(error: Any) -> str:
     """An error without the address that was asked, whose parameters may be secret."""
     text = " ".join(_ASKED.sub("", text_of(error)).split())
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
-
-
-def now_of(answer: Response) -> datetime | None:
-    """The server's clock (RFC 9110, 6.6.1)."""
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
 
 
 def _age(stamp: str, now: datetime | None) -> float | None:

@@ -42,7 +42,6 @@ from ._prometheus import (
     counts_of,
     data_of,
     error_of,
-    now_of,
     number_of,
     numbers_of,
     product_of,
@@ -232,7 +231,7 @@ class Prometheus(HttpApi):
     async def _some_targets(self, path: str) -> list[Scraped] | None:
         answer = await self._extra(path)
         data = data_of(answer) if answer else None
-        return None if answer is None or data is None else targets_of(data, now_of(answer))
+        return None if answer is None or data is None else targets_of(data, answer.clock)
 
     async def _pools(self, counts: Counts | None) -> list[str]:
         """The jobs whose targets are looked at: expected ones, then those with targets down."""
@@ -258,7 +257,7 @@ class Prometheus(HttpApi):
         minutes back.
         """
         scraped = [t for t in targets if t.state != "unknown" and t.age_s is not None]
-        age = started_s(info, now_of(self.answer))
+        age = started_s(info, self.answer.clock)
         if product != "prometheus" or counts is None or counts or not scraped:
             return
         if age is not None and age > SETTLED_S:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from k8sext import __version__
@@ -62,6 +63,17 @@ class Response:
     def redirect(self) -> str:
         """Where it sends the client; "" if nowhere."""
         return self.headers.get("location", "") if 300 <= self.status < 400 else ""
+
+    @property
+    def clock(self) -> datetime | None:
+        """The server's own time, to the second (RFC 9110, 6.6.1); None where it does not say."""
+        from email.utils import parsedate_to_datetime  # large, and hardly ever needed
+
+        try:
+            when = parsedate_to_datetime(self.headers.get("date", ""))
+            return when.replace(tzinfo=when.tzinfo or UTC)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
 
     def json(self) -> Any:
         """The body as JSON; None where it is none."""
