@@ -115,12 +115,14 @@ def password(place: Place, name: str) -> str:
     `K8SEXT_LAB_PASSWORD_<NAME>`.
     """
     file = place.state / "secrets" / name
-    if file.exists():
-        return file.read_text()
-    variable = f"K8SEXT_LAB_PASSWORD_{name.upper().replace('-', '_')}"
-    value = os.environ.get(variable) or secrets.token_urlsafe(18)
-    write_private(file, value)
-    return value
+    if not file.exists():
+        variable = f"K8SEXT_LAB_PASSWORD_{name.upper().replace('-', '_')}"
+        value = os.environ.get(variable) or secrets.token_urlsafe(18)
+        made = write_private(file.with_name(f".{name}-{secrets.token_hex(4)}"), value)
+        with contextlib.suppress(FileExistsError):  # another thread was first: its word counts
+            os.link(made, file)
+        made.unlink()
+    return file.read_text()
 
 
 def write_private(file: Path, text: str, user: str | None = None) -> Path:
