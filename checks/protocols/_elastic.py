@@ -15,6 +15,7 @@ from typing import Any
 from k8sext.agent.check import Fault, Login
 from k8sext.agent.expect import numbers, version_in
 from k8sext.agent.http import Response, basic
+from k8sext.agent.http_api import mapping, sequence
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -164,8 +165,8 @@ def explained(data: dict[str, Any]) -> str:
     text = f"{shard} of {text_of(data.get('index'))} ({why or 'no reason given'})"
     deciders = [
         text_of(mapping(decider).get("explanation"))
-        for node in items_of(data.get("node_allocation_decisions"))
-        for decider in items_of(mapping(node).get("deciders"))
+        for node in sequence(data.get("node_allocation_decisions"))
+        for decider in sequence(mapping(node).get("deciders"))
     ]
     said = next(filter(None, deciders), "") or text_of(data.get("allocate_explanation"))
     return f"{text}: {said}" if said else text
@@ -173,7 +174,7 @@ def explained(data: dict[str, Any]) -> str:
 
 def lost_primary(rows: Any) -> int:
     """The first primary shard that is not assigned, from `_cat/shards`; 0 where none is."""
-    for row in map(mapping, items_of(rows)):
+    for row in map(mapping, sequence(rows)):
         number = text_of(row.get("shard"))
         lost = row.get("prirep") == "p" and row.get("state") == "UNASSIGNED"
         if lost and number.isascii() and number.isdigit() and len(number) < 6:
@@ -183,7 +184,7 @@ def lost_primary(rows: Any) -> int:
 
 def stops_writes(block: Any) -> bool:
     """Whether a block of the cluster state holds back writes."""
-    return "write" in items_of(mapping(block).get("levels"))
+    return "write" in sequence(mapping(block).get("levels"))
 
 
 def stopped_indices(indices: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -204,7 +205,7 @@ def disk_of(node: Any) -> tuple[str, int, int] | None:
     """Name, size and free bytes of a data node's disks."""
     total = mapping(mapping(mapping(node).get("fs")).get("total"))
     size, free = count_of(total.get("total_in_bytes")), count_of(total.get("available_in_bytes"))
-    roles = [text_of(role) for role in items_of(mapping(node).get("roles"))]
+    roles = [text_of(role) for role in sequence(mapping(node).get("roles"))]
     if not size or (roles and not any(role.startswith("data") for role in roles)):
         return None
     return text_of(mapping(node).get("name")), size, free
@@ -303,16 +304,6 @@ def some(names: Any) -> str:
     names = list(names)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """The value if it is an object, else an empty one: any JSON may come."""
-    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
-
-
-def items_of(value: Any) -> list[Any]:
-    """The value if it is a list."""
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
 def text_of(value: Any) -> str:

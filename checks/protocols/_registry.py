@@ -16,7 +16,6 @@ from k8sext.agent.http import Response
 from k8sext.agent.http_api import mapping, sequence
 from k8sext.model.plan import join_address
 
-PING = "/v2/"
 API_HEADER = "docker-distribution-api-version"
 MANIFESTS = ", ".join(
     (

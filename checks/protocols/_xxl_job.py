@@ -20,7 +20,6 @@ from k8sext.agent.http_api import mapping, sequence
 from k8sext.model.plan import join_address
 from k8sext.model.words import Reason
 
-CONTEXT = "/xxl-job-admin"
 COOKIE = "XXL_JOB_LOGIN_IDENTITY"
 SHIPPED_USER, SHIPPED_PASSWORD = "admin", "123456"  # doc/db/tables_xxl_job.sql
 SHIPPED_KEY = "default_token"  # application.properties from 2.3.1 on; 2.3.0 ships none

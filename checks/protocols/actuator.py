@@ -5,7 +5,7 @@ How the answers are read is in `_actuator.py`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
@@ -22,10 +22,14 @@ from k8sext.agent.http_api import (
     wrong_product,
 )
 from k8sext.agent.spring import is_spring, refuse_login_page
+from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from ._actuator import DOWN, OUT, UP, Health, endpoints_of, has_metrics, health_of
+from . import _actuator as read
+
+if TYPE_CHECKING:
+    from k8sext.agent.stream import Stream
 
 HEALTH, LIVENESS = "/health", "/health/liveness"
 USUAL = ("/actuator", "", "/manage", "/management")
@@ -63,8 +67,11 @@ class Actuator(HttpApi):
     )
     patience_s = 6.0
     found_base: str | None = None
-    health = Health("")
     slow = False
+
+    def __init__(self, target: Target, stream: Stream) -> None:
+        super().__init__(target, stream)
+        self.health = read.Health("")
 
     @property
     def opening(self) -> str:
@@ -117,7 +124,7 @@ class Actuator(HttpApi):
             self.answer = await self.get(path, {"Accept": JSON})
             if self.answer.status == 401:
                 return Seen(detail="asks for a login")
-            if health_of(self.answer) or endpoints_of(self.answer.json()):
+            if read.health_of(self.answer) or read.endpoints_of(self.answer.json()):
                 evidence: dict[str, Json] = {"product": "spring-boot-actuator"}
                 return Seen(detail="the health does not come at once", evidence=evidence)
         raise fault
@@ -131,7 +138,7 @@ class Actuator(HttpApi):
 
     def recognise(self, answer: Response) -> Seen:
         """By the word for the whole."""
-        found = health_of(answer)
+        found = read.health_of(answer)
         if found:
             self.health = found
             evidence: dict[str, Json] = {"product": "spring-boot-actuator", "status": answer.status}
@@ -153,7 +160,7 @@ class Actuator(HttpApi):
         for base in (b for b in USUAL if b != asked):
             self.found_base = base
             answer = await self.get(self.opening)
-            if health_of(answer) is None and answer.status != 401:
+            if read.health_of(answer) is None and answer.status != 401:
                 continue
             return self._found(answer, asked)
         self.found_base = asked
@@ -179,7 +186,7 @@ class Actuator(HttpApi):
     async def verify(self) -> Seen:
         """The health, then what the bridge expects of it."""
         self.answer = await self._patiently()  # anew: with the login it may tell more
-        found = health_of(self.answer)
+        found = read.health_of(self.answer)
         if found is None:
             self.recognise(self.answer)
             raise Fault(Reason.SERVER_ERROR, f"{told(self.answer)} for {HEALTH}")
@@ -189,11 +196,11 @@ class Actuator(HttpApi):
         notes, warning = [f"health is {found.status}"], None
         if group:
             notes.append(await self._group_up(group, evidence))
-        if found.status in (DOWN, OUT) or self.answer.status == 503:
+        if found.status in (read.DOWN, read.OUT) or self.answer.status == 503:
             if not group:
                 raise await self._down(evidence)
             notes, warning = [*notes, self._why()], Reason.DEGRADED
-        elif found.unwell or found.status != UP:
+        elif found.unwell or found.status != read.UP:
             notes, warning = [*notes, self._why()], Reason.DEGRADED
         self._components(evidence)
         if found.parts:
@@ -223,7 +230,7 @@ class Actuator(HttpApi):
         """The whole is down; the groups say what Kubernetes makes of it."""
         groups: dict[str, Json] = {}
         for name in self.health.groups[:MOST_GROUPS]:
-            found = health_of(await self.get(f"{HEALTH}/{quote(name, safe='')}"))
+            found = read.health_of(await self.get(f"{HEALTH}/{quote(name, safe='')}"))
             groups[name] = found.status if found else "?"
         if groups:
             evidence["groups"] = groups
@@ -235,12 +242,12 @@ class Actuator(HttpApi):
         """Raises Fault for a group that is not up, or not there."""
         path = f"{HEALTH}/{quote(name, safe='')}"
         answer = await self.get(path)
-        found = health_of(answer)
+        found = read.health_of(answer)
         if found is None:
             self.json_of(answer, f"{self.base}{path}", f"group {name} of the health")
             raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}")
         evidence["groups"] = {name: found.status}
-        if found.status != UP:
+        if found.status != read.UP:
             why = some([str(part) for part in found.unwell]) or self._why()
             text = f"group {name} is {found.status}: {why}"
             raise Fault(Reason.UNHEALTHY, text, code=str(answer.status), **evidence)
@@ -257,13 +264,13 @@ class Actuator(HttpApi):
             if name not in parts:
                 text = f"the health has no component {name}; it has {some([*parts])}"
                 raise Fault(Reason.OBJECT_MISSING, text, **evidence)
-            if parts[str(name)].status != UP:
+            if parts[str(name)].status != read.UP:
                 raise Fault(Reason.UNHEALTHY, f"component {parts[str(name)]}", **evidence)
 
     async def _metrics(self, evidence: dict[str, Json]) -> str:
         """What else is exposed; metrics, where they are expected, are looked at."""
         if self.base:
-            listed = endpoints_of((await self.get("", {"Accept": JSON})).json())
+            listed = read.endpoints_of((await self.get("", {"Accept": JSON})).json())
             if listed:
                 evidence["endpoints"] = [*listed]
         if not self.target.expect.get("metrics"):
@@ -281,7 +288,7 @@ class Actuator(HttpApi):
         if answer.status in (401, 403):
             text = f"{told(answer)} for {path}: Spring Security keeps it from those who scrape"
             raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status), **evidence)
-        if not has_metrics(answer):
+        if not read.has_metrics(answer):
             raise Fault(Reason.UNEXPECTED, f"{told(answer)} for {path}, and no metrics", **evidence)
         evidence["metrics"] = True
         return "metrics are there"

@@ -9,41 +9,15 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen
 from k8sext.agent.expect import Key, numbers
 from k8sext.agent.http import HttpConnection, Response
-from k8sext.agent.second_look import explain_hang_up
+from k8sext.agent.http_api import JSON, HttpApi, mapping, sequence
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
-from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-from ._elastic import (
-    allowed,
-    asker,
-    authorization,
-    clients_of,
-    count_of,
-    disk_of,
-    explained,
-    identified,
-    items_of,
-    lost_primary,
-    mapping,
-    marks_of,
-    passed,
-    published,
-    reason_of,
-    refusal,
-    refused_client,
-    said_of,
-    some,
-    stopped_indices,
-    stops_writes,
-    text_of,
-    used,
-    within,
-)
+from . import _elastic as read
 
 if TYPE_CHECKING:
     from k8sext.agent.stream import Stream
@@ -75,7 +49,7 @@ _ORDER = (Reason.READ_ONLY, Reason.ALARM, Reason.DEGRADED, Reason.PERMISSION_DEN
 Note = tuple[Reason, str]
 
 
-class Elasticsearch(WireCheck):
+class Elasticsearch(HttpApi):
     """GET /, login if asked, cluster health and its reasons, expectations."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
@@ -104,12 +78,9 @@ class Elasticsearch(WireCheck):
             "client": Key("version of the official client in use (7.13, 8, 9): must be let in"),
         },
     )
-    verify_needs_login = False
 
     def __init__(self, target: Target, stream: Stream) -> None:
         super().__init__(target, stream)
-        self.http = HttpConnection(stream, target.address)
-        self.authorization = ""
         self.asked_for_login = False
         self.known: dict[str, Json] = {}  # product, version, identity, cluster_name, clients
         self.evidence: dict[str, Json] = {}  # of the verify stage
@@ -118,14 +89,15 @@ class Elasticsearch(WireCheck):
 
     async def handshake(self) -> Seen:
         """GET /: who are you? 401 often names the product by its words."""
-        answer = await self._get("/")
+        self.http = HttpConnection(self.stream, self.host)
+        answer = await self.get("/")
         if answer.status in (401, 403):
             self.asked_for_login = True
-            who = asker(answer)
+            who = read.asker(answer)
             evidence: dict[str, Json] = {"status": answer.status, "asked_by": who}
             return Seen(detail=f"{who} asks for a login", evidence=evidence)
-        self.known = identified(answer)
-        return Seen(detail=said_of(self.known), evidence=self.known)
+        self.known = read.identified(answer)
+        return Seen(detail=read.said_of(self.known), evidence=self.known)
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Basic, API key or bearer token, once."""
@@ -133,23 +105,18 @@ class Elasticsearch(WireCheck):
             if self.asked_for_login:
                 raise Fault(Reason.AUTH_REQUIRED, "the cluster asks for a login")
             return None
-        self.authorization = authorization(login)
-        answer = await self._get("/")
+        self.authorization = read.authorization(login)
+        answer = await self.get("/")
         if answer.status == 401:
-            text = f"401: {reason_of(answer)}"
-            if self.asked_for_login and asker(answer).startswith("a proxy"):
-                text = f"{text}, by {asker(answer)}"
+            text = f"401: {read.reason_of(answer)}"
+            if self.asked_for_login and read.asker(answer).startswith("a proxy"):
+                text = f"{text}, by {read.asker(answer)}"
             raise Fault(Reason.AUTH_REJECTED, text, code="401")
         if answer.status != 403:  # 403: known, and may not ask who the server is
-            self.known = identified(answer)
+            self.known = read.identified(answer)
         if not self.asked_for_login:
             return Seen(detail="no login is needed")
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
-        return Seen(
-            detail="; ".join(filter(None, ("login accepted", said_of(self.known)))),
-            warning=Reason.PASSWORD_IN_CLEAR if clear else None,
-            evidence=self.known,
-        )
+        return self.logged_in(Seen(detail=read.said_of(self.known), evidence=self.known))
 
     async def verify(self) -> Seen:
         """What the bridge expects, health with its reason, writes, disks, announced addresses."""
@@ -173,16 +140,18 @@ class Elasticsearch(WireCheck):
         """Publish addresses. Also the version where GET / does not tell it."""
         told = mapping(mapping(await self._extra(NODES)).get("nodes"))
         nodes = [mapping(n) for n in told.values()]
-        versions = sorted({text_of(n.get("version")) for n in nodes} - {""}, key=numbers)
+        versions = sorted({read.text_of(n.get("version")) for n in nodes} - {""}, key=numbers)
         if self.known and not self.known["version"] and versions:
             official = bool(self.known["official"])
             self.known["version"] = versions[0]
-            self.known["clients"] = clients_of("elasticsearch", versions[0], official, "default")
+            self.known["clients"] = read.clients_of(
+                "elasticsearch", versions[0], official, "default"
+            )
             self.evidence |= {k: self.known[k] for k in ("version", "clients")}
         if len(versions) > 1:
             self.evidence["versions"] = [*versions[:LISTED]]
-        said = (text_of(mapping(n.get("http")).get("publish_address")) for n in nodes)
-        return tuple(published(a) for a in said if a)[:32]
+        said = (read.text_of(mapping(n.get("http")).get("publish_address")) for n in nodes)
+        return tuple(read.published(a) for a in said if a)[:32]
 
     def _expected(self) -> None:
         expect, known = self.target.expect, self.known
@@ -192,11 +161,11 @@ class Elasticsearch(WireCheck):
                 text = f"its {key} is {have or 'not told'}, expected is {want}"
                 raise Fault(Reason.UNEXPECTED, text)
         spec, version = str(expect.get("version", "")), str(known.get("version", ""))
-        if spec and not within(version, spec):
+        if spec and not read.within(version, spec):
             text = f"version {version or 'not told'}, expected is {spec}"
             raise Fault(Reason.UNSUPPORTED_VERSION, text)
         client = str(expect.get("client") or "")
-        refused = refused_client(client, mapping(known.get("clients"))) if client else ""
+        refused = read.refused_client(client, mapping(known.get("clients"))) if client else ""
         if refused:
             text = f"official client {client} and this server do not go together: {refused}"
             raise Fault(Reason.UNSUPPORTED_VERSION, text)
@@ -204,24 +173,26 @@ class Elasticsearch(WireCheck):
     async def _health(self) -> tuple[str, list[Note]]:
         """The colour, and what is to be said of it. Raises Fault for red, and without a master."""
         expect = self.target.expect.get("health")
-        answer = await self._get(HEALTH)
+        answer = await self.get(HEALTH)
         if answer.status == 403 and not expect:
-            text = f"this login may not ask for the cluster's health ({reason_of(answer)})"
+            text = f"this login may not ask for the cluster's health ({read.reason_of(answer)})"
             return "", [(Reason.PERMISSION_DENIED, text)]
-        allowed(answer)
+        read.allowed(answer)
         health = mapping(answer.json())
-        colour = text_of(health.get("status"))
+        colour = read.text_of(health.get("status"))
         if answer.status != 200 or colour not in COLOURS:
-            raise refusal(answer) or Fault(
-                Reason.UNHEALTHY, f"{answer.status}: {reason_of(answer)}", code=str(answer.status)
+            raise read.refusal(answer) or Fault(
+                Reason.UNHEALTHY,
+                f"{answer.status}: {read.reason_of(answer)}",
+                code=str(answer.status),
             )
         if colour == "red":  # an index that is made or closed just now is red for a moment
             again = mapping(await self._extra(SETTLED))
             if again.get("status") in COLOURS:
-                health, colour = again, text_of(again["status"])
-        missing = count_of(health.get("unassigned_shards"))
-        nodes = count_of(health.get("number_of_data_nodes"))
-        self.evidence |= {"status": colour, "nodes": count_of(health.get("number_of_nodes"))}
+                health, colour = again, read.text_of(again["status"])
+        missing = read.count_of(health.get("unassigned_shards"))
+        nodes = read.count_of(health.get("number_of_data_nodes"))
+        self.evidence |= {"status": colour, "nodes": read.count_of(health.get("number_of_nodes"))}
         self.evidence |= {"data_nodes": nodes, "unassigned_shards": missing}
         if colour == "green" or (colour == "yellow" and expect == "yellow"):
             return colour, []
@@ -249,15 +220,15 @@ class Elasticsearch(WireCheck):
         """
         data = mapping(await self._extra(EXPLAIN))
         if colour != "red":
-            return explained(data)
-        red = [text_of(mapping(row).get("index")) for row in items_of(await self._extra(RED))]
+            return read.explained(data)
+        red = [read.text_of(mapping(row).get("index")) for row in sequence(await self._extra(RED))]
         self.evidence["red_indices"] = [*red[:LISTED]]
         if red and data.get("primary") is not True:
             path = f"/_cat/shards/{quote(red[0], safe='')}?format=json&h=shard,prirep,state"
-            shard = lost_primary(await self._extra(path))
+            shard = read.lost_primary(await self._extra(path))
             asked: dict[str, Json] = {"index": red[0], "shard": shard, "primary": True}
             data = mapping(await self._extra(EXPLAIN, asked))
-        return explained(data) or f"red indices are {some(red)}"
+        return read.explained(data) or f"red indices are {read.some(red)}"
 
     async def _index(self) -> list[Note]:
         """The expected index, alias or data stream: Fault where it is not there."""
@@ -265,15 +236,15 @@ class Elasticsearch(WireCheck):
         if not index:
             return []
         path = "/" + quote(index, safe="*,")
-        answer = await self._get(path + INDEX)
+        answer = await self.get(path + INDEX)
         if answer.status == 403:  # a login that may only read has no right to metadata
-            answer = await self._get(path + "/_count")
+            answer = await self.get(path + "/_count")
             names: tuple[str, ...] = (index,) if answer.status == 200 else ()
         else:
             names = tuple(mapping(answer.json()))
-        allowed(answer)
+        read.allowed(answer)
         if answer.status not in (200, 404):
-            words = f"{answer.status} to the question for index {index}: {reason_of(answer)}"
+            words = f"{answer.status} to the question for index {index}: {read.reason_of(answer)}"
             raise Fault(Reason.SERVER_ERROR, words, code=str(answer.status))
         if answer.status == 404 or not names:
             text = f"there is no index, alias or data stream {index}"
@@ -286,42 +257,42 @@ class Elasticsearch(WireCheck):
         """What takes no writes. Raises Fault where that is the cluster or the expected index."""
         blocks = mapping(mapping(await self._extra(BLOCKS)).get("blocks"))
         for number, block in mapping(blocks.get("global")).items():
-            words = text_of(mapping(block).get("description"))
+            words = read.text_of(mapping(block).get("description"))
             if number == "1":
                 raise Fault(Reason.LOADING, words, **self.evidence)
-            if stops_writes(block):
+            if read.stops_writes(block):
                 reason = Reason.UNHEALTHY if number == "2" else Reason.READ_ONLY
                 raise Fault(reason, f"no writes to the cluster: {words}", **self.evidence)
-        stopped = stopped_indices(mapping(blocks.get("indices")))
+        stopped = read.stopped_indices(mapping(blocks.get("indices")))
         flooded = [name for name, blocked in stopped.items() if FLOODED in blocked]
         if flooded:
             self.evidence["read_only_indices"] = [*flooded[:LISTED]]
         if self.indices and all(name in stopped for name in self.indices):
             why = ", ".join(stopped[self.indices[0]].values())
-            text = f"no writes to {some(self.indices)}: {why}"
+            text = f"no writes to {read.some(self.indices)}: {why}"
             raise Fault(Reason.READ_ONLY, text, **self.evidence)
         if not flooded:
             return []
-        text = f"read-only (allow delete), as after a full disk: {some(flooded)}"
+        text = f"read-only (allow delete), as after a full disk: {read.some(flooded)}"
         return [(Reason.READ_ONLY, text)]
 
     async def _disks(self) -> list[Note]:
         """Disks of data nodes over a watermark; the marks are asked for only where it is close."""
         nodes = mapping(mapping(await self._extra(DISKS)).get("nodes")).values()
-        disks = [d for d in map(disk_of, nodes) if d]
+        disks = [d for d in map(read.disk_of, nodes) if d]
         if not disks:
             return []
-        fullest = max(used(total, free) for _, total, free in disks)
+        fullest = max(read.used(total, free) for _, total, free in disks)
         self.evidence["disk_used_percent"] = round(100 * fullest, 1)
         if fullest < ASK_MARKS_FROM:
             return []
-        marks = marks_of(mapping(await self._extra(MARKS)))
-        over = [(name, mark) for name, *size in disks if (mark := passed(marks, *size))]
+        marks = read.marks_of(mapping(await self._extra(MARKS)))
+        over = [(name, mark) for name, *size in disks if (mark := read.passed(marks, *size))]
         self.evidence["over_watermark"] = dict(over[:LISTED])
         worst = [f"{name} ({mark})" for name, mark in over if mark != "low"]
         if not worst:
             return []
-        return [(Reason.ALARM, f"disk over its watermark on {some(worst)}")]
+        return [(Reason.ALARM, f"disk over its watermark on {read.some(worst)}")]
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -330,21 +301,16 @@ class Elasticsearch(WireCheck):
         if self.deaf:
             return None
         try:
-            answer = await self._get(path, asked)
+            answer = await self._asked(path, asked)
         except Fault:
             self.deaf = True  # the connection is in the middle of something: ask nothing more
             self.evidence["not_answered"] = path.split("?")[0]
             return None
         return answer.json() if answer.status in (200, 408) else None  # 408: it waited in vain
 
-    async def _get(self, path: str, asked: dict[str, Json] | None = None) -> Response:
-        headers = {"Accept": "application/json"}
-        body = json.dumps(asked).encode() if asked else b""
-        if body:
-            headers["Content-Type"] = "application/json"
-        if self.authorization:
-            headers["Authorization"] = self.authorization
-        try:
-            return await self.http.request("GET", path, headers, body)
-        except Fault as fault:
-            raise await explain_hang_up(self.stream, fault) from fault
+    async def _asked(self, path: str, question: dict[str, Json] | None) -> Response:
+        """Some questions are put in the body of a GET."""
+        if not question:
+            return await self.get(path, {"Accept": JSON})
+        headers = {"Accept": JSON, "Content-Type": JSON}
+        return await self.send("GET", path, headers, json.dumps(question).encode())

@@ -20,7 +20,7 @@ from k8sext.agent.http_api import mapping
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from ._elk import AGAIN, Wanted, bound, grows, keys_of, line, lost, wanted
+from . import _elk as read
 
 LOOK_S = 0.6  # between two looks at a backlog
 LEAVE_S = 1.5  # of the stage, for deleting and for the answer
@@ -58,7 +58,7 @@ class Elk(AmqpCheck):
     async def verify(self) -> Seen:
         """Exchange, queue and consumer; binding; index; with `--active` a line all the way."""
         self.expected()
-        want = wanted(self.target.expect)
+        want = read.wanted(self.target.expect)
         self.facts: dict[str, Json] = {}
         await self.open_channel()
         await self.exchange_is_there(want.exchange)
@@ -82,7 +82,7 @@ class Elk(AmqpCheck):
 
     # -- the queue --------------------------------------------------------------------------------
 
-    async def _queue(self, want: Wanted) -> str:
+    async def _queue(self, want: read.Wanted) -> str:
         """Counts; a queue that nobody reads is a failure here: logs end in it."""
         counts = await self.queue_counts(want.queue)
         if counts is None:
@@ -94,11 +94,11 @@ class Elk(AmqpCheck):
         said, _ = queue_state(want.queue, *counts, {"min_consumers": 1, **self.target.expect})
         return said
 
-    async def _backlog(self, want: Wanted, said: list[str]) -> Reason | None:
+    async def _backlog(self, want: read.Wanted, said: list[str]) -> Reason | None:
         """More looks at a queue in which messages wait: does it grow?"""
         first = self.facts.get("messages")
         looks = [first] if isinstance(first, int) and first else []
-        while 0 < len(looks) < AGAIN and looks == sorted({*looks}):  # it has grown so far
+        while 0 < len(looks) < read.AGAIN and looks == sorted({*looks}):  # it has grown so far
             await self.stream.pause(LOOK_S)
             counts = await self.queue_counts(want.queue)
             if counts is None:
@@ -106,12 +106,12 @@ class Elk(AmqpCheck):
             looks.append(counts[0])
         if len(looks) > 1:
             self.facts["backlog"] = [*looks]
-        if not grows(looks):
+        if not read.grows(looks):
             return None
         said.append(f"its backlog grows: {', then '.join(map(str, looks))} messages")
         return Reason.QUEUE_GROWS
 
-    async def _routed(self, want: Wanted, other: WireCheck) -> str:
+    async def _routed(self, want: read.Wanted, other: WireCheck) -> str:
         """Type and binding, as the management API tells them of this check's virtual host."""
         web = Web(other, "management", "rabbitmq-management")
         vhost = quote((self.login.get("vhost") if self.login else "") or "/", safe="")
@@ -124,14 +124,14 @@ class Elk(AmqpCheck):
             text = f"exchange {want.exchange} is of type {kind}, expected is {want.kind}"
             raise Fault(Reason.UNEXPECTED, text, **self.facts)
         path = f"/api/bindings/{vhost}/e/{exchange}/q/{queue}"
-        keys = keys_of(await web.json(path, f"the bindings of {named}"))
+        keys = read.keys_of(await web.json(path, f"the bindings of {named}"))
         self.facts["keys"] = [*keys[:16]]
-        bound(want, kind, keys)
+        read.bound(want, kind, keys)
         return f"{kind} exchange {want.exchange} is bound to it"
 
     # -- the index --------------------------------------------------------------------------------
 
-    async def _indexed(self, want: Wanted, documents: Documents) -> str:
+    async def _indexed(self, want: read.Wanted, documents: Documents) -> str:
         """The index takes documents; with `--active` one of ours arrives in it."""
         stopped = await documents.blocks(want.index)
         if stopped:
@@ -146,11 +146,11 @@ class Elk(AmqpCheck):
         self.facts["documents"] = count
         return f"index {want.index} has {count} documents"
 
-    async def _sent(self, want: Wanted, documents: Documents) -> str:
+    async def _sent(self, want: read.Wanted, documents: Documents) -> str:
         """Publish a marked line, find it, delete it."""
         mark = f"k8sext{secrets.token_hex(8)}"
         self.facts["mark"] = mark
-        body = line(mark, datetime.datetime.now(datetime.UTC))
+        body = read.line(mark, datetime.datetime.now(datetime.UTC))
         clock = self.stream.now
         began, until = clock(), (self.stream.deadline or 0) - LEAVE_S
         message = Message(
@@ -171,13 +171,13 @@ class Elk(AmqpCheck):
         return told if not self.left else f"{told}, but not all of it: {self.left}"
 
     async def _not_arrived(
-        self, want: Wanted, documents: Documents, elsewhere: list[str], took: float
+        self, want: read.Wanted, documents: Documents, elsewhere: list[str], took: float
     ) -> Fault:
         said = f"a line published to {want.exchange} with key {want.key or 'none'}"
         if elsewhere:
             text = f"{said} arrived in index {elsewhere[0]}, not in {want.index}"
             return Fault(Reason.NOT_ARRIVED, text, **self.facts)
-        why = lost(await self.queue_counts(want.queue))
+        why = read.lost(await self.queue_counts(want.queue))
         text = f"{said} is not in {want.index} at {documents.where} after {took:.0f} s; {why}"
         words = f" ({documents.words})" if documents.words else ""
         return Fault(Reason.NOT_ARRIVED, f"{text}{words}", **self.facts)

@@ -24,19 +24,7 @@ from k8sext.agent.spring import is_spring, refuse_login_page
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from ._eureka import (
-    UP,
-    Instance,
-    Peers,
-    clock_of,
-    instance_of,
-    instances_of,
-    is_at,
-    is_left_over,
-    is_registry,
-    peers_of,
-    preserves_itself,
-)
+from . import _eureka as read
 
 PREFIXES = ("/eureka", "/eureka/v2", "")
 """Spring Cloud's, that of Netflix' own war, and one that lies at the root."""
@@ -101,7 +89,7 @@ class Eureka(HttpApi):
 
     def recognise(self, answer: Response) -> Seen:
         """By the shape of the list."""
-        if is_registry(answer):
+        if read.is_registry(answer):
             return Seen(
                 detail=f"a registry at {self.base}{self.opening}",
                 evidence={"product": "eureka", "path_found": f"{self.base}{self.prefix}" or "/"},
@@ -122,7 +110,7 @@ class Eureka(HttpApi):
         first = self.answer
         for self.prefix in PREFIXES[1:]:
             self.answer = await self.get(self.opening)
-            if is_registry(self.answer):
+            if read.is_registry(self.answer):
                 return self.recognise(self.answer)
         self.prefix = PREFIXES[0]
         if not is_spring(first):
@@ -138,8 +126,8 @@ class Eureka(HttpApi):
     async def verify(self) -> Seen:
         """Applications and peers, each as the bridge expects it."""
         value = self.json_of(self.answer, f"{self.base}{self.opening}")
-        self.now = clock_of(self.answer)
-        listed, count = instances_of(value)
+        self.now = read.clock_of(self.answer)
+        listed, count = read.instances_of(value)
         peers = await self._peers()
         own = peers.own_app.upper() if peers else ""
         others = tuple(i for i in listed if i.app.upper() != own)
@@ -148,8 +136,8 @@ class Eureka(HttpApi):
         hanging = [
             i.host for i in overdue if i not in others and peers and i.host != peers.own_host
         ]
-        alive = tuple(i for i in others if i.status == UP and i not in late)
-        ill = [i for i in others if i.status != UP][:MOST_ASKED]
+        alive = tuple(i for i in others if i.status == read.UP and i not in late)
+        ill = [i for i in others if i.status != read.UP][:MOST_ASKED]
         evidence: dict[str, Json] = {
             "applications": {**_counted(alive)},
             "registered": count - (len(listed) - len(others)),
@@ -170,7 +158,9 @@ class Eureka(HttpApi):
             callbacks=self._callbacks(alive),
         )
 
-    def _population(self, others: tuple[Instance, ...], alive: tuple[Instance, ...]) -> Note:
+    def _population(
+        self, others: tuple[read.Instance, ...], alive: tuple[read.Instance, ...]
+    ) -> Note:
         if not others:
             return Reason.NOT_REGISTERED, "nobody is registered but the server itself"
         apps = _counted(alive)
@@ -181,9 +171,9 @@ class Eureka(HttpApi):
 
     def _expected(
         self,
-        others: tuple[Instance, ...],
-        alive: tuple[Instance, ...],
-        late: tuple[Instance, ...],
+        others: tuple[read.Instance, ...],
+        alive: tuple[read.Instance, ...],
+        late: tuple[read.Instance, ...],
         evidence: dict[str, Json],
     ) -> None:
         """Raises Fault for an application that is missing, or has too few instances."""
@@ -209,25 +199,25 @@ class Eureka(HttpApi):
             text = f"{len(alive)} of {number} expected instances are UP"
             raise Fault(Reason.NOT_REGISTERED, text, **evidence)
 
-    async def _overdue(self, others: tuple[Instance, ...]) -> tuple[Instance, ...]:
+    async def _overdue(self, others: tuple[read.Instance, ...]) -> tuple[read.Instance, ...]:
         """Those that are UP and have not renewed their lease. The list may be minutes old (Eureka
         keeps its answers), an instance that is asked for by itself is not.
         """
-        doubtful = [i for i in others if i.status == UP and i.silent_s(self.now)][:MOST_ASKED]
-        late: list[Instance] = []
+        doubtful = [i for i in others if i.status == read.UP and i.silent_s(self.now)][:MOST_ASKED]
+        late: list[read.Instance] = []
         for one in doubtful:
             path = f"{self.opening}/{quote(one.app, safe='')}/{quote(one.id, safe='')}"
             answer = await self.get(path)
-            fresh = instance_of(_inner(answer.json()))
-            if answer.status == 404 or fresh.silent_s(clock_of(answer)):
+            fresh = read.instance_of(_inner(answer.json()))
+            if answer.status == 404 or fresh.silent_s(read.clock_of(answer)):
                 late.append(one)
         return tuple(late)
 
-    async def _peers(self) -> Peers | None:
-        return peers_of(await self.get(f"{self.prefix}/status", {"Accept": "application/xml"}))
+    async def _peers(self) -> read.Peers | None:
+        return read.peers_of(await self.get(f"{self.prefix}/status", {"Accept": "application/xml"}))
 
     def _peer_note(
-        self, peers: Peers | None, hanging: list[str], evidence: dict[str, Json]
+        self, peers: read.Peers | None, hanging: list[str], evidence: dict[str, Json]
     ) -> Note:
         """Raises Fault for fewer peers than the bridge expects. Eureka calls a peer available as
         long as it is registered: one that does not renew its own lease (`hanging`) is not.
@@ -238,8 +228,8 @@ class Eureka(HttpApi):
                 text = "expect.peers: this server does not say which peers it has"
                 raise Fault(Reason.BAD_EXPECTATION, text)
             return None, ""
-        gone = [url for url in peers.unavailable if not is_left_over(url)]
-        gone += [url for url in peers.available if any(is_at(url, host) for host in hanging)]
+        gone = [url for url in peers.unavailable if not read.is_left_over(url)]
+        gone += [url for url in peers.available if any(read.is_at(url, host) for host in hanging)]
         there = [url for url in peers.available if url not in gone]
         evidence["peers"] = [*there]
         evidence["peers_unavailable"] = [*gone]
@@ -256,7 +246,7 @@ class Eureka(HttpApi):
         page that takes its time proves nothing.
         """
         try:
-            state = preserves_itself(await self.get("/", {"Accept": "text/html"}))
+            state = read.preserves_itself(await self.get("/", {"Accept": "text/html"}))
         except Fault as fault:
             if fault.reason not in (Reason.SILENT, Reason.TIMED_OUT):
                 raise
@@ -267,7 +257,7 @@ class Eureka(HttpApi):
         text = "it preserves itself: too few leases are renewed, so it lists who may be gone"
         return Reason.DEGRADED, text
 
-    def _callbacks(self, alive: tuple[Instance, ...]) -> Callbacks | None:
+    def _callbacks(self, alive: tuple[read.Instance, ...]) -> Callbacks | None:
         """Where callers are sent. A lease is renewed by the instance: nobody has called it yet.
         Several behind one address serve callers all the same.
         """
@@ -283,14 +273,14 @@ class Eureka(HttpApi):
         )
 
 
-def _counted(alive: tuple[Instance, ...]) -> dict[str, int]:
+def _counted(alive: tuple[read.Instance, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for one in alive:
         counts[one.app.upper()] = counts.get(one.app.upper(), 0) + 1
     return {name: counts[name] for name in sorted(counts)}
 
 
-def _late(one: Instance, now: float) -> Note:
+def _late(one: read.Instance, now: float) -> Note:
     late = f"{one.silent_s(now):.0f} s"
     return Reason.DEGRADED, f"{one.app} {one.id} is overdue by {late} and still listed as UP"
 

@@ -14,18 +14,7 @@ from k8sext.agent.http_api import PATH, HttpApi, authorization, raise_gateway, t
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from ._kibana import (
-    BAD,
-    HALF,
-    REASONS,
-    WELL,
-    Found,
-    Report,
-    base_in,
-    not_ready,
-    product_of,
-    report_of,
-)
+from . import _kibana as read
 
 STATUS = "/api/status"
 USUAL_BASES = ("", "/kibana", "/dashboards")
@@ -60,7 +49,7 @@ class Kibana(HttpApi):
     )
     first = STATUS
     found_base: str | None = None
-    report: Report | None = None
+    report: read.Report | None = None
 
     @property
     def base(self) -> str:
@@ -79,12 +68,12 @@ class Kibana(HttpApi):
 
     def recognise(self, answer: Response) -> Seen:
         """By the answer's shape, or by the headers of one that is no status."""
-        self.report = report_of(answer)
+        self.report = read.report_of(answer)
         if self.report is None and answer.status == 404:
             return Seen(detail=told(answer))
         if self.report is None:
             raise self._no_status(answer)
-        product = product_of(answer) or "kibana"
+        product = read.product_of(answer) or "kibana"
         evidence: dict[str, Json] = {"product": product, "overall": self.report.overall.word}
         for key in ("version", "name", "uuid"):
             if value := getattr(self.report, key):
@@ -93,7 +82,7 @@ class Kibana(HttpApi):
         return Seen(detail=detail, evidence=evidence)
 
     def _no_status(self, answer: Response) -> Fault:
-        product = product_of(answer)
+        product = read.product_of(answer)
         if not product:
             return wrong_product(answer, "Kibana")
         if answer.status == 403:
@@ -103,7 +92,7 @@ class Kibana(HttpApi):
     def _waiting(self) -> Fault | None:
         """The page of the server that runs until Kibana is up; a proxy has others."""
         answer: Response | None = getattr(self, "answer", None)
-        if answer is None or not not_ready(answer):
+        if answer is None or not read.not_ready(answer):
             return None
         words = answer.body.decode("latin-1")[:200]
         return Fault(Reason.LOADING, f"{words}: {WAITING}", words=words, code="503")
@@ -112,7 +101,7 @@ class Kibana(HttpApi):
         """404: Kibana is under another path, or this is not Kibana. Raises Fault."""
         first, asked = self.answer, self.base
         found = await self._find(asked)
-        if found is None and product_of(first):
+        if found is None and read.product_of(first):
             text = (
                 f"{told(first)} at {asked}{STATUS}: it lies under another path (server.basePath), "
                 "which is none of the usual ones"
@@ -132,7 +121,7 @@ class Kibana(HttpApi):
         text = f"{where}: expect says so with path"
         return Seen(detail=text, evidence=evidence, warning=Reason.UNEXPECTED)
 
-    async def _find(self, asked: str) -> Found | None:
+    async def _find(self, asked: str) -> read.Found | None:
         """Under the usual base paths, then under the one that a redirection of `/` shows."""
         tried = {asked}
         for base in USUAL_BASES:
@@ -142,20 +131,20 @@ class Kibana(HttpApi):
             if found := await self._look(base):
                 return found
         self.found_base = ""
-        shown = base_in((await self.get("/")).redirect)
+        shown = read.base_in((await self.get("/")).redirect)
         if shown is None or shown in tried:
             return None
         return await self._look(shown)
 
-    async def _look(self, base: str) -> Found | None:
+    async def _look(self, base: str) -> read.Found | None:
         self.found_base = base
         answer = await self.get(STATUS)
-        if answer.status == 401 and product_of(answer):
-            return Found(base, answer)
-        if not_ready(answer):
+        if answer.status == 401 and read.product_of(answer):
+            return read.Found(base, answer)
+        if read.not_ready(answer):
             self.answer = answer
             raise self._waiting() or Fault(Reason.LOADING)
-        return Found(base, answer) if report_of(answer) else None
+        return read.Found(base, answer) if read.report_of(answer) else None
 
     # -- login ------------------------------------------------------------------------------------
 
@@ -196,20 +185,20 @@ class Kibana(HttpApi):
             warning=warning,
         )
 
-    def _health(self, report: Report, evidence: dict[str, Json]) -> Reason | None:
+    def _health(self, report: read.Report, evidence: dict[str, Json]) -> Reason | None:
         """None, or the reason of a warning. Raises Fault (LOADING, DEGRADED, UNHEALTHY)."""
         meaning = report.meaning
-        if report.starting and meaning == BAD:
+        if report.starting and meaning == read.BAD:
             raise Fault(Reason.LOADING, f"{report.told()}: {WAITING}", **evidence)
-        if meaning == WELL:
+        if meaning == read.WELL:
             return None
         wish = self.target.expect.get("health")
-        if meaning == HALF and wish != WELL:
-            return None if wish == HALF else Reason.DEGRADED
+        if meaning == read.HALF and wish != read.WELL:
+            return None if wish == read.HALF else Reason.DEGRADED
         unseen = "" if report.parts else "; why, it tells only those who are logged in"
-        raise Fault(REASONS[meaning], f"{report.told()}{unseen}", **evidence)
+        raise Fault(read.REASONS[meaning], f"{report.told()}{unseen}", **evidence)
 
-    def _version(self, report: Report) -> None:
+    def _version(self, report: read.Report) -> None:
         spec = str(self.target.expect.get("version") or "")
         if not spec:
             return
@@ -226,7 +215,7 @@ class Kibana(HttpApi):
         if answer.status >= 500:
             text = f"its status is fine, and its page answers {told(answer)}"
             raise Fault(Reason.UNHEALTHY, text, code=str(answer.status))
-        shown = base_in(answer.redirect)
+        shown = read.base_in(answer.redirect)
         if shown is None or shown == self.base:
             return ""
         return (

@@ -20,28 +20,7 @@ from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 
-from ._mysql import (
-    LONG_PASSWORD,
-    PLUGIN,
-    PROTOCOL_41,
-    SECURE,
-    SSL,
-    TRANSACTIONS,
-    USED,
-    UTF8MB4,
-    VARIABLES,
-    WHO,
-    WITH_DB,
-    Greeting,
-    column_name,
-    columns,
-    error_of,
-    facts_of,
-    parse_greeting,
-    replication_facts,
-    switch,
-    zero,
-)
+from . import _mysql as read
 
 MAX_PACKET = 1 << 20
 MAX_PACKETS = 2000  # of one connection; reading what is there already lets nobody else run
@@ -84,7 +63,7 @@ class Mysql(WireCheck):
     order: ClassVar[tuple[Stage, ...]] = (Stage.HANDSHAKE, Stage.TLS, Stage.AUTH, Stage.VERIFY)
     sequence = 0
     count = 0  # of the packets read
-    greeting: Greeting | None = None
+    greeting: read.Greeting | None = None
     logged_in = False
     said_login = False
     session: Fault | None = None  # why there is none although the login was accepted
@@ -93,12 +72,12 @@ class Mysql(WireCheck):
         """The greeting, or the error that stands in its place (1130, 1129, 1040)."""
         packet = await self._packet()
         if packet[:1] == b"\xff":
-            raise error_of(packet)
+            raise read.error_of(packet)
         try:
-            found = parse_greeting(packet)
+            found = read.parse_greeting(packet)
         except ValueError as error:
             raise await self._wrong(str(error)) from error
-        if not found.capabilities & PROTOCOL_41:
+        if not found.capabilities & read.PROTOCOL_41:
             text = f"{found.version} is older than protocol 4.1"
             raise Fault(Reason.UNSUPPORTED_VERSION, text, version=found.version)
         self.greeting = found
@@ -108,13 +87,13 @@ class Mysql(WireCheck):
     async def tls(self) -> Seen | None:
         """SSLRequest, where it is asked for; without a mode as clients do: where it is offered."""
         mode = self.target.tls.mode
-        offered = bool(self._greeted.capabilities & SSL)
+        offered = bool(self._greeted.capabilities & read.SSL)
         if mode is TlsMode.DISABLE or (mode is None and not offered):
             return None
         if not offered:
             raise Fault(Reason.TLS_NOT_OFFERED, "the greeting offers no TLS")
         # The server keeps these flags for the login, the one that announces a schema too.
-        await self._send(self._header(SSL | self._with_schema))
+        await self._send(self._header(read.SSL | self._with_schema))
         return Seen(evidence=await self.stream.start_tls())
 
     # -- login ------------------------------------------------------------------------------------
@@ -143,16 +122,23 @@ class Mysql(WireCheck):
 
     @property
     def _with_schema(self) -> int:
-        return WITH_DB if self._schema else 0
+        return read.WITH_DB if self._schema else 0
 
     @property
-    def _greeted(self) -> Greeting:
+    def _greeted(self) -> read.Greeting:
         assert self.greeting is not None
         return self.greeting
 
     def _header(self, more: int) -> bytes:
-        flags = LONG_PASSWORD | PROTOCOL_41 | TRANSACTIONS | SECURE | PLUGIN | more
-        return struct.pack("<IIB23x", flags, 1 << 24, UTF8MB4)
+        flags = (
+            read.LONG_PASSWORD
+            | read.PROTOCOL_41
+            | read.TRANSACTIONS
+            | read.SECURE
+            | read.PLUGIN
+            | more
+        )
+        return struct.pack("<IIB23x", flags, 1 << 24, read.UTF8MB4)
 
     async def _send_login(self, user: str, password: str) -> None:
         self.said_login = True
@@ -162,9 +148,11 @@ class Mysql(WireCheck):
         # switch to what the account needs.
         plugin = offered if offered in (CACHING, NATIVE) else NATIVE
         answer = self.methods.first(plugin, self._greeted.salt)
-        more = self._with_schema | (SSL if self.stream.encrypted else 0)
-        body = self._header(more) + zero(user) + bytes([len(answer)]) + answer
-        await self._send(body + (zero(self._schema) if self._schema else b"") + zero(plugin))
+        more = self._with_schema | (read.SSL if self.stream.encrypted else 0)
+        body = self._header(more) + read.zero(user) + bytes([len(answer)]) + answer
+        await self._send(
+            body + (read.zero(self._schema) if self._schema else b"") + read.zero(plugin)
+        )
 
     async def _finish(self, packet: bytes) -> str:
         """OK, error, another method, or more of this one. Returns the method that was spoken."""
@@ -175,9 +163,9 @@ class Mysql(WireCheck):
             if kind == b"\x00":
                 return plugin
             if kind == b"\xff":
-                raise refused or self._refusal(error_of(packet))
+                raise refused or self._refusal(read.error_of(packet))
             if kind == b"\xfe":
-                plugin, salt = switch(packet)
+                plugin, salt = read.switch(packet)
             try:
                 answer = WRONG if refused else await self.methods.answer(plugin, salt, packet)
             except Fault as fault:
@@ -199,7 +187,7 @@ class Mysql(WireCheck):
         """
         if said.reason is not Reason.AUTH_REJECTED or not self.methods.awaits_key:
             return said
-        offered = bool(self._greeted.capabilities & SSL)
+        offered = bool(self._greeted.capabilities & read.SSL)
         text = "the server has no RSA key, without which this login needs TLS"
         text += "" if offered else ", and it offers no TLS"
         reason = Reason.TLS_REQUIRED if offered else Reason.AUTH_METHOD_UNSUPPORTED
@@ -211,12 +199,13 @@ class Mysql(WireCheck):
         """Who we are, which server, in which state; then what the bridge expects of them."""
         if self.session:
             raise self.session
-        who = (await self._rows(WHO) or [{}])[0]
+        who = (await self._rows(read.WHO) or [{}])[0]
         variables = {
-            r.get("variable_name", ""): r.get("value", "") for r in await self._asked(VARIABLES)
+            r.get("variable_name", ""): r.get("value", "")
+            for r in await self._asked(read.VARIABLES)
         }
-        facts = facts_of(self._greeted, who, variables)
-        used = await self._asked(USED)
+        facts = read.facts_of(self._greeted, who, variables)
+        used = await self._asked(read.USED)
         count = sql.number(used[0].get("value", "")) if used else None
         facts |= {} if count is None else {"connections": count}
         expect = self.target.expect
@@ -242,7 +231,7 @@ class Mysql(WireCheck):
             if "code" not in fault.evidence:
                 raise
             return {"no_right": True, "why_no_lag": f"the user may not ask ({fault.detail})"}
-        return replication_facts(rows[0]) if rows else {"replicates": False}
+        return read.replication_facts(rows[0]) if rows else {"replicates": False}
 
     def _before(self, *version: int) -> bool:
         have = re.match(r"(\d+)\.(\d+)\.(\d+)", self._greeted.number)
@@ -296,21 +285,21 @@ class Mysql(WireCheck):
         await self._send(b"\x03" + statement.encode())
         first = await self._packet()
         if first[:1] == b"\xff":
-            raise error_of(first)
+            raise read.error_of(first)
         if len(first) != 1 or not 0 < first[0] <= 250:
             # 0 is OK without rows, 0xfb a request for a file of ours.
             raise await self._wrong("the answer to a query is no result set")
-        names = [column_name(await self._packet()) for _ in range(first[0])]
+        names = [read.column_name(await self._packet()) for _ in range(first[0])]
         if (await self._packet())[:1] != b"\xfe":
             raise await self._wrong("column definitions without their end")
         rows: list[dict[str, str]] = []
         while True:
             packet = await self._packet()
             if packet[:1] == b"\xff":
-                raise error_of(packet)
+                raise read.error_of(packet)
             if packet[:1] == b"\xfe" and len(packet) < 9:
                 return rows
-            rows.append(dict(zip(names, columns(packet), strict=False)))
+            rows.append(dict(zip(names, read.columns(packet), strict=False)))
 
     async def _send(self, body: bytes) -> None:
         head = len(body).to_bytes(3, "little") + bytes([self.sequence & 0xFF])

@@ -20,15 +20,7 @@ from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-from ._postgresql import (
-    IDENTITY,
-    error_of,
-    first_facts,
-    missing_extension,
-    product_of,
-    questions,
-    state_facts,
-)
+from . import _postgresql as read
 
 if TYPE_CHECKING:
     from k8sext.agent.stream import Stream
@@ -107,7 +99,7 @@ class Postgresql(WireCheck):
         if not answer:
             raise Fault(Reason.CLOSED_EARLY, "the server closed the connection")
         if answer[:1] == b"E":
-            fault = error_of(await self.messages.rest(answer[1:]))
+            fault = read.error_of(await self.messages.rest(answer[1:]))
             raise (
                 fault
                 if fault.evidence["code"]
@@ -132,7 +124,7 @@ class Postgresql(WireCheck):
         await self.messages.send(b"", body)
         kind, answer = await self.messages.read()
         if kind == b"E":
-            return await self._refused(error_of(answer))
+            return await self._refused(read.error_of(answer))
         if kind != b"R" or len(answer) < 4:
             raise await self.messages.wrong(
                 "the answer to the startup message is none of PostgreSQL's"
@@ -266,7 +258,7 @@ class Postgresql(WireCheck):
     async def _auth_message(self, wanted: int) -> str:
         kind, body = await self.messages.read()
         if kind == b"E":
-            raise error_of(body)
+            raise read.error_of(body)
         if kind != b"R" or struct.unpack_from("!I", body.ljust(4, b"\xff"))[0] != wanted:
             raise await self.messages.wrong("the login's next message is none of PostgreSQL's")
         return body[4:].decode("utf-8", "replace")
@@ -280,7 +272,7 @@ class Postgresql(WireCheck):
             if kind == b"Z":
                 return
             if kind == b"E":
-                raise error_of(body)
+                raise read.error_of(body)
             if kind == b"S":
                 key, value = [*body.split(b"\0"), b"", b""][:2]
                 parameters[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
@@ -294,18 +286,18 @@ class Postgresql(WireCheck):
         if self.session:
             raise self.session
         version = self.parameters.get("server_version", "")
-        product = product_of(self.parameters)
+        product = read.product_of(self.parameters)
         if product == "pgbouncer":
             text = "PgBouncer's own console, no database"
             raise Fault(Reason.WRONG_PRODUCT, text, product=product, version=version)
-        who, state, extensions = await self._rows(*questions(product, version))
+        who, state, extensions = await self._rows(*read.questions(product, version))
         if isinstance(who, Fault):
             raise who
-        facts = first_facts(self.parameters, self.key_pid, who)
+        facts = read.first_facts(self.parameters, self.key_pid, who)
         if not isinstance(state, Fault):
-            facts |= state_facts(state)
+            facts |= read.state_facts(state)
             if state[6:7] == ["t"]:
-                (identity,) = await self._rows(IDENTITY)
+                (identity,) = await self._rows(read.IDENTITY)
                 if identity and not isinstance(identity, Fault):
                     facts["identity"] = identity[0]
         if not isinstance(extensions, Fault):
@@ -321,7 +313,7 @@ class Postgresql(WireCheck):
         """Raises Fault for what is expected and not so; a warning for what is only remarkable."""
         warning = sql.judged(self.target.expect, facts)
         there = str(facts.get("extensions", ""))
-        missing = missing_extension(self.target.expect.get("extension"), there)
+        missing = read.missing_extension(self.target.expect.get("extension"), there)
         if missing:
             raise Fault(missing[0], missing[1], **facts)
         return warning
@@ -339,7 +331,7 @@ class Postgresql(WireCheck):
             if kind == b"D" and not row:
                 row = pgwire.columns(body)
             elif kind == b"E":
-                fault = error_of(body)
+                fault = read.error_of(body)
                 if fault.reason in (Reason.UNHEALTHY, Reason.TOO_MANY_CONNECTIONS):
                     raise fault  # the session is over; nothing else will come
             elif kind == b"Z":

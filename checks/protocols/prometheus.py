@@ -29,27 +29,7 @@ from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from ._prometheus import (
-    Count,
-    Counts,
-    Scraped,
-    TooLarge,
-    active_alertmanagers,
-    address_of,
-    bad_rules,
-    called,
-    counted,
-    counts_of,
-    data_of,
-    error_of,
-    number_of,
-    numbers_of,
-    product_of,
-    started_s,
-    targets_of,
-    text_of,
-    unpacked,
-)
+from . import _prometheus as read
 
 ONE_BY_ONE = 1000  # targets that are listed one by one at most
 POOLS = 6  # questions for the targets of one job
@@ -114,8 +94,8 @@ class Prometheus(HttpApi):
 
     def recognise(self, answer: Response) -> Seen:
         """Its build."""
-        build = mapping(data_of(answer))
-        version = text_of(build.get("version"))
+        build = mapping(read.data_of(answer))
+        version = read.text_of(build.get("version"))
         if not version:
             raise wrong_product(answer, "Prometheus")
         self.build, self.version = build, version
@@ -123,7 +103,7 @@ class Prometheus(HttpApi):
 
     async def verify(self) -> Seen:
         """What it stores, sees and tells."""
-        product = product_of(await self._extra("/-/ready"), self.build)
+        product = read.product_of(await self._extra("/-/ready"), self.build)
         self.evidence |= {"product": product, "version": self.version}
         self._versions()
         info = mapping(await self._extra_data("/api/v1/status/runtimeinfo"))
@@ -131,11 +111,11 @@ class Prometheus(HttpApi):
         counts = await self._counts()
         targets, whole = await self._targets(counts)
         self._stored(counts, targets, info, product)
-        sums = counted(targets) if whole or counts is None else counts
+        sums = read.counted(targets) if whole or counts is None else counts
         said = [f"{product} {self.version}", self._told(sums, targets, whole)]
         said += [await self._rules(), await self._alertmanagers()]
         callbacks = Callbacks(
-            entries=called(targets), caller="Prometheus", setting=SETTING, inside=INSIDE
+            entries=read.called(targets), caller="Prometheus", setting=SETTING, inside=INSIDE
         )
         try:
             await self._expected(sums, targets)
@@ -172,15 +152,15 @@ class Prometheus(HttpApi):
         even then.
         """
         try:
-            replay = mapping(data_of(await self.get("/api/v1/status/walreplay")))
+            replay = mapping(read.data_of(await self.get("/api/v1/status/walreplay")))
         except Fault:
             return fault
         if "current" not in replay:
             return fault
         if self.answer.headers.get("x-prometheus-stopping") == "true":
             return Fault(Reason.UNHEALTHY, "it is shutting down", code="503")
-        read, last = number_of(replay["current"]), number_of(replay.get("max"))
-        text = f"it is not ready: it reads its log (segment {read} of {last})"
+        at, last = read.number_of(replay["current"]), read.number_of(replay.get("max"))
+        text = f"it is not ready: it reads its log (segment {at} of {last})"
         return Fault(Reason.LOADING, text, code="503")
 
     # -- the questions ---------------------------------------------------------------------------
@@ -195,26 +175,26 @@ class Prometheus(HttpApi):
         """Whether its newest configuration is the one it runs with."""
         if info.get("reloadConfigSuccess") is not False:
             return
-        since = text_of(info.get("lastConfigTime")) or "its start"
+        since = read.text_of(info.get("lastConfigTime")) or "its start"
         text = f"its newest configuration was refused: it runs with that of {since}"
         self.notes.append((Reason.CONFIG_REFUSED, text))
 
-    async def _counts(self) -> dict[str, Count] | None:
+    async def _counts(self) -> dict[str, read.Count] | None:
         """Targets by job; None of an agent, which stores nothing. Raises Fault where a query is
         not answered: that is what it is for.
         """
         answer = await self._ask(_query(ALL))
-        every = data_of(answer)
-        if every is None and answer.status == 422 and "Agent" in error_of(answer):
+        every = read.data_of(answer)
+        if every is None and answer.status == 422 and "Agent" in read.error_of(answer):
             self.evidence["agent"] = True
             return None
         if every is None:
             self.json_of(answer, "/api/v1/query", "answer to a query")
-            words = error_of(answer) or told(answer)
+            words = read.error_of(answer) or told(answer)
             raise Fault(Reason.SERVER_ERROR, f"a query fails: {words}", code=str(answer.status))
-        return counts_of(every, data_of(await self._ask(_query(DOWN))))
+        return read.counts_of(every, read.data_of(await self._ask(_query(DOWN))))
 
-    async def _targets(self, counts: Counts | None) -> tuple[list[Scraped], bool]:
+    async def _targets(self, counts: read.Counts | None) -> tuple[list[read.Scraped], bool]:
         """Targets one by one, and whether these are all."""
         path = "/api/v1/targets?state=active"
         total = sum(c.all for c in counts.values()) if counts else 0
@@ -222,22 +202,22 @@ class Prometheus(HttpApi):
             found = await self._some_targets(path)
             if found is not None:
                 return found, True
-        some_of: list[Scraped] = []
+        some_of: list[read.Scraped] = []
         for job in await self._pools(counts):
             more = await self._some_targets(f"{path}&scrapePool={quote(job, safe='')}")
             some_of += more or []
         return some_of, False
 
-    async def _some_targets(self, path: str) -> list[Scraped] | None:
+    async def _some_targets(self, path: str) -> list[read.Scraped] | None:
         answer = await self._extra(path)
-        data = data_of(answer) if answer else None
-        return None if answer is None or data is None else targets_of(data, answer.clock)
+        data = read.data_of(answer) if answer else None
+        return None if answer is None or data is None else read.targets_of(data, answer.clock)
 
-    async def _pools(self, counts: Counts | None) -> list[str]:
+    async def _pools(self, counts: read.Counts | None) -> list[str]:
         """The jobs whose targets are looked at: expected ones, then those with targets down."""
         if counts is None:
             told_of = mapping(await self._extra_data("/api/v1/scrape_pools")).get("scrapePools")
-            return list(filter(None, map(text_of, sequence(told_of))))[:POOLS]
+            return list(filter(None, map(read.text_of, sequence(told_of))))[:POOLS]
         wanted = [job for job in self._jobs() if job in counts]
         order = sorted(counts, key=lambda job: (job not in wanted, not counts[job].down))
         chosen: list[str] = []
@@ -251,20 +231,24 @@ class Prometheus(HttpApi):
         return chosen
 
     def _stored(
-        self, counts: Counts | None, targets: list[Scraped], info: dict[str, Any], product: str
+        self,
+        counts: read.Counts | None,
+        targets: list[read.Scraped],
+        info: dict[str, Any],
+        product: str,
     ) -> None:
         """Raises Fault where targets are scraped and nothing of it is stored: a query looks five
         minutes back.
         """
         scraped = [t for t in targets if t.state != "unknown" and t.age_s is not None]
-        age = started_s(info, self.answer.clock)
+        age = read.started_s(info, self.answer.clock)
         if product != "prometheus" or counts is None or counts or not scraped:
             return
         if age is not None and age > SETTLED_S:
             text = f"it scrapes {len(scraped)} targets and stores nothing of it (a full disk?)"
             raise Fault(Reason.UNHEALTHY, text, **self.evidence)
 
-    def _told(self, sums: Counts, targets: list[Scraped], whole: bool) -> str:
+    def _told(self, sums: read.Counts, targets: list[read.Scraped], whole: bool) -> str:
         """How many targets are up. Those that are down are warned of by their addresses
         (`Seen.callbacks`), and here where that does not say it all.
         """
@@ -276,7 +260,7 @@ class Prometheus(HttpApi):
         if not down:
             return f"all {every} targets are up" if every else "it has no targets"
         text = f"{down} of {every} targets are down: {_whose(sums, targets)}"
-        if sum(e.state == "down" for e in called(targets)) >= down:
+        if sum(e.state == "down" for e in read.called(targets)) >= down:
             return text
         self.notes.append((Reason.TARGET_DOWN, text))
         return ""
@@ -285,7 +269,7 @@ class Prometheus(HttpApi):
         data = await self._extra_data(RULES)
         if data is None:
             return ""
-        number, bad = bad_rules(data)
+        number, bad = read.bad_rules(data)
         self.evidence |= {"rules": number, "rules_failing": len(bad)}
         if bad:
             first = f"{bad[0][0]} ({bad[0][1] or 'no reason given'})"
@@ -299,11 +283,13 @@ class Prometheus(HttpApi):
         if data is None:
             self._enough_alertmanagers(None)
             return ""
-        known = active_alertmanagers(data)
+        known = read.active_alertmanagers(data)
         self.evidence["alertmanagers"] = [*known[:8]]
         self._enough_alertmanagers(len(known))
-        lost = numbers_of(await self._extra_data(_query(LOST)), "alertmanager") if known else {}
-        dead = sorted({address_of(url) for url in lost} & set(known))
+        lost = (
+            read.numbers_of(await self._extra_data(_query(LOST)), "alertmanager") if known else {}
+        )
+        dead = sorted({read.address_of(url) for url in lost} & set(known))
         if dead:
             self.evidence["alertmanagers_failing"] = [*dead[:8]]
             text = f"alerts do not get through to Alertmanager {some(dead)}"
@@ -322,7 +308,7 @@ class Prometheus(HttpApi):
     def _jobs(self) -> list[str]:
         return [str(job) for job in sequence(self.target.expect.get("jobs"))]
 
-    async def _expected(self, sums: Counts, targets: list[Scraped]) -> None:
+    async def _expected(self, sums: read.Counts, targets: list[read.Scraped]) -> None:
         """Raises Fault for an expected job without targets, or with too few that are up."""
         least = int(float(str(self.target.expect.get("targets", 1))))
         for job in self._jobs():
@@ -332,7 +318,9 @@ class Prometheus(HttpApi):
         if "targets" in self.target.expect and not self._jobs():
             self._enough("all jobs", sums, least, targets)
 
-    def _enough(self, whose: str, sums: Counts, least: int, targets: list[Scraped]) -> None:
+    def _enough(
+        self, whose: str, sums: read.Counts, least: int, targets: list[read.Scraped]
+    ) -> None:
         up, every = sum(c.up for c in sums.values()), sum(c.all for c in sums.values())
         if up >= least:
             return
@@ -340,7 +328,7 @@ class Prometheus(HttpApi):
         text = f"of {whose} {up} of {every} targets are up, expected are {least}"
         raise Fault(Reason.TARGET_DOWN, f"{text}: {why}" if why else text, **self.evidence)
 
-    async def _missing(self, job: str, sums: Counts) -> str:
+    async def _missing(self, job: str, sums: read.Counts) -> str:
         """Why a job has no target: one whose targets are all dropped is a pool still."""
         pools = mapping(await self._extra_data("/api/v1/scrape_pools")).get("scrapePools")
         if job in sequence(pools):
@@ -357,8 +345,8 @@ class Prometheus(HttpApi):
         """An answer, packed on the way and bounded when it is unpacked. Raises Fault."""
         answer = await self.get(path, {"Accept": JSON, "Accept-Encoding": "gzip"})
         try:
-            return unpacked(answer)
-        except TooLarge as error:
+            return read.unpacked(answer)
+        except read.TooLarge as error:
             raise Fault(Reason.TOO_MUCH, f"the answer to {path.split('?')[0]}") from error
         except ValueError as error:
             raise Fault(Reason.WRONG_PROTOCOL, str(error)) from error
@@ -380,14 +368,14 @@ class Prometheus(HttpApi):
 
     async def _extra_data(self, path: str) -> Any:
         answer = await self._extra(path)
-        return data_of(answer) if answer else None
+        return read.data_of(answer) if answer else None
 
 
 def _query(text: str) -> str:
     return f"/api/v1/query?query={quote(text, safe='')}"
 
 
-def _whose(sums: Counts, targets: list[Scraped]) -> str:
+def _whose(sums: read.Counts, targets: list[read.Scraped]) -> str:
     """A few of the targets that are down; of jobs that were not listed, their number."""
     down = [t for t in targets if t.state == "down" and t.job in sums]
     said = [f"{t.job} {t.address} ({t.error or 'no reason given'})" for t in down]

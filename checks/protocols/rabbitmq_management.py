@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.amqp import queue_state
-from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
+from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
-from k8sext.agent.guess import wrong_protocol
-from k8sext.agent.http import HttpConnection, Response, basic
+from k8sext.agent.http import Response, basic
+from k8sext.agent.http_api import HttpApi, mapping, sequence, wrong_product
 from k8sext.model.result import Json
-from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
+OVERVIEW = "/api/overview"
 REALM = "RabbitMQ Management"
 _REASONS = (
     ("via localhost", Reason.LOOPBACK_ONLY_USER),
@@ -28,7 +28,7 @@ _REASONS = (
 )
 
 
-class RabbitmqManagement(WireCheck):
+class RabbitmqManagement(HttpApi):
     """Who are you, log in, alarms, and what the bridge expects: GET only."""
 
     info: ClassVar[CheckInfo] = CheckInfo(
@@ -55,19 +55,22 @@ class RabbitmqManagement(WireCheck):
             "identity": Key("the cluster's name", "words"),
         },
     )
-    authorization = ""
+    first = OVERVIEW
+    verify_needs_login = True
     vhost = "/"
 
     async def handshake(self) -> Seen:
         """Without a login the API says 401 and names itself in the realm."""
-        self.http = HttpConnection(self.stream, self.target.address)
-        answer = await self._get("/api/overview")
-        if answer.status == 401 and REALM in answer.headers.get("www-authenticate", ""):
-            return Seen(detail="asks for a login")
+        seen = await super().handshake()
+        if REALM not in self.answer.headers.get("www-authenticate", ""):
+            raise wrong_product(self.answer, "RabbitMQ's management API")
+        return seen
+
+    def recognise(self, answer: Response) -> Seen:
+        """It never answers without a login."""
         if answer.status >= 500:
             raise Fault(Reason.SERVER_ERROR, said(answer), code=str(answer.status))
-        text = f"HTTP answers ({answer.status}), and not as RabbitMQ's management API does"
-        raise Fault(Reason.WRONG_PRODUCT, text, status=answer.status)
+        raise wrong_product(answer, "RabbitMQ's management API")
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Basic, once."""
@@ -75,16 +78,14 @@ class RabbitmqManagement(WireCheck):
             raise Fault(Reason.AUTH_REQUIRED, "the management API always asks for a login")
         user, self.vhost = login.get("username", "guest"), login.get("vhost") or "/"
         self.authorization = basic(user, login.get("password"))
-        answer = await self._get("/api/whoami")
+        answer = await self.get("/api/whoami")
         if answer.status != 200:
             raise refused(answer, Reason.AUTH_REJECTED)
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
-        warning = Reason.PASSWORD_IN_CLEAR if clear else None
-        return Seen(detail=f"user {user}", warning=warning)
+        return self.logged_in(Seen(detail=f"user {user}"))
 
     async def verify(self) -> Seen:
         """Version and alarms, then exchange, queue and binding."""
-        known = _mapping(await self._json("/api/overview"))
+        known = mapping(await self.json(OVERVIEW))
         version, cluster = str(known.get("rabbitmq_version")), str(known.get("cluster_name"))
         evidence: dict[str, Json] = {
             "product": "rabbitmq",
@@ -118,12 +119,12 @@ class RabbitmqManagement(WireCheck):
 
     async def _alarms(self) -> str | None:
         """Alarms in words, "" for none, None where the user or the version does not tell."""
-        answer = await self._get("/api/health/checks/alarms")
+        answer = await self.get("/api/health/checks/alarms")
         if answer.status == 200:
             return ""
         if answer.status != 503:
             return None
-        found = [_mapping(a) for a in _list(_mapping(answer.json()).get("alarms"))[:8]]
+        found = [mapping(a) for a in sequence(mapping(answer.json()).get("alarms"))[:8]]
         which = ", ".join(f"{a.get('resource')} on {a.get('node')}" for a in found)
         return f"the broker blocks publishers: {which or said(answer)}"
 
@@ -133,7 +134,7 @@ class RabbitmqManagement(WireCheck):
             raise Fault(Reason.UNEXPECTED, "expect.exchange_type needs expect.exchange")
         if not name:
             return
-        found = _mapping(await self._json(f"/api/exchanges/{self._in_vhost(name)}", name))
+        found = mapping(await self.json(f"/api/exchanges/{self._in_vhost(name)}", name))
         evidence["exchange_type"] = str(found.get("type"))
         if wanted and found.get("type") != wanted:
             text = f"exchange {name} is of type {found.get('type')}, expected is {wanted}"
@@ -144,7 +145,7 @@ class RabbitmqManagement(WireCheck):
         name = str(self.target.expect.get("queue", ""))
         if not name:
             return "", None
-        found = _mapping(await self._json(f"/api/queues/{self._in_vhost(name)}", name))
+        found = mapping(await self.json(f"/api/queues/{self._in_vhost(name)}", name))
         if found.get("state") in ("down", "crashed", "stopped", "minority"):
             raise Fault(Reason.UNHEALTHY, f"queue {name} is {found['state']}")
         messages, consumers = found.get("messages"), found.get("consumers")
@@ -161,8 +162,8 @@ class RabbitmqManagement(WireCheck):
         if not exchange or not queue:
             raise Fault(Reason.UNEXPECTED, "expect.routing_key needs exchange and queue beside it")
         path = f"/api/bindings/{self._in_vhost('')}e/{quote(exchange, safe='')}/q/"
-        found = _list(await self._json(path + quote(queue, safe=""), queue))
-        keys = [str(_mapping(b).get("routing_key")) for b in found]
+        found = sequence(await self.json(path + quote(queue, safe=""), queue))
+        keys = [str(mapping(b).get("routing_key")) for b in found]
         if str(key) not in keys:
             there = ", ".join(keys[:8]) or "none"
             text = f"queue {queue} is not bound to {exchange} by {key}; its keys are: {there}"
@@ -173,29 +174,14 @@ class RabbitmqManagement(WireCheck):
     def _in_vhost(self, name: str) -> str:
         return f"{quote(self.vhost, safe='')}/{quote(name, safe='')}"
 
-    async def _json(self, path: str, name: str = "") -> Any:
-        """What a path gives. Raises Fault for anything but 200 and JSON."""
-        answer = await self._get(path)
+    def json_of(self, answer: Response, path: str, what: str = "") -> Any:
+        """The JSON of an answer; 404 and refusals in the words of RabbitMQ."""
         if answer.status == 404:
-            text = f"there is no {name or path} in vhost {self.vhost}"
+            text = f"there is no {what or path} in vhost {self.vhost}"
             raise Fault(Reason.OBJECT_MISSING, text, code="404")
         if answer.status in (401, 403):
             raise refused(answer, Reason.PERMISSION_DENIED)
-        data = answer.json()
-        if answer.status != 200 or data is None:
-            raise Fault(Reason.SERVER_ERROR, said(answer), code=str(answer.status))
-        return data
-
-    async def _get(self, path: str) -> Response:
-        headers = {"Accept": "application/json"}
-        if self.authorization:
-            headers["Authorization"] = self.authorization
-        try:
-            return await self.http.request("GET", path, headers)
-        except Fault as fault:
-            if fault.reason is not Reason.WRONG_PROTOCOL:
-                raise
-            raise await wrong_protocol(self.stream, fault.detail) from fault
+        return super().json_of(answer, path, what)
 
 
 def refused(answer: Response, otherwise: Reason) -> Fault:
@@ -210,13 +196,5 @@ def refused(answer: Response, otherwise: Reason) -> Fault:
 
 def said(answer: Response) -> str:
     """Status and the API's own reason."""
-    known = _mapping(answer.json())
+    known = mapping(answer.json())
     return f"{answer.status}: {known.get('reason') or known.get('error') or answer.reason}"
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]

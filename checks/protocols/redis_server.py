@@ -32,7 +32,7 @@ from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-from ._redis_server import KEPT, SLOTS, fault_of, told_by_slots, watched
+from . import _redis_server as read
 
 ROLES = ("master", "replica", "cluster", "sentinel")
 _NO_PASSWORD = ("without any password configured", "but no password is set")  # from 6 on; before
@@ -86,7 +86,7 @@ class Redis(WireCheck):
         reply = await self._first_reply()
         self.speaks_redis = isinstance(reply, RedisError) or reply == "PONG"
         if isinstance(reply, RedisError):
-            fault = fault_of(reply)
+            fault = read.fault_of(reply)
             if fault.reason not in (Reason.AUTH_REQUIRED, Reason.PERMISSION_DENIED):
                 raise fault
             self.asked_for_login = True
@@ -116,7 +116,7 @@ class Redis(WireCheck):
         )
         if isinstance(reply, RedisError):
             if not any(words in reply.words for words in _NO_PASSWORD):
-                raise fault_of(reply)
+                raise read.fault_of(reply)
             text = "the server has no password: anyone may come in, and a client's AUTH may fail"
             return Seen(detail=text, warning=Reason.UNEXPECTED, evidence={"words": reply.words})
         clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
@@ -142,7 +142,7 @@ class Redis(WireCheck):
         }
         if mode == "sentinel":
             return await self._sentinel(evidence)
-        evidence |= {key: fields[key] for key in KEPT if key in fields}
+        evidence |= {key: fields[key] for key in read.KEPT if key in fields}
         self._expected(fields, evidence)
         await self._database()
         notes = state(fields)
@@ -188,7 +188,7 @@ class Redis(WireCheck):
         answered = ("role", "version") if hello else ()
         unanswered = set(self.target.expect) & set(self.info.expects) - {"database", *answered}
         if unanswered:
-            raise fault_of(reply)
+            raise read.fault_of(reply)
         return {**hello, "denied": "INFO"}
 
     def _expected(self, fields: Fields, evidence: Mapping[str, Json]) -> None:
@@ -242,15 +242,15 @@ class Redis(WireCheck):
         served = number(fields, "cluster_slots_ok")
         evidence["cluster_state"], evidence["slots_ok"] = fields.get("cluster_state", ""), served
         if fields.get("cluster_state") != "ok":
-            text = f"the cluster is down (CLUSTERDOWN): {served} of {SLOTS} slots are served"
+            text = f"the cluster is down (CLUSTERDOWN): {served} of {read.SLOTS} slots are served"
             raise Fault(Reason.UNHEALTHY, text, **evidence)
-        if served < SLOTS:
-            notes.append((Reason.DEGRADED, f"only {served} of {SLOTS} slots are served"))
+        if served < read.SLOTS:
+            notes.append((Reason.DEGRADED, f"only {served} of {read.SLOTS} slots are served"))
         nodes = await self._call("CLUSTER", "NODES", may_fail_with=Reason.PERMISSION_DENIED)
         if isinstance(nodes, str):
             self._members(nodes, evidence, notes)
         slots = await self._call("CLUSTER", "SLOTS", may_fail_with=Reason.PERMISSION_DENIED)
-        return Announced(addresses=told_by_slots(slots), whom="cluster clients")
+        return Announced(addresses=read.told_by_slots(slots), whom="cluster clients")
 
     def _members(self, text: str, evidence: dict[str, Json], notes: list[Note]) -> None:
         """CLUSTER NODES: id, address, flags, …; the ids together are the cluster's identity."""
@@ -280,13 +280,13 @@ class Redis(WireCheck):
             )
             raise Fault(Reason.WRONG_ROLE, text, **evidence)
         if isinstance(reply, RedisError):
-            raise fault_of(reply)
+            raise read.fault_of(reply)
         self._version(str(evidence["version"]))
         wanted = str(self.target.expect.get("sentinel_master", ""))
         if not masters or (wanted and wanted not in names):
             text = f"it watches {where or 'no master'}, expected is {wanted or 'one'}"
             raise Fault(Reason.OBJECT_MISSING, text, **evidence)
-        notes = [n for m in masters if (n := watched(m))]
+        notes = [n for m in masters if (n := read.watched(m))]
         told = Announced(addresses=tuple(addresses), whom="Sentinel's clients")
         return self._seen(f"sentinel of {where}", notes, evidence, told)
 
@@ -300,7 +300,7 @@ class Redis(WireCheck):
         reply = await self.replies.read()
         if isinstance(reply, RedisError):
             reply.command = words[0]
-            fault = fault_of(reply)
+            fault = read.fault_of(reply)
             if not may_fail and fault.reason is not may_fail_with:
                 raise fault
         return reply

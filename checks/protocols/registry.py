@@ -20,6 +20,7 @@ from k8sext.model.words import Reason
 
 from . import _registry as read
 
+PING = "/v2/"
 PLAIN = (
     "nodes ask a registry over HTTPS unless they are told otherwise, and then pull nothing from it"
 )
@@ -39,7 +40,7 @@ class Registry(HttpApi):
             "image": Key("an image that must be there, e.g. shop/web:1.0; as a pod names it, too"),
         },
     )
-    first = read.PING
+    first = PING
     challenge: read.Challenge | None = None
     product = ""
 
@@ -97,7 +98,7 @@ class Registry(HttpApi):
         if login is None:
             raise Fault(Reason.AUTH_REQUIRED, "401: it asks for a login")
         self.authorization = basic(login.get("username"), login.get("password"))
-        self.answer = await self.get(read.PING)
+        self.answer = await self.get(PING)
         if self.answer.status == 401:
             raise self._rejected(self.answer)
         return self.logged_in()
@@ -118,7 +119,7 @@ class Registry(HttpApi):
         if not token:
             raise Fault(Reason.AUTH_REQUIRED, f"401: it asks for a token of {realm.address}")
         self.authorization = f"Bearer {token}"
-        self.answer = await self.get(read.PING)
+        self.answer = await self.get(PING)
         if self.answer.status == 401:
             words = read.error_of(self.answer) or told(self.answer)
             text = (

@@ -37,20 +37,7 @@ from k8sext.model.plan import Target, split_address
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from ._sentinel import (
-    OWN_APP,
-    Machine,
-    cookies_of,
-    data_of,
-    facts,
-    in_turn,
-    lacking,
-    machines_of,
-    means_the_caller,
-    seconds_of,
-    summary,
-    text_of,
-)
+from . import _sentinel as read
 
 if TYPE_CHECKING:
     from k8sext.agent.stream import Stream
@@ -126,7 +113,7 @@ class Sentinel(HttpApi):
         Of those that could say it and do not, nothing is known.
         """
         answer = await self.get("/version", {"Accept": JSON})
-        told = text_of(mapping(answer.json()).get("data")) if answer.status == 200 else ""
+        told = read.text_of(mapping(answer.json()).get("data")) if answer.status == 200 else ""
         age = {401: "of 1.6", 404: "before 1.6"}.get(answer.status, "")
         self.known = {"product": "sentinel-dashboard", "version": told}
         return Seen(detail=f"Sentinel's dashboard {told or age}".strip(), evidence=self.known)
@@ -157,8 +144,8 @@ class Sentinel(HttpApi):
         answer = await self.send("POST", "/auth/login", {"Content-Type": FORM}, body)
         result = mapping(self.json_of(answer, "/auth/login"))
         if result.get("success") is not True:
-            return text_of(result.get("msg")) or "refused"
-        self.cookie = cookies_of(answer.headers.get("set-cookie", ""))
+            return read.text_of(result.get("msg")) or "refused"
+        self.cookie = read.cookies_of(answer.headers.get("set-cookie", ""))
         return ""
 
     async def goodbye(self) -> None:
@@ -179,14 +166,14 @@ class Sentinel(HttpApi):
         """Applications and machines as expected, then whom of them the dashboard reaches."""
         self._expected(str(self.known.get("version") or ""))
         machines = await self._machines()
-        evidence = {**self.known, **facts(machines)}
+        evidence = {**self.known, **read.facts(machines)}
         self._complete(machines, evidence)
-        entries = await self._reached([m for m in machines if m.fresh and m.app != OWN_APP])
+        entries = await self._reached([m for m in machines if m.fresh and m.app != read.OWN_APP])
         if self.target.reverse_app:
             entries.append(await self._reversed(evidence))
         states = {e.address: e.state for e in entries if e.state != "unknown"}
         return Seen(
-            detail=summary(machines, states),
+            detail=read.summary(machines, states),
             evidence=evidence,
             callbacks=Callbacks(
                 entries=tuple(entries),
@@ -208,28 +195,28 @@ class Sentinel(HttpApi):
             text = f"version {version or 'not told'}, expected is {spec}"
             raise Fault(Reason.UNSUPPORTED_VERSION, text)
 
-    async def _machines(self) -> list[Machine]:
+    async def _machines(self) -> list[read.Machine]:
         """The machines of the expected applications; of all where none is expected."""
-        found = machines_of(await self._ask("/app/briefinfos.json"), self.clock_s)
+        found = read.machines_of(await self._ask("/app/briefinfos.json"), self.clock_s)
         self.names = sorted({machine.app for machine in found})
         wanted = self._applications or self.names
         return [machine for machine in found if machine.app in wanted]
 
-    def _complete(self, machines: list[Machine], evidence: dict[str, Json]) -> None:
+    def _complete(self, machines: list[read.Machine], evidence: dict[str, Json]) -> None:
         """Raises Fault where an expected application is missing."""
         count = self.target.expect.get("machines")
         enough = int(count) if isinstance(count, int | float) else 1
-        missing = lacking(self._applications, enough, machines)
+        missing = read.lacking(self._applications, enough, machines)
         if missing:
-            others = [n for n in self.names if n not in (*self._applications, OWN_APP)]
+            others = [n for n in self.names if n not in (*self._applications, read.OWN_APP)]
             there = f"; registered beside: {some(others)}" if others else ""
             raise Fault(Reason.NOT_REGISTERED, missing + there, **evidence)
 
-    async def _reached(self, machines: list[Machine]) -> list[Registered]:
+    async def _reached(self, machines: list[read.Machine]) -> list[Registered]:
         """Each machine with what came of the dashboard's own call, as long as there is time."""
         found: list[Registered] = []
         asking = True
-        for number, machine in enumerate(in_turn(machines)):
+        for number, machine in enumerate(read.in_turn(machines)):
             state, error = "unknown", ""
             if asking and number < MAX_ASKED and self.stream.left_s > GIVES_UP_S:
                 try:
@@ -249,18 +236,18 @@ class Sentinel(HttpApi):
         async with listening(self.stream, b"[]") as here:
             host, port = split_address(here.address)
             app = self.target.reverse_app
-            mine = Machine(app=app, host=host, port=port, age_s=None, healthy=True)
+            mine = read.Machine(app=app, host=host, port=port, age_s=None, healthy=True)
             _, error = await self._called(mine)
             call = await here.called(CALL_S)
         evidence["reverse"] = {"address": here.address, "called_from": call.peer if call else ""}
         return replace(mine.registered("up" if call else "down", "" if call else error), ours=True)
 
-    async def _called(self, machine: Machine) -> tuple[str, str]:
+    async def _called(self, machine: read.Machine) -> tuple[str, str]:
         """Let the dashboard call the machine. The key matches nothing, so the answer is short."""
         where = f"ip={quote(machine.host, safe='')}&port={machine.port}"
         path = f"/resource/machineResource.json?{where}&type=cluster&searchKey=k8sext"
         here = self.stream.peer.rpartition(":")[0].strip("[]")
-        if means_the_caller(machine.host) and not means_the_caller(here):
+        if read.means_the_caller(machine.host) and not read.means_the_caller(here):
             return "unknown", "there the dashboard meets its own host"
         if isinstance(await self._ask(path), list):
             return "up", ""
@@ -272,7 +259,7 @@ class Sentinel(HttpApi):
     async def _ask(self, path: str) -> Any:
         """The data that a path gives. Raises Fault."""
         answer = await self.get(path, {"Accept": JSON})
-        self.clock_s = seconds_of(answer.headers.get("date", ""), time.time())
+        self.clock_s = read.seconds_of(answer.headers.get("date", ""), time.time())
         if answer.status == 401 and self.cookie:
             text = (
                 "401 right after the login: several dashboards behind one address, each with "
@@ -280,7 +267,7 @@ class Sentinel(HttpApi):
             )
             raise Fault(Reason.UNHEALTHY, text, code="401")
         what = path.split("?")[0]
-        return data_of(self.json_of(answer, what), what)
+        return read.data_of(self.json_of(answer, what), what)
 
 
 def _known_to_all() -> Seen:

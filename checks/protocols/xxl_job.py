@@ -22,8 +22,8 @@ from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
 from . import _xxl_job as answers
-from ._xxl_job import CONTEXT, Group
 
+CONTEXT = "/xxl-job-admin"
 LOGIN_PAGE, NEWER_LOGIN_PAGE = "/toLogin", "/auth/login"
 ELSEWHERE = ("", "/xxl-job-admin", "/xxl-job")
 HEADER = "XXL-JOB-ACCESS-TOKEN"
@@ -253,7 +253,7 @@ class XxlJob(HttpApi):
         found = self.target.expect.get("applications")
         return [str(a) for a in found] if isinstance(found, list) else []
 
-    def _mine(self, groups: list[Group]) -> list[Group]:
+    def _mine(self, groups: list[answers.Group]) -> list[answers.Group]:
         """The expected applications, else all. Raises Fault (NOT_REGISTERED)."""
         wanted = self._wanted()
         if not wanted and "executors" in self.target.expect:
@@ -275,7 +275,7 @@ class XxlJob(HttpApi):
                 raise Fault(Reason.NOT_REGISTERED, text, addresses=[*group.addresses])
         return [by_app[app] for app in wanted]
 
-    async def _groups(self) -> list[Group]:
+    async def _groups(self) -> list[answers.Group]:
         """The first page; of a longer list also those that are expected and not on it."""
         path = f"/jobgroup/pageList?start=0&length={MAX_GROUPS}"
         found = answers.groups_of(await self._page(path))
@@ -284,7 +284,7 @@ class XxlJob(HttpApi):
             found += answers.groups_of(await self._page(f"{path}&appname={quote(app, safe='')}"))
         return found
 
-    async def _outcomes(self, groups: list[Group]) -> dict[str, answers.Outcome]:
+    async def _outcomes(self, groups: list[answers.Group]) -> dict[str, answers.Outcome]:
         """How the admin's latest calls ended; of groups whose log may not be read: nothing."""
         pages: list[Any] = []
         for group in [g for g in groups if g.addresses][:MAX_LOGS]:
@@ -304,7 +304,9 @@ class XxlJob(HttpApi):
 
     # -- calling back, where the user gives an application up for it -----------------------------
 
-    async def _reversed(self, groups: list[Group], app: str, facts: dict[str, Json]) -> Registered:
+    async def _reversed(
+        self, groups: list[answers.Group], app: str, facts: dict[str, Json]
+    ) -> Registered:
         """A listener in this pod, registered under the application, and whether the admin called
         it. Raises Fault for an application that is not there, or in use.
         """
@@ -332,7 +334,7 @@ class XxlJob(HttpApi):
         state = "up" if call else "down"
         return Registered(address=here.address, app=app, state=state, error=error, ours=True)
 
-    async def _run(self, group: Group, job: Json, url: str) -> None:
+    async def _run(self, group: answers.Group, job: Json, url: str) -> None:
         """Registers the address, has the job run there. Raises Fault, and leaves nothing then."""
         await self._api("registry", _registration(group, url))
         try:
@@ -346,7 +348,7 @@ class XxlJob(HttpApi):
             await self._leave(group, url)
             raise
 
-    async def _leave(self, group: Group, url: str) -> None:
+    async def _leave(self, group: answers.Group, url: str) -> None:
         """Takes the registration away, even if the time is up."""
         self.stream.give(max(self.stream.left_s, GOODBYE_S))
         await self._api("registryRemove", _registration(group, url))
@@ -389,7 +391,7 @@ def _lately() -> str:
     return " - ".join(ends)
 
 
-def _registration(group: Group, url: str) -> dict[str, Json]:
+def _registration(group: answers.Group, url: str) -> dict[str, Json]:
     return {"registryGroup": "EXECUTOR", "registryKey": group.app, "registryValue": url}
 
 
@@ -407,7 +409,7 @@ def _callbacks(entries: tuple[Registered, ...]) -> Callbacks | None:
     )
 
 
-def _told(version: str, groups: list[Group]) -> str:
+def _told(version: str, groups: list[answers.Group]) -> str:
     """Who has how many executors."""
     have = [f"{g.app} {len(g.addresses)}" for g in groups if g.addresses]
     none = [g.app for g in groups if not g.addresses]

@@ -32,16 +32,7 @@ from k8sext.agent.http_api import (
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from ._zipkin import (
-    Component,
-    components,
-    facts_of,
-    is_ours,
-    span,
-    stored_in,
-    version_of,
-    without_login,
-)
+from . import _zipkin as read
 
 PAUSE_S = 0.3
 LEAVE_S = 2.0  # of the stage, for deleting and for the answer
@@ -80,7 +71,7 @@ class Zipkin(HttpApi):
 
     def recognise(self, answer: Response) -> Seen:
         """The version, which only Zipkin tells like this."""
-        self.version = version_of(answer.json())
+        self.version = read.version_of(answer.json())
         if answer.status != 200 or not self.version:
             raise wrong_product(answer, "Zipkin")
         facts: dict[str, Json] = {"product": "zipkin", "version": self.version}
@@ -93,7 +84,7 @@ class Zipkin(HttpApi):
             text = f"version {self.version}, expected is {spec}"
             raise Fault(Reason.UNSUPPORTED_VERSION, text)
         parts = await self._health()
-        self.facts = facts_of(parts)
+        self.facts = read.facts_of(parts)
         self._expected(parts)
         said = [await self._services()]
         trace: dict[str, str] = {}  # way -> id
@@ -110,7 +101,7 @@ class Zipkin(HttpApi):
 
     # -- what it says of itself -------------------------------------------------------------------
 
-    async def _health(self) -> tuple[Component, ...]:
+    async def _health(self) -> tuple[read.Component, ...]:
         """Its parts, all of them up. Raises Fault."""
         try:
             answer = await self.get("/health", {"Accept": JSON})
@@ -119,7 +110,7 @@ class Zipkin(HttpApi):
                 raise
             text = "it does not answer to /health in time, as when its storage hangs"
             raise Fault(Reason.UNHEALTHY, text) from fault
-        parts = components(answer.json())
+        parts = read.components(answer.json())
         if not parts:
             raise_gateway(answer)
             text = f"{told(answer)} to /health, and no report of its parts"
@@ -127,12 +118,12 @@ class Zipkin(HttpApi):
         down = [c for c in parts if not c.up]
         if down or answer.status != 200:
             words = "; ".join(f"{c.said} is down: {c.error or 'no reason given'}" for c in down)
-            raise Fault(Reason.UNHEALTHY, words or told(answer), **facts_of(parts))
+            raise Fault(Reason.UNHEALTHY, words or told(answer), **read.facts_of(parts))
         return parts
 
-    def _expected(self, parts: tuple[Component, ...]) -> None:
+    def _expected(self, parts: tuple[read.Component, ...]) -> None:
         storage = str(self.target.expect.get("storage", ""))
-        if storage and not stored_in(parts, storage):
+        if storage and not read.stored_in(parts, storage):
             have = ", ".join(c.said for c in parts if c.storage) or "nothing it names"
             note = ", which is lost with its process" if "InMemoryStorage" in have else ""
             text = f"spans are kept in {have}{note}; expected is {storage}"
@@ -168,7 +159,7 @@ class Zipkin(HttpApi):
 
     # -- the way through RabbitMQ -----------------------------------------------------------------
 
-    async def _queue(self, parts: tuple[Component, ...], trace: dict[str, str]) -> str:
+    async def _queue(self, parts: tuple[read.Component, ...], trace: dict[str, str]) -> str:
         """The queue is there and read; with `--active` a span is put into it."""
         collector = next((c for c in parts if c.kind.startswith("RabbitMQ")), None)
         if collector is None:
@@ -195,7 +186,7 @@ class Zipkin(HttpApi):
         said, _ = queue_state(queue, *counts, {"min_consumers": 1, **self.target.expect})
         if self.target.active:
             id = secrets.token_hex(16)
-            body = json.dumps([span(id, "RabbitMQ", time.time())]).encode()
+            body = json.dumps([read.span(id, "RabbitMQ", time.time())]).encode()
             left = self._until() - PAUSE_S - self.stream.now()
             await broker.publish(Message(exchange="", key=queue, body=body, expires_s=max(left, 1)))
             trace["RabbitMQ"] = id
@@ -225,7 +216,7 @@ class Zipkin(HttpApi):
         """Sent by HTTP: in `trace`, or the Fault for what came instead of 202."""
         id = secrets.token_hex(16)
         try:
-            answer = await self.post("/api/v2/spans", [span(id, "HTTP", time.time())])
+            answer = await self.post("/api/v2/spans", [read.span(id, "HTTP", time.time())])
         except Fault as fault:
             return fault
         if 200 <= answer.status < 300:
@@ -257,7 +248,7 @@ class Zipkin(HttpApi):
         clock = self.stream.now
         while True:
             answer = await self.get(f"/api/v2/trace/{id}", {"Accept": JSON})
-            if answer.status == 200 and is_ours(answer.json(), id):
+            if answer.status == 200 and read.is_ours(answer.json(), id):
                 return True
             self.words = text_of(answer) if answer.status >= 500 else ""
             if clock() + PAUSE_S > self._until():
@@ -289,7 +280,7 @@ class Zipkin(HttpApi):
         return f" and deleted, but not all of it: {self.left}" if self.left else " and deleted"
 
 
-def unproved(collector: Component) -> str:
+def unproved(collector: read.Component) -> str:
     """Of a collector whose broker was not looked at."""
     return f"its {collector.said} says UP of a dead broker, too: expect.rabbitmq would look"
 
@@ -297,4 +288,4 @@ def unproved(collector: Component) -> str:
 def text_of(answer: Response) -> str:
     """The words of an error, which Zipkin gives as plain text."""
     words = answer.body[: 4 * _WORDS].decode("utf-8", "replace")
-    return without_login(" ".join(words.split()))[:_WORDS]
+    return read.without_login(" ".join(words.split()))[:_WORDS]

@@ -139,7 +139,7 @@ def queue_state(
     least, most = expect.get("min_consumers"), expect.get("max_messages")
     facts: dict[str, Json] = {"messages": messages, "consumers": consumers}
     if isinstance(least, int | float) and consumers < least:
-        raise Fault(Reason.NO_CONSUMER, f"{said}, expected are {least} consumers", **facts)
+        raise Fault(Reason.NO_CONSUMER, f"{said}, at least {least} expected", **facts)
     if isinstance(most, int | float) and messages > most:
         raise Fault(Reason.UNHEALTHY, f"{said}, expected are at most {most}", **facts)
     return said, Reason.NO_CONSUMER if consumers == 0 and least is None else None

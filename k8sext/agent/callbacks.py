@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from k8sext.model.plan import is_address, split_address
+from k8sext.model.plan import is_address, join_address, split_address
 from k8sext.model.result import Json
 from k8sext.model.secret import mask, printable
 from k8sext.model.words import Stage
@@ -70,8 +70,7 @@ def fact(entry: Registered, looked: Looked | None, address: str, log: StageLog) 
 
     found: dict[str, Json] = {"address": text(entry.address), "state": entry.state}
     if address:
-        port = entry.address.rpartition(":")[2]
-        found["leads_to"] = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        found["leads_to"] = join_address(address, split_address(entry.address)[1])
     if entry.app:
         found["app"] = text(entry.app)
     if entry.error:

@@ -143,7 +143,7 @@ def test_a_healthy_path_quietly_and_with_a_line(rabbit: Broker, search: Node) ->
     [
         ({"exchange": "absent"}, Reason.OBJECT_MISSING, "no exchange 'absent'"),
         ({"queue": "absent"}, Reason.OBJECT_MISSING, "no queue 'absent'"),
-        ({"queue": "other"}, Reason.NO_CONSUMER, "expected are 1 consumers"),
+        ({"queue": "other"}, Reason.NO_CONSUMER, "at least 1 expected"),
         ({"queue": "other", "min_consumers": 0}, Reason.OBJECT_MISSING,
          "does not route key log to queue other; its keys are: log.other"),
         ({"queue": "unbound", "min_consumers": 0}, Reason.OBJECT_MISSING, "is not bound"),
