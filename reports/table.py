@@ -134,9 +134,12 @@ def _headline(severity: Severity, name: str, text: str, options: Options) -> Tex
     out = Text(" ")
     out.append_text(mark(SEVERITY[severity], options))
     out.append(f" {name}", style="bold")
-    first, *rest = folded(printable(text, 1000), max(options.width - len(out.plain), 30))
+    told = " ".join(printable(text, 1000).split())
+    first = folded(told, max(options.width - len(out.plain), 30))[0]
     if len(out.plain) + len(first) > options.width:
-        first, rest = "", folded(printable(text, 1000), options.width - len(INDENT))
+        first = ""
+    left = told[len(first) :].lstrip()
+    rest = folded(left, options.width - len(INDENT)) if left else ()
     return out.append("".join((first, *(f"\n{INDENT}{line}" for line in rest))))
 
 

@@ -99,6 +99,16 @@ def test_findings_are_shown() -> None:
     assert "Service/dev/redis-svc   KX104   the slice's port name" in text
 
 
+def test_a_long_headline_goes_on_under_its_text_and_fills_the_width() -> None:
+    words = " ".join(f"word{n:02}" for n in range(60))
+    report = replace(sample(), findings=(replace(FINDING, summary=words),))
+    lines = render(report, width=120).splitlines()
+    first = next(n for n, line in enumerate(lines) if "word00" in line)
+    told = lines[first : first + 5]
+    assert re.findall(r"word\d\d", " ".join(told)) == words.split()
+    assert all(120 - len("word00 ") <= len(line) <= 120 for line in told[:3])
+
+
 def test_wide_adds_the_vantage_and_the_end_of_the_certificate() -> None:
     text = render(sample(), "wide")
     assert "pod/node2" in text
