@@ -133,7 +133,7 @@ def bundle(modules: Iterable[str], entry: str = MAIN, clients: Iterable[str] = (
 
 def packed(modules: Iterable[str], entry: str = MAIN, clients: Iterable[str] = ()) -> bytes:
     """The archive as it travels."""
-    return zlib.compress(bundle(modules, entry, clients), 9)
+    return zlib.compress(bundle(modules, entry, clients))
 
 
 def environment(plan: Plan) -> dict[str, str]:
