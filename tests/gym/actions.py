@@ -66,8 +66,15 @@ class Action:
 # -- to a server ---------------------------------------------------------------------------------
 
 
-def _stop(world: World, value: str) -> AbstractContextManager[None]:
-    return guise.stopped(world.lab.place, world.servers[value])
+@contextlib.contextmanager
+def _stop(world: World, value: str) -> Generator[None]:
+    """Afterwards those that lean on it are waited for: they come back to it in their own time."""
+    place, server = world.lab.place, world.servers[value]
+    with guise.stopped(place, server):
+        yield
+    for other in world.servers.values():
+        if server in other.peers.values():
+            other.component().await_ready(place, other.role.starting_s)
 
 
 def _freeze(world: World, value: str) -> AbstractContextManager[None]:

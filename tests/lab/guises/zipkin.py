@@ -45,9 +45,18 @@ def _start(place: Place, guise: Guise) -> None:
 
 
 def _ready(place: Place, guise: Guise) -> bool:
-    """Well, by its own word: what it stores its spans in answers."""
+    """Well, by its own word: what it stores its spans in answers. And it reads its queue: of that
+    its word says nothing.
+    """
     reply = wire.http_request(place, guise.name, guise.address, guise.port, "/health")
-    return reply.status == 200 and json.loads(reply.body)["status"] == "UP"
+    well = reply.status == 200 and json.loads(reply.body)["status"] == "UP"
+    return well and (not _environment(place, guise).get("RABBIT_ADDRESSES") or _reads(place, guise))
+
+
+def _reads(place: Place, guise: Guise) -> bool:
+    broker = guise.peers["transport"]
+    readers = json.loads(broker.role.tell(place, broker, "GET /api/consumers/%2F"))
+    return any(reader["queue"]["name"] == "zipkin" for reader in readers)
 
 
 def _tell(place: Place, guise: Guise, text: str) -> str:
