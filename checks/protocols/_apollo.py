@@ -90,7 +90,8 @@ def signed(app: str, key: str, path: str, now_s: float) -> dict[str, str]:
 def skew_of(answer: Response, now_s: float) -> float | None:
     """By how many seconds the server's clock is ahead; None where it does not tell the time."""
     try:
-        return answer.clock.timestamp() - now_s if answer.clock else None
+        there = answer.clock
+        return there.timestamp() - now_s if there else None
     except (ValueError, OverflowError):
         return None
 

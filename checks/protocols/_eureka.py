@@ -141,7 +141,8 @@ def preserves_itself(answer: Response) -> bool | None:
 def clock_of(answer: Response) -> float:
     """The server's own time as seconds since 1970; 0 where it does not say."""
     try:
-        return answer.clock.timestamp() if answer.clock else 0.0
+        there = answer.clock
+        return there.timestamp() if there else 0.0
     except (ValueError, OverflowError):
         return 0.0
 

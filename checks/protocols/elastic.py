@@ -79,6 +79,8 @@ class Elasticsearch(HttpApi):
         },
     )
 
+    accept = JSON
+
     def __init__(self, target: Target, stream: Stream) -> None:
         super().__init__(target, stream)
         self.asked_for_login = False
@@ -311,6 +313,5 @@ class Elasticsearch(HttpApi):
     async def _asked(self, path: str, question: dict[str, Json] | None) -> Response:
         """Some questions are put in the body of a GET."""
         if not question:
-            return await self.get(path, {"Accept": JSON})
-        headers = {"Accept": JSON, "Content-Type": JSON}
-        return await self.send("GET", path, headers, json.dumps(question).encode())
+            return await self.get(path)
+        return await self.send("GET", path, {"Content-Type": JSON}, json.dumps(question).encode())

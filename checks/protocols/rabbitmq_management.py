@@ -13,7 +13,7 @@ from k8sext.agent.amqp import queue_state
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.http import Response, basic
-from k8sext.agent.http_api import HttpApi, mapping, sequence, wrong_product
+from k8sext.agent.http_api import JSON, HttpApi, mapping, sequence, wrong_product
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -56,6 +56,7 @@ class RabbitmqManagement(HttpApi):
         },
     )
     first = OVERVIEW
+    accept = JSON
     verify_needs_login = True
     vhost = "/"
 

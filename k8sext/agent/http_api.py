@@ -37,6 +37,7 @@ class HttpApi(WireCheck):
     """Asks `first`, recognises the product, logs in where that is wanted; the rest is `verify`."""
 
     first: ClassVar[str] = "/"
+    accept: ClassVar[str] = "*/*"  # JSON where proxies and old servers would else choose another
     verify_needs_login = False
     authorization = ""
 
@@ -107,10 +108,12 @@ class HttpApi(WireCheck):
         self, method: str, path: str, headers: Headers | None = None, body: bytes = b""
     ) -> Response:
         """Any request; all but GET is for logins and for `--active`: checks read."""
-        login = {"Authorization": self.authorization} if self.authorization else {}
+        usual = {"Accept": self.accept}
+        if self.authorization:
+            usual["Authorization"] = self.authorization
         try:
             return await self.http.request(
-                method, f"{self.base}{path}", {**login, **(headers or {})}, body
+                method, f"{self.base}{path}", {**usual, **(headers or {})}, body
             )
         except Fault as fault:
             raise await explain_hang_up(self.stream, fault) from fault
