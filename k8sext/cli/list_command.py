@@ -39,7 +39,6 @@ def list_command(
         raise K8sextError(f"{include!r} is not internal", where="--include")
     from concurrent.futures import ThreadPoolExecutor
 
-    from k8sext import discover, registry
     from k8sext.kube.session import Session
     from k8sext.kube.snapshot import fetch
 
@@ -47,7 +46,10 @@ def list_command(
     where = None if all_namespaces else namespace or session.namespace
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(fetch, session, where, selector)
-        registry.wire_checks()  # loading them takes about as long as the API server's answer
+        # Loading these takes about as long as the API server's answer.
+        from k8sext import discover, registry
+
+        registry.wire_checks()
         snapshot = coming.result()
     found = discover.bridges(snapshot)
     for skip in snapshot.skips:
