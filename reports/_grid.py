@@ -10,7 +10,7 @@ from rich.text import Text
 from k8sext.model.report import BridgeReport, Report, gated
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import printable
-from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+from k8sext.model.words import STAGES, Culprit, Reason, Route, Stage, Status
 
 from ._options import Options
 
@@ -268,9 +268,12 @@ def _note(row: Row) -> str:
 
 
 def _depth_words(bridge: BridgeReport) -> str:
-    """Said only where less than everything was proved."""
+    """Said only where less than everything was proved, or what is wrong has no stage."""
     if bridge.skipped and not bridge.observations:
         return bridge.skipped
+    back = [d.code for d in bridge.diagnoses if d.culprit is Culprit.CALLBACK]
+    if back:
+        return f"the way back: {', '.join(back)}"
     if bridge.status not in (Status.PASS, Status.WARN) or bridge.depth is None:
         return ""
     wire = (o for o in bridge.observations if not o.client)

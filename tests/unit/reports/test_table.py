@@ -7,6 +7,7 @@ import pytest
 
 from k8sext import registry
 from k8sext.model.report import Report
+from k8sext.model.words import Culprit, Status
 from tests.support.sample_report import FINDING, not_started, sample
 
 ADDRESSES = re.compile(r"\[[0-9a-f:]+\]:\d+|198\.51\.100\.\d+:\d+")
@@ -107,6 +108,16 @@ def test_a_long_headline_goes_on_under_its_text_and_fills_the_width() -> None:
     told = lines[first : first + 5]
     assert re.findall(r"word\d\d", " ".join(told)) == words.split()
     assert all(120 - len("word00 ") <= len(line) <= 120 for line in told[:3])
+
+
+def test_a_way_back_that_fails_is_named_in_the_row_whose_stages_all_pass() -> None:
+    first, *others = sample().bridges
+    known = next(d for b in others for d in b.diagnoses)
+    said = replace(known, code="KX805", culprit=Culprit.CALLBACK)
+    wrong = replace(first, status=Status.FAIL, diagnoses=(said,))
+    for width in (80, 120):
+        grid = grid_of(render(replace(sample(), bridges=(wrong, *others)), width=width))
+        assert grid.count("the way back: KX805") == 1
 
 
 def test_wide_adds_the_vantage_and_the_end_of_the_certificate() -> None:
