@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -21,12 +22,14 @@ from tests.lab.cluster import dns
 from tests.lab.guise import Guise
 from tests.lab.hosts import FAR, NODE1, NODE2, NODES
 from tests.lab.lab import Lab
+from tests.lab.place import LabError
 
 Object = dict[str, Any]
 SERVER: Schema = {"type": "text"}
 _TEXTS: Schema = {"type": ["text", "list"], "items": {"type": "text"}}
 _NODES = {"node1": NODE1.address, "node2": NODE2.address}
 DNS_LOCK, CLUSTER_LOCK = "dns", "cluster"
+TOLD_S = 60
 PODS_S = 60
 """A Spring application beside two others needs half of it on two cores."""
 
@@ -92,12 +95,18 @@ def _restart(world: World, value: Mapping[str, Any]) -> AbstractContextManager[N
 def _tell(world: World, value: Mapping[str, Any]) -> Generator[None]:
     server = world.servers[value["server"]]
 
-    def say(word: str) -> None:
+    def say(word: str) -> list[str]:
         texts = value.get(word, [])
-        for text in [texts] if isinstance(texts, str) else texts:
-            server.role.tell(world.lab.place, server, world.fill(text))
+        every = [texts] if isinstance(texts, str) else texts
+        return [server.role.tell(world.lab.place, server, world.fill(text)) for text in every]
 
-    say("say")
+    give_up = time.monotonic() + TOLD_S
+    said = say("say")
+    while (wanted := value.get("until", "")) and not re.search(wanted, said[-1]):
+        if time.monotonic() > give_up:
+            raise LabError(f"{value['server']} does not say {wanted!r}: {said[-1][:300]}")
+        time.sleep(0.5)
+        said = say("say")
     try:
         yield
     finally:
@@ -336,7 +345,7 @@ TABLE: Mapping[str, Action] = {
         {
             "type": "mapping",
             "required": ["server", "say"],
-            "keys": {"server": SERVER, "say": _TEXTS, "undo": _TEXTS},
+            "keys": {"server": SERVER, "say": _TEXTS, "until": {"type": "text"}, "undo": _TEXTS},
         },
         _tell,
         servers=_the_server,
