@@ -13,7 +13,9 @@ help:  ## List the targets
 	@touch $@
 
 .PHONY: env lab-build lab-up lab-down demo test lint bench unit
+# Bytecode as in an installed package, also where PYTHONDONTWRITEBYTECODE is set.
 env: .venv/.ready  ## Python environment (.venv), locked with hashes
+	@$(PY) -m compileall -q k8sext checks reports
 
 lab-build: env
 	@$(PY) -m tests.lab build

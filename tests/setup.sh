@@ -25,5 +25,7 @@ fi
 say "Python environment .venv (about 20 s with an empty cache)"
 export UV_CACHE_DIR=$cache/uv
 [ -x .venv/bin/python ] || "$uv" venv -q --python "$python" .venv
-"$uv" pip install -q --python .venv/bin/python --require-hashes -r requirements-dev.txt
-"$uv" pip install -q --python .venv/bin/python --no-deps -e .
+# With bytecode, as pip leaves what it installs: without, each command compiles what it imports.
+install() { "$uv" pip install -q --python .venv/bin/python --compile-bytecode "$@"; }
+install --require-hashes -r requirements-dev.txt
+install --no-deps -e .
