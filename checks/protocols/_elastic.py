@@ -15,7 +15,7 @@ from typing import Any
 from k8sext.agent.check import Fault, Login
 from k8sext.agent.expect import numbers, version_in
 from k8sext.agent.http import Response, basic
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.http_api import mapping, sequence, text_of
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -297,18 +297,6 @@ def within(version: str, spec: str) -> bool:
         return version_in(version, spec)
     except ValueError as error:
         raise Fault(Reason.BAD_EXPECTATION, f"expect.version: {error}") from error
-
-
-def some(names: Any) -> str:
-    """A few names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
-def text_of(value: Any) -> str:
-    """The value if it is a string."""
-    return value if isinstance(value, str) else ""
 
 
 def count_of(value: Any) -> int:

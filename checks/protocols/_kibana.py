@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.http_api import mapping, sequence, text_of
 from k8sext.model.words import Reason
 
 NOT_READY = b"server is not ready yet"
@@ -119,9 +119,9 @@ def report_of(answer: Response) -> Report | None:
     return Report(
         _part("overall", word, overall),
         tuple(_parts(status)),
-        _text(mapping(data.get("version")).get("number")),
-        _text(data.get("name")),
-        _text(data.get("uuid")),
+        text_of(mapping(data.get("version")).get("number")),
+        text_of(data.get("name")),
+        text_of(data.get("uuid")),
     )
 
 
@@ -141,7 +141,7 @@ def _parts(status: dict[str, Any]) -> Iterator[Part]:
     for name, one in mapping(status.get("plugins")).items():
         yield _part(f"plug-in {name}", mapping(one).get("level"), mapping(one))
     for one in map(mapping, sequence(status.get("statuses"))):
-        kind, _, rest = _text(one.get("id")).partition(":")
+        kind, _, rest = text_of(one.get("id")).partition(":")
         name = (rest or kind).split("@")[0]
         link = kind == "core" or name in ("elasticsearch", "opensearch")
         yield _part(name if link else f"plug-in {name}", one.get("state"), one)
@@ -149,10 +149,6 @@ def _parts(status: dict[str, Any]) -> Iterator[Part]:
 
 def _part(name: str, word: Any, told: dict[str, Any] | None = None) -> Part:
     said = told or {}
-    text = _text(said.get("summary")) or _text(said.get("message"))
-    part = Part(name, _text(word) or "unknown", text)
+    text = text_of(said.get("summary")) or text_of(said.get("message"))
+    part = Part(name, text_of(word) or "unknown", text)
     return part if part.meaning != WELL else Part(name, part.word)
-
-
-def _text(value: Any) -> str:
-    return value[:200] if isinstance(value, str) else ""

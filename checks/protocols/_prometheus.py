@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from k8sext.agent.check import Registered
 from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.http_api import mapping, sequence, text_of
 from k8sext.model.plan import join_address
 
 MAX_PLAIN = 4 << 20  # bytes of one answer, unpacked
@@ -234,11 +234,6 @@ def active_alertmanagers(data: Any) -> list[str]:
     """host:port of those that alerts are sent to."""
     rows = map(mapping, sequence(mapping(data).get("activeAlertmanagers")))
     return list(filter(None, (address_of(text_of(row.get("url"))) for row in rows)))
-
-
-def text_of(value: Any) -> str:
-    """The value if it is a string."""
-    return value if isinstance(value, str) else ""
 
 
 def number_of(value: Any) -> int | None:

@@ -16,14 +16,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from k8sext.agent.check import Fault, Registered
-from k8sext.agent.http_api import mapping, sequence, some
+from k8sext.agent.http_api import mapping, sequence, some, text_of
 from k8sext.model.plan import join_address
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
 OWN_APP = "sentinel-dashboard"  # as which the dashboard watches itself, where it is told to
 FRESH_S = 60.0  # clients send a heartbeat every 10 s; after 60 s a dashboard calls them dead
-MAX_TEXT = 255
 _DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")  # RFC 9110, 5.6.7
 _MONTHS: Sequence[str] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _COOKIE = re.compile(r"(?:^|, )([^=;,\s]+=[^;,\s]*)")
@@ -173,8 +172,3 @@ def seconds_of(date: str, otherwise: float) -> float:
 def cookies_of(header: str) -> str:
     """The Cookie header for what Set-Cookie gave (several are joined by a comma)."""
     return "; ".join(dict.fromkeys(_COOKIE.findall(header)))
-
-
-def text_of(value: Any) -> str:
-    """`value` if it is text, bounded."""
-    return value[:MAX_TEXT] if isinstance(value, str) else ""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen
 from k8sext.agent.expect import Key, numbers
 from k8sext.agent.http import HttpConnection, Response
-from k8sext.agent.http_api import JSON, HttpApi, mapping, sequence
+from k8sext.agent.http_api import JSON, HttpApi, mapping, sequence, some, text_of
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
@@ -142,7 +142,7 @@ class Elasticsearch(HttpApi):
         """Publish addresses. Also the version where GET / does not tell it."""
         told = mapping(mapping(await self._extra(NODES)).get("nodes"))
         nodes = [mapping(n) for n in told.values()]
-        versions = sorted({read.text_of(n.get("version")) for n in nodes} - {""}, key=numbers)
+        versions = sorted({text_of(n.get("version")) for n in nodes} - {""}, key=numbers)
         if self.known and not self.known["version"] and versions:
             official = bool(self.known["official"])
             self.known["version"] = versions[0]
@@ -152,7 +152,7 @@ class Elasticsearch(HttpApi):
             self.evidence |= {k: self.known[k] for k in ("version", "clients")}
         if len(versions) > 1:
             self.evidence["versions"] = [*versions[:LISTED]]
-        said = (read.text_of(mapping(n.get("http")).get("publish_address")) for n in nodes)
+        said = (text_of(mapping(n.get("http")).get("publish_address")) for n in nodes)
         return tuple(read.published(a) for a in said if a)[:32]
 
     def _expected(self) -> None:
@@ -181,7 +181,7 @@ class Elasticsearch(HttpApi):
             return "", [(Reason.PERMISSION_DENIED, text)]
         read.allowed(answer)
         health = mapping(answer.json())
-        colour = read.text_of(health.get("status"))
+        colour = text_of(health.get("status"))
         if answer.status != 200 or colour not in COLOURS:
             raise read.refusal(answer) or Fault(
                 Reason.UNHEALTHY,
@@ -191,7 +191,7 @@ class Elasticsearch(HttpApi):
         if colour == "red":  # an index that is made or closed just now is red for a moment
             again = mapping(await self._extra(SETTLED))
             if again.get("status") in COLOURS:
-                health, colour = again, read.text_of(again["status"])
+                health, colour = again, text_of(again["status"])
         missing = read.count_of(health.get("unassigned_shards"))
         nodes = read.count_of(health.get("number_of_data_nodes"))
         self.evidence |= {"status": colour, "nodes": read.count_of(health.get("number_of_nodes"))}
@@ -223,14 +223,14 @@ class Elasticsearch(HttpApi):
         data = mapping(await self._extra(EXPLAIN))
         if colour != "red":
             return read.explained(data)
-        red = [read.text_of(mapping(row).get("index")) for row in sequence(await self._extra(RED))]
+        red = [text_of(mapping(row).get("index")) for row in sequence(await self._extra(RED))]
         self.evidence["red_indices"] = [*red[:LISTED]]
         if red and data.get("primary") is not True:
             path = f"/_cat/shards/{quote(red[0], safe='')}?format=json&h=shard,prirep,state"
             shard = read.lost_primary(await self._extra(path))
             asked: dict[str, Json] = {"index": red[0], "shard": shard, "primary": True}
             data = mapping(await self._extra(EXPLAIN, asked))
-        return read.explained(data) or f"red indices are {read.some(red)}"
+        return read.explained(data) or f"red indices are {some(red)}"
 
     async def _index(self) -> list[Note]:
         """The expected index, alias or data stream: Fault where it is not there."""
@@ -259,7 +259,7 @@ class Elasticsearch(HttpApi):
         """What takes no writes. Raises Fault where that is the cluster or the expected index."""
         blocks = mapping(mapping(await self._extra(BLOCKS)).get("blocks"))
         for number, block in mapping(blocks.get("global")).items():
-            words = read.text_of(mapping(block).get("description"))
+            words = text_of(mapping(block).get("description"))
             if number == "1":
                 raise Fault(Reason.LOADING, words, **self.evidence)
             if read.stops_writes(block):
@@ -271,11 +271,11 @@ class Elasticsearch(HttpApi):
             self.evidence["read_only_indices"] = [*flooded[:LISTED]]
         if self.indices and all(name in stopped for name in self.indices):
             why = ", ".join(stopped[self.indices[0]].values())
-            text = f"no writes to {read.some(self.indices)}: {why}"
+            text = f"no writes to {some(self.indices)}: {why}"
             raise Fault(Reason.READ_ONLY, text, **self.evidence)
         if not flooded:
             return []
-        text = f"read-only (allow delete), as after a full disk: {read.some(flooded)}"
+        text = f"read-only (allow delete), as after a full disk: {some(flooded)}"
         return [(Reason.READ_ONLY, text)]
 
     async def _disks(self) -> list[Note]:
@@ -294,7 +294,7 @@ class Elasticsearch(HttpApi):
         worst = [f"{name} ({mark})" for name, mark in over if mark != "low"]
         if not worst:
             return []
-        return [(Reason.ALARM, f"disk over its watermark on {read.some(worst)}")]
+        return [(Reason.ALARM, f"disk over its watermark on {some(worst)}")]
 
     # -- asking -----------------------------------------------------------------------------------
 

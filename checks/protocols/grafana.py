@@ -23,6 +23,7 @@ from k8sext.agent.http_api import (
     mapping,
     sequence,
     some,
+    text_of,
     told,
     wrong_product,
 )
@@ -63,10 +64,10 @@ class Grafana(HttpApi):
     def recognise(self, answer: Response) -> Seen:
         """Version and database. Raises Fault where the latter fails."""
         health = mapping(answer.json())
-        database = _text(health.get("database"))
+        database = text_of(health.get("database"))
         if not database:
             raise self._stranger(answer)
-        self.version = _text(health.get("version"))  # "" where anonymous users are not told
+        self.version = text_of(health.get("version"))  # "" where anonymous users are not told
         self.known: dict[str, Json] = {
             "product": "grafana", "version": self.version, "database": database,
         }  # fmt: skip
@@ -91,7 +92,7 @@ class Grafana(HttpApi):
         self.authorization = authorization(login, "")
         answer = await self.get("/api/org", {"Accept": JSON})
         if answer.status == 401:
-            words = _text(mapping(answer.json()).get("message")) or told(answer)
+            words = text_of(mapping(answer.json()).get("message")) or told(answer)
             raise Fault(Reason.AUTH_REJECTED, f"401: {words[:MAX_WORDS]}", code="401")
         seen = self.logged_in()
         given = login.get("username"), login.get("password")
@@ -130,7 +131,7 @@ class Grafana(HttpApi):
         if answer.status == 401:
             raise Fault(Reason.AUTH_REQUIRED, "data sources are told to a login only", code="401")
         rows = map(mapping, sequence(self.json_of(answer, "/api/datasources", "data sources")))
-        found = [(_text(row.get("name")), _path(row)) for row in rows]
+        found = [(text_of(row.get("name")), _path(row)) for row in rows]
         names = [name for name, _ in found]
         self.evidence["datasources"] = [*names[:32]]
         lacking = [name for name in wanted if name not in names]
@@ -166,8 +167,8 @@ class Grafana(HttpApi):
             self.http.kept = False  # its answer may come later on this connection
             return "late", f"it did not answer Grafana within {PATIENCE_S} s"
         health = mapping(answer.json())
-        words = _URL.sub(r"\1", " ".join(_text(health.get("message")).split()))[:MAX_WORDS]
-        state = _text(health.get("status")).lower()
+        words = _URL.sub(r"\1", " ".join(text_of(health.get("message")).split()))[:MAX_WORDS]
+        state = text_of(health.get("status")).lower()
         if state in ("ok", "error"):
             return state, words
         if answer.status >= 500:
@@ -177,11 +178,7 @@ class Grafana(HttpApi):
 
 def _path(row: dict[str, Any]) -> str:
     """Where the health of a data source is asked: by uid since 9.0, by number before."""
-    uid, number = _text(row.get("uid")), row.get("id")
+    uid, number = text_of(row.get("uid")), row.get("id")
     if uid:
         return f"/api/datasources/uid/{quote(uid, safe='')}/health"
     return f"/api/datasources/{number}/health" if isinstance(number, int) else ""
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

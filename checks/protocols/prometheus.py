@@ -22,6 +22,7 @@ from k8sext.agent.http_api import (
     mapping,
     sequence,
     some,
+    text_of,
     told,
     wrong_product,
 )
@@ -95,7 +96,7 @@ class Prometheus(HttpApi):
     def recognise(self, answer: Response) -> Seen:
         """Its build."""
         build = mapping(read.data_of(answer))
-        version = read.text_of(build.get("version"))
+        version = text_of(build.get("version"))
         if not version:
             raise wrong_product(answer, "Prometheus")
         self.build, self.version = build, version
@@ -175,7 +176,7 @@ class Prometheus(HttpApi):
         """Whether its newest configuration is the one it runs with."""
         if info.get("reloadConfigSuccess") is not False:
             return
-        since = read.text_of(info.get("lastConfigTime")) or "its start"
+        since = text_of(info.get("lastConfigTime")) or "its start"
         text = f"its newest configuration was refused: it runs with that of {since}"
         self.notes.append((Reason.CONFIG_REFUSED, text))
 
@@ -217,7 +218,7 @@ class Prometheus(HttpApi):
         """The jobs whose targets are looked at: expected ones, then those with targets down."""
         if counts is None:
             told_of = mapping(await self._extra_data("/api/v1/scrape_pools")).get("scrapePools")
-            return list(filter(None, map(read.text_of, sequence(told_of))))[:POOLS]
+            return list(filter(None, map(text_of, sequence(told_of))))[:POOLS]
         wanted = [job for job in self._jobs() if job in counts]
         order = sorted(counts, key=lambda job: (job not in wanted, not counts[job].down))
         chosen: list[str] = []

@@ -31,6 +31,7 @@ from k8sext.agent.http_api import (
     facts_of,
     mapping,
     some,
+    text_of,
     wrong_product,
 )
 from k8sext.model.plan import Target, split_address
@@ -113,7 +114,7 @@ class Sentinel(HttpApi):
         Of those that could say it and do not, nothing is known.
         """
         answer = await self.get("/version", {"Accept": JSON})
-        told = read.text_of(mapping(answer.json()).get("data")) if answer.status == 200 else ""
+        told = text_of(mapping(answer.json()).get("data")) if answer.status == 200 else ""
         age = {401: "of 1.6", 404: "before 1.6"}.get(answer.status, "")
         self.known = {"product": "sentinel-dashboard", "version": told}
         return Seen(detail=f"Sentinel's dashboard {told or age}".strip(), evidence=self.known)
@@ -144,7 +145,7 @@ class Sentinel(HttpApi):
         answer = await self.send("POST", "/auth/login", {"Content-Type": FORM}, body)
         result = mapping(self.json_of(answer, "/auth/login"))
         if result.get("success") is not True:
-            return read.text_of(result.get("msg")) or "refused"
+            return text_of(result.get("msg")) or "refused"
         self.cookie = read.cookies_of(answer.headers.get("set-cookie", ""))
         return ""
 

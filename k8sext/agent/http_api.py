@@ -8,7 +8,7 @@ once (RFC 9110; nginx's and Go's own words).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -31,6 +31,7 @@ CREDENTIALS: dict[str, tuple[str, ...]] = {
 }
 PATH = Key("the path under which the service lies, e.g. /monitoring; default none")
 LISTED = 8  # names in a sentence
+MAX_TEXT = 1000
 
 
 class HttpApi(WireCheck):
@@ -200,7 +201,12 @@ def sequence(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
-def some(names: list[str]) -> str:
+def text_of(value: Any) -> str:
+    """`value` if it is text, at most MAX_TEXT characters of it, else ""."""
+    return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def some(names: Sequence[str]) -> str:
     """At most LISTED of them, and how many more."""
     rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + rest
