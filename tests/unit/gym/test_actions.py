@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.gym import actions, objects
+from tests.gym.actions.edits import merged
 from tests.gym.run import Locks
 from tests.lab.guise import Guise, roles
 
@@ -97,7 +98,7 @@ def test_edits_of_objects() -> None:
 
 def test_merge_patch_does_not_touch_what_it_was_given() -> None:
     before = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
-    after = actions.merged(before, {"a": {"b": None, "c": [3]}, "e": {"f": None}})
+    after = merged(before, {"a": {"b": None, "c": [3]}, "e": {"f": None}})
     assert after == {"a": {"c": [3]}, "d": 1, "e": {}}
     assert before == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
 

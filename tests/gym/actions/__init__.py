@@ -1,0 +1,53 @@
+"""What a case may do to the lab and to its objects: one small function each, in tables.
+
+An action that edits objects works on the list before it is applied; one that does something to
+the lab is a context manager: what it did is undone when the block ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any
+
+from tests.gym.reader import Schema
+
+from . import cluster, edits, servers, way
+from .action import Action, Object, World
+from .cluster import CLUSTER_LOCK
+
+__all__ = ["CLUSTER_LOCK", "TABLE", "World", "done", "edited", "locks_of", "schemas"]
+
+TABLE: Mapping[str, Action] = {**servers.TABLE, **way.TABLE, **cluster.TABLE, **edits.TABLE}
+
+
+def schemas() -> Mapping[str, Schema]:
+    """The schema of each action's value."""
+    return {word: action.schema for word, action in TABLE.items()}
+
+
+def edited(objects: list[Object], steps: Iterable[Mapping[str, Any]]) -> list[Object]:
+    """The objects after every step that edits objects."""
+    for step in steps:
+        ((word, value),) = step.items()
+        edit = TABLE[word].edit
+        if edit is not None:
+            objects = edit(objects, value)
+    return objects
+
+
+@contextlib.contextmanager
+def done(world: World, steps: Iterable[Mapping[str, Any]]) -> Generator[None]:
+    """What the steps do to the lab, in their order; undone in the other order."""
+    with contextlib.ExitStack() as stack:
+        for step in steps:
+            ((word, value),) = step.items()
+            during = TABLE[word].during
+            if during is not None:
+                stack.enter_context(during(world, value))
+        yield
+
+
+def locks_of(steps: Iterable[Mapping[str, Any]]) -> set[str]:
+    """What the steps need for themselves."""
+    return {lock for step in steps for word in step for lock in TABLE[word].locks}
