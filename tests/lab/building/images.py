@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.lab.building import drivers, oci
 from tests.lab.building.artifact import Artifact, clone_tree, run, say
+from tests.lab.building.debian import small_root
 
 _PAUSE_SOURCE = r"""
 #include <signal.h>
@@ -116,8 +117,7 @@ def _python_rootfs(image: Image, rootfs: Path) -> None:
 
 def debian_rootfs(suite: str, packages: str, rootfs: Path) -> None:
     """A small Debian with these packages (separated by commas), as an image has it."""
-    options = ["--variant=minbase", "--mode=root", f"--include={packages}", "--quiet"]
-    run(["mmdebstrap", *options, suite, str(rootfs)])
+    small_root(suite, packages, rootfs)
     for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
         shutil.rmtree(rootfs / folder, ignore_errors=True)
     for device in (rootfs / "dev").iterdir():

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab.building.artifact import Artifact, run, say
+from tests.lab.building.debian import small_root
 from tests.lab.place import LabError
 
 _PACKAGE = "mysql-server-core"
@@ -75,10 +76,8 @@ def version() -> str:
 
 def _make(into: Path) -> None:
     root = into / "rootfs"
-    options = ["--variant=minbase", "--mode=root", f"--include={_PACKAGE}", "--quiet"]
     # A mirror of sid may be older than the days for which its index says it is valid.
-    options.append('--aptopt=Acquire::Check-Valid-Until "false"')
-    run(["mmdebstrap", *options, "sid", str(root)])
+    small_root("sid", _PACKAGE, root, '--aptopt=Acquire::Check-Valid-Until "false"')
     for folder in _USELESS:
         shutil.rmtree(root / folder, ignore_errors=True)
     root.chmod(0o755)
