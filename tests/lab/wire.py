@@ -16,7 +16,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from tests.lab.hosts import holder
-from tests.lab.place import Place
+from tests.lab.place import LabError, Place
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -111,3 +111,23 @@ def http_request(
         response = connection.getresponse()
         told = {name.lower(): value for name, value in response.getheaders()}
         return Reply(response.status, response.read(), told)
+
+
+def say(
+    place: Place,
+    host: str,
+    address: str,
+    port: int,
+    text: str,
+    headers: Mapping[str, str] | None = None,
+) -> str:
+    """`METHOD /path JSON`, said on `host`: what is answered. LabError for 400 and more."""
+    method, _, rest = text.partition(" ")
+    path, _, body = rest.partition(" ")
+    kind = {"Content-Type": "application/json", **(headers or {})}
+    reply = http_request(
+        place, host, address, port, path, method=method, body=body.encode() or None, headers=kind
+    )
+    if reply.status >= 400:
+        raise LabError(f"{method} {path}: {reply.status} {reply.body[:300]!r}")
+    return reply.body.decode()

@@ -12,7 +12,7 @@ from tests.lab.building.elasticsearch import ARTIFACT
 from tests.lab.component import folder_for, give, spawn
 from tests.lab.guise import Guise, Role
 from tests.lab.hosts import ours
-from tests.lab.place import LabError, Place
+from tests.lab.place import Place
 
 _USER = "nobody"
 
@@ -61,21 +61,7 @@ def _ready(place: Place, guise: Guise) -> bool:
 
 def _tell(place: Place, guise: Guise, text: str) -> str:
     """`METHOD /path JSON`."""
-    method, _, rest = text.partition(" ")
-    path, _, body = rest.partition(" ")
-    reply = wire.http_request(
-        place,
-        guise.name,
-        guise.address,
-        guise.port,
-        path,
-        method=method,
-        body=body.encode() or None,
-        headers={"Content-Type": "application/json"},
-    )
-    if reply.status >= 400:
-        raise LabError(f"{method} {path}: {reply.status} {reply.body[:300]!r}")
-    return reply.body.decode()
+    return wire.say(place, guise.name, guise.address, guise.port, text)
 
 
 ROLE = Role(

@@ -78,12 +78,12 @@ def _start(place: Place, guise: Guise) -> None:
     spawn(place, guise.component_name, guise.name, argv, user=_USER)
 
 
-def _ready(place: Place, guise: Guise) -> bool:
+def ready(place: Place, guise: Guise) -> bool:
     """Asked by its own socket: a bare connect would count towards max_connect_errors."""
-    return _tell(place, guise, "SELECT 1").strip() == "1"
+    return tell(place, guise, "SELECT 1").strip() == "1"
 
 
-def _tell(place: Place, guise: Guise, text: str) -> str:
+def tell(place: Place, guise: Guise, text: str) -> str:
     """SQL as root, by the server's own socket."""
     argv = ["mariadb", "--no-defaults", "--batch", "--skip-column-names", "-u", "root"]
     argv += ["-S", str(guise.folder(place) / "mysqld.sock")]
@@ -104,8 +104,8 @@ ROLE = Role(
     protocol="mysql",
     port=3306,
     start=_start,
-    ready=_ready,
+    ready=ready,
     options={"settings": {"type": "mapping"}},
-    tell=_tell,
+    tell=tell,
     login=_login,
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 from tests.lab.building import mysql9
 from tests.lab.component import alone, give, spawn, write_private
 from tests.lab.guise import Guise, Role, application_password
-from tests.lab.hosts import as_user, enter, inside, ours
-from tests.lab.place import LabError, Place
+from tests.lab.guises.mysql import ready, tell
+from tests.lab.hosts import inside, ours
+from tests.lab.place import Place
 
 _USER = mysql9.USER
 _PLUGINS = ("caching_sha2_password", "sha256_password")
@@ -80,22 +81,6 @@ def _start(place: Place, guise: Guise) -> None:
     spawn(place, guise.component_name, guise.name, mysql9.argv(folder, _options(place, guise)))
 
 
-def _ready(place: Place, guise: Guise) -> bool:
-    """Asked by its own socket: a bare connect would count towards max_connect_errors."""
-    return _tell(place, guise, "SELECT 1").strip() == "1"
-
-
-def _tell(place: Place, guise: Guise, text: str) -> str:
-    """SQL as root, by the server's own socket."""
-    argv = ["mariadb", "--no-defaults", "--batch", "--skip-column-names", "-u", "root"]
-    argv += ["-S", str(guise.folder(place) / "mysqld.sock")]
-    there = [*ours(place), *enter(place, guise.name), *as_user("root")]
-    done = subprocess.run([*there, *argv], input=text, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LabError(f"mysql9: {done.stderr.strip()[-500:]}")
-    return done.stdout
-
-
 def _login(place: Place) -> dict[str, str]:
     word = application_password(place, "mysql9")
     return {"username": "shop", "password": word, "database": "shop"}
@@ -106,12 +91,12 @@ ROLE = Role(
     protocol="mysql",
     port=3306,
     start=_start,
-    ready=_ready,
+    ready=ready,
     options={
         "settings": {"type": "mapping"},
         "plugin": {"type": "text", "enum": list(_PLUGINS)},
     },
-    tell=_tell,
+    tell=tell,
     login=_login,
     grace=10,
     build=mysql9.build,
