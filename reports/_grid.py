@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
@@ -41,10 +41,16 @@ class Line:
     mark: Text
     name: str
     protocol: str
+    version: str  # behind the protocol, or below where the line would be too wide
     target: str
     stages: Text
     time: str
     notes: str
+
+    @property
+    def speaks(self) -> str:
+        """Protocol and version."""
+        return f"{self.protocol} {self.version}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +113,17 @@ def _columns(lines: Sequence[Line], options: Options) -> Columns:
     full = Columns(
         mark=sign,
         name=widest("BRIDGE", (x.name for x in lines)),
-        protocol=widest("PROTOCOL", (x.protocol for x in lines)),
+        protocol=widest("PROTOCOL", (x.speaks for x in lines)),
         target=widest("TARGET", (x.target for x in lines)),
         stages=(sign + 1) * len(STAGES) - 1,
         time=widest("TIME", (x.time for x in lines)),
     )
     if options.width >= NARROW and full.total <= options.width:
         return full
-    return Columns(full.mark, full.name, full.protocol, 0, full.stages, full.time)
+    narrow = replace(full, target=0)
+    if narrow.total <= options.width:
+        return narrow
+    return replace(narrow, protocol=widest("PROTOCOL", (x.protocol for x in lines)))
 
 
 def _header(columns: Columns, options: Options) -> Text:
@@ -132,7 +141,9 @@ def _header(columns: Columns, options: Options) -> Text:
 def _told(line: Line, columns: Columns, options: Options) -> Iterator[Text]:
     first = Text(" ")
     first.append_text(_padded(line.mark, columns.mark))
-    first.append(" " + line.name.ljust(columns.name) + GAP + line.protocol.ljust(columns.protocol))
+    whole = len(line.speaks) <= columns.protocol
+    speaks = (line.speaks if whole else line.protocol).ljust(columns.protocol)
+    first.append(f" {line.name.ljust(columns.name)}{GAP}{speaks}")
     if columns.target:
         first.append(GAP + line.target.ljust(columns.target))
     first.append(GAP).append_text(_padded(line.stages, columns.stages))
@@ -141,7 +152,11 @@ def _told(line: Line, columns: Columns, options: Options) -> Iterator[Text]:
     if beside and line.notes:
         first.append(GAP + line.notes, style="dim")
     yield first
-    below = [*([] if columns.target else [line.target]), *([] if beside else [line.notes])]
+    below = [
+        "" if whole else line.version,
+        "" if columns.target else line.target,
+        "" if beside else line.notes,
+    ]
     indent = " " * (columns.mark + 4)
     dot = " · " if options.unicode else " - "
     text = dot.join(part for part in below if part)
@@ -185,10 +200,12 @@ def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) ->
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
     said = [] if options.explain else [f"{d.code} {d.culprit}" for d in row.bridge.diagnoses]
     notes = [*(said or [_note(row)]), *([_identity(row)] if wide else [])]
+    protocol, version = _protocol(row)
     return Line(
         mark=mark(gated(report, row.bridge), options),
         name=f"{bridge.namespace}/{bridge.service}" if many else bridge.service,
-        protocol=_protocol(row),
+        protocol=protocol,
+        version=version,
         target=_target(row, options),
         stages=_stages(row, options),
         time=time if row.seen else "",
@@ -245,18 +262,19 @@ def _from_where(row: Row) -> str:
     return f"from {min(here)}: " if len(here) == 1 and len(others) > 1 else ""
 
 
-def _protocol(row: Row) -> str:
+def _protocol(row: Row) -> tuple[str, str]:
+    """What is spoken, and what the server said of itself; of a driver its name and version."""
     client = next((o.client for o in row.seen if o.client), "")
     if client:
-        return printable(f"by {client}", 48)
+        return printable(f"by {client}", 48), ""
     for seen in row.seen:
         version = seen.fact("version")
         if version:
             product = seen.fact("product")
             other = f" ({product})" if product and product != seen.protocol else ""
-            return printable(f"{seen.protocol} {version}{other}", 48)
+            return seen.protocol, printable(f"{version}{other}", 48)
     ports = row.bridge.bridge.ports
-    return row.seen[0].protocol if row.seen else (ports[0].protocol if ports else "")
+    return row.seen[0].protocol if row.seen else (ports[0].protocol if ports else ""), ""
 
 
 def _note(row: Row) -> str:

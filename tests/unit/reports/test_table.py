@@ -7,8 +7,9 @@ import pytest
 
 from k8sext import registry
 from k8sext.model.report import Report
-from k8sext.model.words import Culprit, Status
+from k8sext.model.words import Culprit, Route, Stage, Status
 from tests.support.sample_report import FINDING, not_started, sample
+from tests.support.seen import seen
 
 ADDRESSES = re.compile(r"\[[0-9a-f:]+\]:\d+|198\.51\.100\.\d+:\d+")
 
@@ -33,6 +34,25 @@ def test_no_address_is_cut(form: str, width: int) -> None:
 def test_only_commands_to_paste_may_be_wider_than_the_terminal(width: int) -> None:
     for line in render(sample(), width=width).splitlines():
         assert len(line) <= width or line.lstrip().startswith("kubectl"), line
+
+
+@pytest.mark.parametrize("form", ["table", "wide"])
+def test_a_version_for_which_a_line_has_no_room_stands_below(form: str) -> None:
+    """Such as real ones are: `mysql 10.11.19-MariaDB-0+deb12u1 (mariadb)`."""
+    version = "10.11.19-MariaDB-0+deb12u1 (mariadb)"
+    probe = seen(
+        "o1", Route.NAME, "redis-svc:26379", Stage.VERIFY, status=Status.PASS,
+        version="10.11.19-MariaDB-0+deb12u1", product="mariadb",
+    )  # fmt: skip
+    first, *others = sample().bridges
+    long = replace(first.bridge, service="the-article-s-database-svc")
+    made = replace(first, bridge=long, observations=(probe,))
+    report = replace(sample(), bridges=(made, *others))
+    wide = grid_of(render(report, form, width=160))
+    assert f"redis {version}" in wide
+    narrow = grid_of(render(report, form, width=80))
+    assert f"     {version} · redis-svc:26379" in narrow
+    assert all(len(line) <= 80 for line in narrow.splitlines())
 
 
 @pytest.mark.parametrize("width", [80, 120])
