@@ -278,20 +278,23 @@ def _protocol(row: Row) -> tuple[str, str]:
 
 
 def _note(row: Row) -> str:
-    """How deep the bridge was proved; of a driver, why it was not tried."""
+    """The way back, or how deep the bridge was proved; of a driver, why it was not tried."""
     client = next((o for o in row.seen if o.client), None)
     if client is None:
-        return _depth_words(row.bridge)
+        return _way_back(row.bridge) or _depth_words(row.bridge)
     return printable(client.stages[0].detail) if client.status is Status.SKIP else ""
 
 
+def _way_back(bridge: BridgeReport) -> str:
+    """What calls back has no stage: all of them may pass where it fails."""
+    back = [d.code for d in bridge.diagnoses if d.culprit is Culprit.CALLBACK]
+    return f"the way back: {', '.join(back)}" if back else ""
+
+
 def _depth_words(bridge: BridgeReport) -> str:
-    """Said only where less than everything was proved, or what is wrong has no stage."""
+    """Said only where less than everything was proved."""
     if bridge.skipped and not bridge.observations:
         return bridge.skipped
-    back = [d.code for d in bridge.diagnoses if d.culprit is Culprit.CALLBACK]
-    if back:
-        return f"the way back: {', '.join(back)}"
     if bridge.status not in (Status.PASS, Status.WARN) or bridge.depth is None:
         return ""
     wire = (o for o in bridge.observations if not o.client)

@@ -17,6 +17,7 @@ from k8sext.agent.http import Response
 from k8sext.agent.http_api import mapping, sequence, text_of
 from k8sext.model.words import Reason
 
+MAX_WORDS = 200
 NOT_READY = b"server is not ready yet"
 # Words of both generations, from good to bad.
 WELL, HALF, STARTING, BAD = "available", "degraded", "starting", "unavailable"
@@ -119,9 +120,9 @@ def report_of(answer: Response) -> Report | None:
     return Report(
         _part("overall", word, overall),
         tuple(_parts(status)),
-        text_of(mapping(data.get("version")).get("number")),
-        text_of(data.get("name")),
-        text_of(data.get("uuid")),
+        text_of(mapping(data.get("version")).get("number"), MAX_WORDS),
+        text_of(data.get("name"), MAX_WORDS),
+        text_of(data.get("uuid"), MAX_WORDS),
     )
 
 
@@ -141,7 +142,7 @@ def _parts(status: dict[str, Any]) -> Iterator[Part]:
     for name, one in mapping(status.get("plugins")).items():
         yield _part(f"plug-in {name}", mapping(one).get("level"), mapping(one))
     for one in map(mapping, sequence(status.get("statuses"))):
-        kind, _, rest = text_of(one.get("id")).partition(":")
+        kind, _, rest = text_of(one.get("id"), MAX_WORDS).partition(":")
         name = (rest or kind).split("@")[0]
         link = kind == "core" or name in ("elasticsearch", "opensearch")
         yield _part(name if link else f"plug-in {name}", one.get("state"), one)
@@ -149,6 +150,6 @@ def _parts(status: dict[str, Any]) -> Iterator[Part]:
 
 def _part(name: str, word: Any, told: dict[str, Any] | None = None) -> Part:
     said = told or {}
-    text = text_of(said.get("summary")) or text_of(said.get("message"))
-    part = Part(name, text_of(word) or "unknown", text)
+    text = text_of(said.get("summary"), MAX_WORDS) or text_of(said.get("message"), MAX_WORDS)
+    part = Part(name, text_of(word, MAX_WORDS) or "unknown", text)
     return part if part.meaning != WELL else Part(name, part.word)

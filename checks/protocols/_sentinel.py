@@ -23,6 +23,7 @@ from k8sext.model.words import Reason
 
 OWN_APP = "sentinel-dashboard"  # as which the dashboard watches itself, where it is told to
 FRESH_S = 60.0  # clients send a heartbeat every 10 s; after 60 s a dashboard calls them dead
+MAX_TEXT = 255
 _DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")  # RFC 9110, 5.6.7
 _MONTHS: Sequence[str] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _COOKIE = re.compile(r"(?:^|, )([^=;,\s]+=[^;,\s]*)")
@@ -62,19 +63,21 @@ def data_of(answer: Any, what: str) -> Any:
     if "code" not in result or "data" not in result:
         raise Fault(Reason.SERVER_ERROR, f"{what}: no answer of a Sentinel dashboard")
     if result.get("success") is False:
-        raise Fault(Reason.SERVER_ERROR, f"{what}: {text_of(result.get('msg')) or 'refused'}")
+        raise Fault(
+            Reason.SERVER_ERROR, f"{what}: {text_of(result.get('msg'), MAX_TEXT) or 'refused'}"
+        )
     return result["data"]
 
 
 def machines_of(data: Any, now_s: float) -> list[Machine]:
     """The machines of all applications; `now_s` is the dashboard's clock (Unix time)."""
-    apps = ((text_of(app.get("app")), app) for app in map(mapping, sequence(data)))
+    apps = ((text_of(app.get("app"), MAX_TEXT), app) for app in map(mapping, sequence(data)))
     rows = ((name, mapping(row)) for name, app in apps for row in sequence(app.get("machines")))
     return [found for name, row in rows if name and (found := _machine(row, name, now_s))]
 
 
 def _machine(row: Mapping[str, Any], app: str, now_s: float) -> Machine | None:
-    host, port = text_of(row.get("ip")), row.get("port")
+    host, port = text_of(row.get("ip"), MAX_TEXT), row.get("port")
     if not host or not isinstance(port, int) or isinstance(port, bool):
         return None
     version = row.get("version")

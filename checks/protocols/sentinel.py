@@ -114,7 +114,8 @@ class Sentinel(HttpApi):
         Of those that could say it and do not, nothing is known.
         """
         answer = await self.get("/version", {"Accept": JSON})
-        told = text_of(mapping(answer.json()).get("data")) if answer.status == 200 else ""
+        data = mapping(answer.json()).get("data") if answer.status == 200 else None
+        told = text_of(data, read.MAX_TEXT)
         age = {401: "of 1.6", 404: "before 1.6"}.get(answer.status, "")
         self.known = {"product": "sentinel-dashboard", "version": told}
         return Seen(detail=f"Sentinel's dashboard {told or age}".strip(), evidence=self.known)
@@ -145,7 +146,7 @@ class Sentinel(HttpApi):
         answer = await self.send("POST", "/auth/login", {"Content-Type": FORM}, body)
         result = mapping(self.json_of(answer, "/auth/login"))
         if result.get("success") is not True:
-            return text_of(result.get("msg")) or "refused"
+            return text_of(result.get("msg"), read.MAX_TEXT) or "refused"
         self.cookie = read.cookies_of(answer.headers.get("set-cookie", ""))
         return ""
 

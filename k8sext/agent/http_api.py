@@ -201,9 +201,9 @@ def sequence(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
-def text_of(value: Any) -> str:
-    """`value` if it is text, at most MAX_TEXT characters of it, else ""."""
-    return value[:MAX_TEXT] if isinstance(value, str) else ""
+def text_of(value: Any, at_most: int = MAX_TEXT) -> str:
+    """`value` if it is text, so many characters of it, else ""."""
+    return value[:at_most] if isinstance(value, str) else ""
 
 
 def some(names: Sequence[str]) -> str:
