@@ -32,6 +32,9 @@ MAX_EXPANDED = 16
 # Endpoints log in first. One that has not even connected by then is not going to: a dead server
 # costs one time-out, not one by address and then another by name.
 ENDPOINTS_FIRST_S = 0.5
+# A Service is refused until the node has programmed it. kube-proxy writes its rules once a second
+# at most (minSyncPeriod), a large cluster's takes longer over it.
+PROGRAMMING_S = (0.5, 1.0, 2.0)
 LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
 # Ways for those outside, told beside the bridge's own: no login goes over them.
 FRONTS = (Route.INGRESS, Route.NODE_PORT)
@@ -356,7 +359,8 @@ class Runner:
 
     async def _open(self, log: StageLog, target: Target, address: str) -> Stream | None:
         """The connect stage; None where it failed."""
-        stream = await connect(log, address, target.port, self.tls_of(target), self.network)
+        tls, pauses = self.tls_of(target), self._pauses(target)
+        stream = await connect(log, address, target.port, tls, self.network, pauses)
         if stream is None:
             self.failed = True
             return None
@@ -364,6 +368,11 @@ class Runner:
         if target.route is Route.ENDPOINT:
             self.reached.add(target.server)
         return stream
+
+    def _pauses(self, target: Target) -> Sequence[float]:
+        """A name may be refused although its server accepts; where that does not, it is final."""
+        known = not self.endpoints_left[target.server] and target.server not in self.reached
+        return PROGRAMMING_S if target.route is Route.NAME and not known else ()
 
     async def _converse(
         self,

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field, replace
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Json, StageResult
 from k8sext.model.secret import Secret, mask, printable
-from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+from k8sext.model.words import STAGES, Reason, Stage, Status
 
 from .check import Announced, Callbacks, Fault, Login, Seen, WireCheck
 from .credentials import Missing
 from .network import Network
 from .stream import Note, Relayed, Stream, Tls
 
-PROGRAMMING_S = 1.0
 # What says nothing of the server: of ourselves, of our time, of what carries us there.
 OURS = (Reason.INTERNAL_ERROR, Reason.OUT_OF_TIME, Reason.VANTAGE_UNPROVEN)
 Step = Callable[[], Awaitable[Seen | None]]
@@ -139,29 +138,41 @@ class StageLog:
 
 
 async def connect(
-    log: StageLog, address: str, port: int, tls: Tls | None, network: Network
+    log: StageLog,
+    address: str,
+    port: int,
+    tls: Tls | None,
+    network: Network,
+    pauses: Sequence[float] = (),
 ) -> Stream | None:
-    """The connect stage. Returns the stream, or None when the stage failed."""
+    """The connect stage. Returns the stream, or None when the stage failed.
+
+    `pauses`, in seconds: where the connection is refused, it is tried again after each of them.
+    """
     opened: list[Stream] = []
     began = asyncio.get_running_loop().time()
     way = await network.way()
     log.started += asyncio.get_running_loop().time() - began  # not the server's time
 
     async def step() -> Seen:
-        try:
-            stream = await way.connect(address, port, log.deadline())
-        except Fault as fault:
-            if fault.reason is not Reason.REFUSED or log.target.route is not Route.NAME:
-                raise
-            # A Service made a moment ago is refused until kube-proxy has written its rules.
-            await asyncio.sleep(PROGRAMMING_S)
-            stream = await way.connect(address, port, log.deadline())
+        refused = 0
+        while True:
+            try:
+                stream = await way.connect(address, port, log.deadline())
+                break
+            except Fault as fault:
+                if fault.reason is not Reason.REFUSED or refused == len(pauses):
+                    raise
+            await asyncio.sleep(pauses[refused])
+            log.started += pauses[refused]
+            refused += 1
         stream.tls = tls
         log.relayed = stream.relayed
         opened.append(stream)
-        return Seen(evidence={"peer": stream.peer, "local": stream.local})
+        evidence: dict[str, Json] = {"peer": stream.peer, "local": stream.local}
+        return Seen(evidence={**evidence, "refused_before": refused} if refused else evidence)
 
-    await log.run(Stage.CONNECT, step, lag_s=network.lag_s)
+    await log.run(Stage.CONNECT, step, lag_s=network.lag_s + sum(pauses))
     if not opened:
         await way.close()
     return opened[0] if opened else None

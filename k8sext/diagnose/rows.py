@@ -81,7 +81,7 @@ PATHS: dict[Reason, Row] = {
 NO_BACKEND = Row(
     "KX303", Culprit.CLUSTER_NETWORK,
     "{name} is refused inside the cluster while {target} accepts: the Service has no backend",
-    "check kube-proxy or the CNI on node {node}, and internalTrafficPolicy of Service {service}",
+    "if Service {service} is new, run k8sext again; or check kube-proxy or the CNI on node {node}",
 )  # fmt: skip
 PORT_NAME = Row(
     "KX304", Culprit.MANIFEST,

@@ -80,13 +80,14 @@ wrong: A host that is switched off, or a wrong address, is just as silent. So is
 KX303
 means: The Service's cluster IP has no backend, although its endpoints are right and the server
   answers.
-how: The name is refused, the address behind it accepts from the same pod, and port names,
-  readiness and slices of the Service are in order.
+how: The name is refused, again after 0.5, 1.5 and 3.5 seconds; the address behind it accepts from
+  the same pod, and port names, readiness and slices of the Service are in order.
 see: On the node: iptables-save | grep SERVICE, or nft list ruleset; kubectl logs -n kube-system
   -l k8s-app=kube-proxy
 repair: Restart or repair kube-proxy (or the CNI that replaces it) on the named node; check
   internalTrafficPolicy, which for outside addresses must be Cluster.
-wrong: The Service was changed within the last seconds and the node has not programmed it yet.
+wrong: The Service is new and the node has not programmed it yet. kube-proxy that failed to write
+  its rules tries again after its syncPeriod only, which is 30 seconds.
 
 KX304
 means: The port's name in the Service is not the port's name in its endpoints. Kubernetes joins

@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 import subprocess
-import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -24,10 +23,10 @@ from typing import IO, Any, Literal
 from tests.lab import cgroups, firewall, instance
 from tests.lab.building.golang import binary
 from tests.lab.building.images import DRIVERS, PYTHON_311, PYTHON_313
-from tests.lab.cluster import dns, kubeapi
+from tests.lab.cluster import dns, rules
 from tests.lab.cluster.control_plane import audit_log
 from tests.lab.component import Component, password
-from tests.lab.hosts import LAPTOP, NODES, enter, enter_cgroup, holder, inside
+from tests.lab.hosts import LAPTOP, enter, enter_cgroup, holder
 from tests.lab.place import PROJECT, LabError, Place, place
 
 K8SEXT = str(PROJECT / ".venv" / "bin" / "k8sext")
@@ -232,17 +231,7 @@ class Lab:
 
     def await_rules(self, *namespaces: str) -> None:
         """Until kube-proxy has written the rules of every Service: people's are older than that."""
-        addresses = {a for n in namespaces for a in self._cluster_addresses(n)}
-        give_up = time.monotonic() + 10
-        while addresses and time.monotonic() < give_up:
-            rules = [inside(self.place, n.name, ["iptables-save"]) for n in NODES]
-            addresses = {a for a in addresses if not all(f"{a}/32" in text for text in rules)}
-            time.sleep(0.1 if addresses else 0)
-
-    def _cluster_addresses(self, namespace: str) -> list[str]:
-        found = kubeapi.get(self.place, f"/api/v1/namespaces/{namespace}/services") or {}
-        addresses = (item["spec"].get("clusterIP", "") for item in found.get("items", []))
-        return [a for a in addresses if a not in ("", "None")]
+        rules.awaited(self.place, *namespaces)
 
     def _await_service_account(self, namespace: str) -> None:
         """Pods are refused until the controller has made it."""

@@ -162,7 +162,9 @@ def _start_proxy(node: Host, place: Place) -> None:
             "tcpEstablishedTimeout": "0s",
             "tcpCloseWaitTimeout": "0s",
         },
-        "iptables": {"minSyncPeriod": "0s", "syncPeriod": "30s"},
+        # A sync that failed (another's change of the tables came in between) is tried again after
+        # syncPeriod; until then a new Service refuses everybody.
+        "iptables": {"minSyncPeriod": "0s", "syncPeriod": "2s"},
     }
     config.write_text(json.dumps(settings))
     argv = [binary("kube-proxy"), f"--config={config}"]
