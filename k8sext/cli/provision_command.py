@@ -11,6 +11,8 @@ import typer
 
 from . import options as opt
 
+NARROW = 80  # columns that every terminal has
+
 
 def provision_command(
     name: Annotated[str | None, typer.Argument(help="Service to make.")] = None,
@@ -244,8 +246,21 @@ def _report(
     marks = [c.mark for c in changes]
     words = (("+", "created"), ("~", "changed"), ("=", "unchanged"))
     counts = [f"{marks.count(m)} {w}" for m, w in words if m in marks]
-    tail = f" · next: k8sext doctor -n {specs[0].namespace} {' '.join(s.name for s in specs)}"
-    console.data(" · ".join(counts) + (tail if writes else " (nothing was written)") + "\n")
+    if not writes:
+        console.data(f"{' · '.join(counts)} (nothing was written)\n")
+        return
+    to_do = [f"next: k8sext doctor -n {n} {' '.join(s)}" for n, s in _by_namespace(specs).items()]
+    one_line = " · ".join([*counts, *to_do])
+    fits = len(to_do) == 1 and len(one_line) <= NARROW
+    console.data((one_line if fits else "\n".join([" · ".join(counts), *to_do])) + "\n")
+
+
+def _by_namespace(specs: Sequence[Any]) -> dict[str, list[str]]:
+    """Names of the bridges in each namespace, both in the order they were given in."""
+    found: dict[str, list[str]] = {}
+    for spec in specs:
+        found.setdefault(spec.namespace, []).append(spec.name)
+    return found
 
 
 def _verified(specs: Sequence[Any], image: str | None, **source: Any) -> int:
@@ -253,7 +268,6 @@ def _verified(specs: Sequence[Any], image: str | None, **source: Any) -> int:
     from .doctor_command import verify
 
     codes: list[int] = []
-    for namespace in dict.fromkeys(s.namespace for s in specs):
-        names = [s.name for s in specs if s.namespace == namespace]
+    for namespace, names in _by_namespace(specs).items():
         codes.append(verify(namespace, names, image, **source))
     return 1 if 1 in codes else max(codes)

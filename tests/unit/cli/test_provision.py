@@ -116,6 +116,33 @@ def test_made_and_made_again(store: ObjectStore, capsys: Captured) -> None:
     assert "2 unchanged" in capsys.readouterr().out
 
 
+def test_what_to_type_next_stands_by_itself_for_each_namespace(
+    store: ObjectStore, capsys: Captured, tmp_path: Path
+) -> None:
+    bridge = "{name: %s, namespace: %s, to: [198.51.100.21], ports: [{port: 6379}]}"
+    listed = [("redis-svc", "dev"), ("cache-svc", "test"), ("queue-svc", "dev")]
+    file = tmp_path / "bridges.yaml"
+    head = "apiVersion: k8sext.io/v1\nkind: Bridges\nbridges:\n"
+    file.write_text(head + "".join(f"- {bridge % pair}\n" for pair in listed))
+    assert app.run(["provision", "-f", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "6 created",
+        "next: k8sext doctor -n dev redis-svc queue-svc",
+        "next: k8sext doctor -n test cache-svc",
+    ]
+
+
+def test_a_command_that_does_not_fit_beside_the_counts_has_its_own_line(
+    store: ObjectStore, capsys: Captured
+) -> None:
+    long = f"{'a' * 50}-svc"
+    assert app.run(["provision", long, "--to", "198.51.100.21:6379", "--protocol", "redis"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "2 created",
+        f"next: k8sext doctor -n dev {long}",
+    ]
+
+
 def test_a_changed_address_and_a_family_that_goes(store: ObjectStore, capsys: Captured) -> None:
     app.run(REDIS)
     capsys.readouterr()
