@@ -129,7 +129,9 @@ def _inside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
     """As an application in the namespace sees it: by name, and at every address behind it."""
     external = bridge.kind is Kind.EXTERNAL_NAME
     port_number = _name_port(bridge, port)
-    yield _target(bridge, port, Route.NAME, bridge.service, port_number, expand=external)
+    by_name = _target(bridge, port, Route.NAME, bridge.service, port_number, expand=external)
+    compares = not external and not is_address(bridge.origin)
+    yield replace(by_name, origin=bridge.origin if compares else "")
     for address in bridge.cluster_ips[:1]:
         yield _target(bridge, port, Route.CLUSTER_IP, address, port.port, fallback=True)
     yield from _endpoint_targets(bridge, port)

@@ -16,6 +16,7 @@ from k8sext.model.plan import Plan
 from . import summary
 from .check import WireCheck
 from .credentials import MountedSecrets
+from .ending import leave
 from .output import Output, heartbeat, read_plan
 from .runner import Checks, Runner
 
@@ -92,3 +93,4 @@ def main() -> None:
     """Entry point in the pod."""
     part = read_plan().part(int(os.environ.get("JOB_COMPLETION_INDEX", "0")))
     asyncio.run(probe(part, Output()))
+    leave(0)

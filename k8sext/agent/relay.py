@@ -45,7 +45,8 @@ class Allowed:
                 self.open.add((_plain(target.host), target.port))
             else:
                 self.ports[target.host].add(target.port)
-            self.ports.setdefault(target.service, set())  # asked for, to know whether it resolves
+            for name in filter(None, (target.service, target.origin)):  # asked for, no more
+                self.ports.setdefault(name, set())
         if plan.control.name:
             self.ports[plan.control.name].add(plan.control.port)
         if plan.control.address:

@@ -16,7 +16,7 @@ from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
-from . import beside, expect, resolver
+from . import beside, expect, origin, resolver
 from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, target_of
 from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
@@ -202,6 +202,8 @@ class Runner:
         if target.beside:
             await self._ask_beside(log, target)
         await self._look_further(log, target, address)
+        if target.origin:
+            await origin.ask(log, self.resolve)
         self._observed(target, log.results())
 
     async def _ask_beside(self, log: StageLog, target: Target) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from k8sext import __version__
+from k8sext.agent.ending import leave
 from k8sext.errors import K8sextError
 
 from . import talk
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     gc.disable()
     code = run(list(sys.argv[1:] if argv is None else argv))
     gc.freeze()
-    sys.exit(code)
+    leave(code)
 
 
 def _show_usage(error: Any, argv: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +26,9 @@ def provision_command(
     port: Annotated[int | None, typer.Option(help="Port of the Service.")] = None,
     protocol: Annotated[str, typer.Option(help="Protocol, as in `k8sext checks`.")] = "",
     credentials: Annotated[str, typer.Option(help="Secret that holds the login.")] = "",
+    origin: Annotated[
+        str, typer.Option(help="Outside name of these addresses; doctor compares.")
+    ] = "",
     ingress: Annotated[
         str, typer.Option("--ingress", help="HOST[/PATH]: an Ingress that leads to it, too.")
     ] = "",
@@ -58,7 +61,9 @@ def provision_command(
         session.namespace if session else _context_namespace(kubeconfig, context)
     )
     front = _ingress(ingress, ingress_class, ingress_tls)
-    specs = _specs(name, to or (), filename or (), default, port, protocol, credentials, front)
+    specs = _specs(
+        name, to or (), filename or (), default, port, protocol, credentials, origin, front
+    )
     if session is None:
         _print_objects([o for s in specs for o in desired.objects(s)], output)
         return 0
@@ -120,6 +125,7 @@ def _specs(
     port: int | None,
     protocol: str,
     credentials: str,
+    origin: str,
     front: Any,
 ) -> tuple[Any, ...]:
     from k8sext.errors import K8sextError
@@ -128,9 +134,17 @@ def _specs(
 
     if bool(files) == bool(name):
         raise K8sextError("give either NAME with --to, or -f FILE", where="provision")
-    if files and front:
-        raise K8sextError("-f says it for each bridge: `ingress: {host: …}`", where="--ingress")
     if files:
+        _refuse_beside_files(
+            {
+                "--to": (to, "to: […]"),
+                "--port": (port, "ports: [{port: …}]"),
+                "--protocol": (protocol, "protocol: …"),
+                "--credentials": (credentials, "credentials: {secret: …}"),
+                "--origin": (origin, "origin: …"),
+                "--ingress": (front, "ingress: {host: …}"),
+            }
+        )
         found = tuple(desired.complete(s) for s in document.load(files, namespace))
         ingresses.refuse_twice(found)
         return found
@@ -151,9 +165,19 @@ def _specs(
         ports=ports,
         protocol=protocol,
         secret=credentials,
+        origin=origin,
         ingress=front,
     )
     return (desired.complete(spec),)
+
+
+def _refuse_beside_files(given: Mapping[str, tuple[object, str]]) -> None:
+    """What a file says for each bridge."""
+    from k8sext.errors import K8sextError
+
+    for option, (value, key) in given.items():
+        if value:
+            raise K8sextError(f"-f says it for each bridge: `{key}`", where=option)
 
 
 def _ingress(text: str, class_name: str, tls_secret: str) -> Any:

@@ -125,7 +125,13 @@ def _ignored(bridge: Bridge, said: Diagnosis) -> str | None:
 
 
 def _unique(said: Iterable[Diagnosis]) -> list[Diagnosis]:
-    return list({(d.code, d.summary): d for d in said}.values())
+    """What several ports say alike, once, at its heaviest."""
+    found: dict[tuple[str, str], Diagnosis] = {}
+    for one in said:
+        known = found.setdefault((one.code, one.summary), one)
+        if _WEIGHT.index(one.severity) < _WEIGHT.index(known.severity):
+            found[one.code, one.summary] = one
+    return list(found.values())
 
 
 def _ordered(said: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:

@@ -121,6 +121,18 @@ SERVICE_UNKNOWN = Row(
     "kubectl logs -n kube-system -l k8s-app=kube-dns (can CoreDNS list Services?), and look at "
     "dnsPolicy and the search list: kubectl exec -n {namespace} YOUR-POD -- cat /etc/resolv.conf",
 )  # fmt: skip
+ORIGIN_MOVED = Row(
+    "KX207", Culprit.MANIFEST,
+    "{origin} leads to {now} by now, and Service {service} still to {stale}",
+    "{where}: write {now} in place of {stale}, or provision the bridge anew",
+    WARN,
+)  # fmt: skip
+ORIGIN_UNKNOWN = Row(
+    "KX208", Culprit.MANIFEST,
+    "the origin of Service {service} does not resolve in the cluster: {detail}",
+    "correct the annotation k8sext.io/origin, or let cluster DNS forward the zone of {origin}",
+    NOTE,
+)  # fmt: skip
 NOT_READY = Row(
     "KX315", Culprit.MANIFEST,
     "every endpoint of {service} is marked not ready, so {name} is refused; {target} accepts",

@@ -58,6 +58,25 @@ repair: See whether CoreDNS can list Services (its log, its Role), and whether t
   list has the namespace (dnsPolicy ClusterFirst).
 wrong: The Service is seconds old, or the cluster's domain is not cluster.local.
 
+KX207
+means: The addresses of the bridge are not those of the outside name that they were taken from.
+how: The annotation k8sext.io/origin records that name; it was resolved by cluster DNS, and an
+  address in the Service's endpoints is not among the answers.
+see: kubectl exec -n NAMESPACE YOUR-POD -- getent hosts ORIGIN; kubectl get endpointslices
+  -n NAMESPACE -l kubernetes.io/service-name=SERVICE
+repair: Write the new addresses into the bridge; it is a failure where nothing answers at the old
+  ones any more, and a warning while something still does.
+wrong: DNS servers that balance load give a part of the addresses, or others to other places; then
+  ignore this code in the annotation k8sext.io/ignore, with the reason.
+
+KX208
+means: The outside name that the bridge's addresses were taken from cannot be resolved in the
+  cluster, so nobody can say whether they are still its addresses.
+how: The name in the annotation k8sext.io/origin was asked of cluster DNS.
+see: kubectl exec -n NAMESPACE YOUR-POD -- getent hosts ORIGIN
+repair: Correct the annotation, or let CoreDNS forward that zone.
+wrong: A name that only your own network knows is no fault of the bridge; it is not compared then.
+
 KX301
 means: The server's host answers, and nobody listens on that address and port.
 how: The connection was refused (ECONNREFUSED) by name and at the address itself.

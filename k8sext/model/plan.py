@@ -42,7 +42,8 @@ class Target:
     gives for the name becomes an `endpoint` probe of its own (at most 16). `fallback` marks the
     cluster-ip route: it is used only when the bridge's name does not resolve. `active` allows the
     check to write; one target of a bridge port at most has it. `companions` are other bridges that
-    `expect` names: its key, and the `id` of a target in `Plan.companions`.
+    `expect` names: its key, and the `id` of a target in `Plan.companions`. `origin` is the outside
+    name whose addresses the bridge holds: it is asked for, so that the two can be compared.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Target:
     fallback: bool = False
     via: str = ""  # what leads there: `Ingress/NAME HOST/PATH`, `Node/NAME`
     beside: Beside | None = None
+    origin: str = ""
     shard: int = 0  # which of several pods makes it
     active: bool = False
     reverse_app: str = ""  # the sacrificial application under which the check may register itself

@@ -19,7 +19,8 @@ class StageResult:
     `evidence` holds what was measured, under the well-known keys where they fit: `peer`, `local`
     (address:port), `errno` (symbolic), `words` (the server's own, masked and bounded), `code` (the
     server's), `first_bytes` (hex), `product`, `version`, `identity`, `source_seen` (the client's
-    address as the server saw it), `addresses`, `rcode`, `cname`.
+    address as the server saw it), `addresses`, `rcode`, `cname`, `origin` (where the outside name
+    leads that the addresses were taken from: `name`, with `addresses` or `reason`).
     """
 
     stage: Stage

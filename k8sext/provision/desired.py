@@ -118,6 +118,9 @@ def _refuse_words(spec: BridgeSpec) -> None:
     if spec.secret and not _HOST.fullmatch(spec.secret):
         raise _refused(spec, "credentials: that cannot be the name of a Secret",
                        "name the Secret that holds the login, not the login")  # fmt: skip
+    if spec.origin and (is_address(spec.origin) or not _HOST.fullmatch(spec.origin)):
+        raise _refused(spec, f"origin {spec.origin!r} is no host name",
+                       "name what the addresses were taken from, or leave it out")  # fmt: skip
 
 
 def _refuse_ports(spec: BridgeSpec) -> None:

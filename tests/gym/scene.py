@@ -171,6 +171,8 @@ class Scene:
         for option, value in defaults.items():
             argv += [] if option in words else [option, value]
         done = self.lab.run([*argv, *words], timeout=RUN_LIMIT_S)
+        if done.returncode < 0:  # a crash is no verdict
+            raise LabError(f"doctor ended by signal {-done.returncode}: {done.stderr[-2000:]}")
         try:
             report = json.loads(done.stdout)
         except ValueError:

@@ -71,6 +71,15 @@ def test_the_origin_annotation_gives_no_consent() -> None:
     assert all("redis.corp.example" in t.tls_names for t in targets(made))
 
 
+def test_the_origin_is_asked_for_beside_the_name_where_addresses_came_from_it() -> None:
+    origin = "redis.corp.example"
+    assert [t.origin for t in targets(bridge(origin=origin))] == [origin, "", ""]
+    assert [t.origin for t in targets(bridge(origin="198.51.100.21"))] == ["", "", ""]
+    assert [t.origin for t in targets(bridge(origin=origin), "local")] == [""]
+    external = bridge(kind=Kind.EXTERNAL_NAME, external_name=origin, endpoints=(), cluster_ips=())
+    assert [t.origin for t in targets(external)] == [""]
+
+
 def test_udp_ports_are_not_probed() -> None:
     udp = Port(name="dns", port=53, protocol="tcp", protocol_source="x", transport="UDP")
     assert targets(bridge(ports=(udp,))) == ()

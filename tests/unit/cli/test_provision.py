@@ -103,6 +103,36 @@ def test_a_file_says_itself_which_ingress(capsys: Captured, tmp_path: Path) -> N
     assert "`ingress: {host: …}`" in refused(argv, capsys)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--to", "198.51.100.21"),
+        ("--port", "6379"),
+        ("--protocol", "redis"),
+        ("--credentials", "redis-auth"),
+        ("--origin", "redis.example.com"),
+    ],
+)
+def test_what_a_file_says_is_not_said_beside_it(
+    capsys: Captured, tmp_path: Path, option: str, value: str
+) -> None:
+    argv = ["provision", "-f", str(tmp_path), option, value, "--dry-run=client"]
+    assert f"{option}: -f says it for each bridge" in refused(argv, capsys)
+
+
+def test_where_the_addresses_come_from_is_written_down(store: ObjectStore) -> None:
+    assert app.run([*REDIS, "--origin", "redis.corp.example"]) == 0
+    notes = store.kept[SERVICE]["metadata"]["annotations"]
+    assert notes["k8sext.io/origin"] == "redis.corp.example"
+
+
+@pytest.mark.parametrize("origin", ["198.51.100.21", "two words", "a_b.example", "-.example"])
+def test_an_origin_is_a_host_name(store: ObjectStore, capsys: Captured, origin: str) -> None:
+    said = refused([*REDIS, "--origin", origin], capsys)
+    assert f"origin {origin!r} is no host name" in said
+    assert store.written == []
+
+
 # -- what is written, and what is not -----------------------------------------------------------
 
 
