@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from k8sext import discover, doctor, fronts, registry
 from k8sext.errors import K8sextError
-from k8sext.kube import access, workload
 from k8sext.kube import snapshot as snapshots
-from k8sext.kube.session import ApiError, Session
+from k8sext.kube import workload
+from k8sext.kube.session import Session
 from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control, Plan
 from k8sext.model.report import Report, VantageReport
 from k8sext.plan import Acting
 
-from . import console, output, talk, waiting
+from . import console, output, rights, talk, waiting
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource
@@ -188,15 +188,15 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
     with ThreadPoolExecutor(2) as pool:
         groups = pool.submit(session.get, "/apis")
         pool.submit(registry.wire_checks)  # loaded while the API server answers
-        uid_range = functools.cache(functools.partial(_has_uid_range, session))
+        uid_range = functools.cache(functools.partial(rights.has_uid_range, session))
         if namespace and request.vantage != "local":
             pool.submit(uid_range, namespace)
-        missing = pool.submit(_missing_rights, session, namespace, request)
+        missing = pool.submit(rights.missing, session, namespace, request)
         extra = ("workloads", "configmaps") if request.workloads else ()
         snapshot = fetch(session, namespace, source.selector, extra=("nodes", "pods", *extra))
         found, skips = _with_fronts(session, snapshot, discover.bridges(snapshot), from_files)
         notes = (*missing.result(), *skips)
-        openshift = _is_openshift(groups.result())
+        openshift = rights.is_openshift(groups.result())
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
     bridges = _over(found, from_files) if source.files else found
@@ -265,55 +265,6 @@ def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...
     )
 
 
-def _missing_rights(
-    session: Session, namespace: str | None, request: doctor.Request
-) -> tuple[str, ...]:
-    """Rights to run a probe that are missing: an error with the Role that would give them.
-
-    Of all namespaces each is asked for when its turn comes: one that is forbidden does not stop
-    the others.
-    """
-    if request.vantage == "local" or namespace is None:
-        return ()
-    return _preflight(session, _job(request), namespace)
-
-
-def _job(request: doctor.Request) -> str:
-    """What it is called where rights are asked for."""
-    return "relay" if "relay" in request.vantages else "doctor"
-
-
-def _preflight(session: Session, job: str, namespace: str) -> tuple[str, ...]:
-    groups = ("probe", "relay") if job == "relay" else ("probe",)
-    try:
-        lacking = [r for group in groups for r in access.missing(session, namespace, group)]
-    except ApiError as error:
-        # Reviews are everybody's right by default; where they are not, the run itself will tell.
-        return (f"rights were not checked beforehand: {error.reason or error.status}",)
-    if lacking:
-        raise K8sextError(
-            "no right to run a probe: " + ", ".join(str(right) for right in lacking),
-            where=f"namespace {namespace}",
-            fix=f"apply this Role: k8sext rbac --for {job} -n {namespace}",
-            exit_code=3,
-        )
-    return ()
-
-
-def _is_openshift(groups: Mapping[str, Any]) -> bool:
-    return any(g["name"] == "security.openshift.io" for g in groups.get("groups", []))
-
-
-def _has_uid_range(session: Session, namespace: str) -> bool:
-    """Whether the platform assigns user numbers in a namespace, as OpenShift does."""
-    try:
-        found = session.get(f"/api/v1/namespaces/{namespace}")
-    except K8sextError:
-        return False
-    annotations = found.get("metadata", {}).get("annotations") or {}
-    return "openshift.io/sa.scc.uid-range" in annotations
-
-
 def _cluster(
     session: Session,
     snapshot: Snapshot,
@@ -336,7 +287,7 @@ def _cluster(
         control=_control(snapshot),
         platform_assigns_user=platform_assigns_user,
         policies=policies,
-        preflight=functools.partial(_preflight, session, _job(request))
+        preflight=functools.partial(rights.preflight, session, rights.job_of(request))
         if snapshot.namespace is None
         else _no_preflight,
         owners=functools.partial(_owners, session, snapshot),

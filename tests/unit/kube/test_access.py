@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from k8sext.cli import app, doctor_run
+from k8sext.cli import app, rights
 from k8sext.kube import access
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
@@ -214,7 +214,7 @@ def test_a_run_goes_on_where_reviews_are_refused(server: ApiServer, session: Ses
     from k8sext.doctor import Request as Run
 
     server.replies = [FORBIDDEN]
-    notes = doctor_run._missing_rights(session, "dev", Run())  # pyright: ignore[reportPrivateUsage]
+    notes = rights.missing(session, "dev", Run())
     assert notes == ("rights were not checked beforehand: Forbidden",)
 
 
