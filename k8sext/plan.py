@@ -64,6 +64,24 @@ def make(
     )
 
 
+def of_names(names: Iterable[str], *, run_id: str, namespace: str, module: str) -> Plan:
+    """The plan that asks the namespace's DNS for names and connects to nothing."""
+    targets = tuple(
+        Target(
+            id=f"n{number}",
+            service=name,
+            port_key="",
+            protocol="tcp",
+            route=Route.ORIGIN,
+            host=name,
+            port=0,
+            ask_only=True,
+        )
+        for number, name in enumerate(dict.fromkeys(names), 1)
+    )
+    return Plan(run_id=run_id, namespace=namespace, targets=targets, modules=(module,))
+
+
 def _numbered(targets: Iterable[Target], vantage: str) -> Iterator[Target]:
     """One report may hold what two vantages saw: `relay` counts for itself."""
     letter = "r" if vantage == "relay" else "o"
@@ -140,7 +158,8 @@ def _inside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
 def _outside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
     """Without the cluster's network: the addresses themselves, or the outside name."""
     if bridge.kind is Kind.EXTERNAL_NAME:
-        yield _target(bridge, port, Route.ORIGIN, bridge.external_name, port.port, expand=True)
+        number = _outside_port(bridge, port)
+        yield _target(bridge, port, Route.ORIGIN, bridge.external_name, number, expand=True)
         return
     yield from _endpoint_targets(bridge, port)
 
@@ -211,6 +230,11 @@ def _name_port(bridge: Bridge, port: Port) -> int:
     if bridge.kind is Kind.HEADLESS and endpoints:
         return endpoints[0].port
     return port.port
+
+
+def _outside_port(bridge: Bridge, port: Port) -> int:
+    """An alias in DNS maps no port; a name whose addresses become endpoints does (`resolve`)."""
+    return int(port.target_port) if bridge.origin and port.target_port.isdigit() else port.port
 
 
 def _target(

@@ -119,7 +119,7 @@ class Runner:
     async def _probe(self, target: Target) -> None:
         log = StageLog(target, self.budget, asyncio.get_running_loop().time())
         addresses = await self._resolve_stage(log, target)
-        if not addresses:
+        if not addresses or target.ask_only:
             self._observed(target, log.results())
             return
         first, extra = addresses[0], addresses[1:MAX_EXPANDED]

@@ -254,6 +254,8 @@ def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...
     return tuple(
         replace(
             b,
+            kind=live[b.ref].kind,
+            external_name=live[b.ref].external_name,
             cluster_ips=live[b.ref].cluster_ips,
             endpoints=live[b.ref].endpoints,
             fronts=live[b.ref].fronts,

@@ -29,6 +29,9 @@ def provision_command(
     origin: Annotated[
         str, typer.Option(help="Outside name of these addresses; doctor compares.")
     ] = "",
+    resolve: Annotated[
+        bool, typer.Option(help="Lead to the addresses that the host name has in the cluster.")
+    ] = False,
     ingress: Annotated[
         str, typer.Option("--ingress", help="HOST[/PATH]: an Ingress that leads to it, too.")
     ] = "",
@@ -40,7 +43,9 @@ def provision_command(
     adopt: Annotated[bool, typer.Option(help="Take over what others manage.")] = False,
     force_conflicts: Annotated[bool, typer.Option(help="Take over conflicting fields.")] = False,
     verify: Annotated[bool, typer.Option(help="Run doctor on what was applied.")] = False,
-    image: Annotated[str | None, typer.Option(help="Image of the probe pod of --verify.")] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Image of the pod of --verify and --resolve.")
+    ] = None,
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:
@@ -62,11 +67,25 @@ def provision_command(
     )
     front = _ingress(ingress, ingress_class, ingress_tls)
     specs = _specs(
-        name, to or (), filename or (), default, port, protocol, credentials, origin, front
+        name,
+        to or (),
+        filename or (),
+        default,
+        port,
+        protocol,
+        credentials,
+        origin,
+        front,
+        resolve=resolve,
     )
     if session is None:
+        _refuse_lookups(specs)
         _print_objects([o for s in specs for o in desired.objects(s)], output)
         return 0
+    if any(s.resolve for s in specs):
+        from .resolving import resolved
+
+        specs = resolved(session, specs, image)
     desired.refuse_cluster_ips(specs, _cluster_ips(session, specs))
     planned = apply.plan(session, specs, adopt=adopt, force=force_conflicts)
     stale = apply.stale(session, specs)
@@ -127,6 +146,8 @@ def _specs(
     credentials: str,
     origin: str,
     front: Any,
+    *,
+    resolve: bool,
 ) -> tuple[Any, ...]:
     from k8sext.errors import K8sextError
     from k8sext.provision import desired, document
@@ -143,6 +164,7 @@ def _specs(
                 "--credentials": (credentials, "credentials: {secret: …}"),
                 "--origin": (origin, "origin: …"),
                 "--ingress": (front, "ingress: {host: …}"),
+                "--resolve": (resolve, "resolve: true"),
             }
         )
         found = tuple(desired.complete(s) for s in document.load(files, namespace))
@@ -166,6 +188,7 @@ def _specs(
         protocol=protocol,
         secret=credentials,
         origin=origin,
+        resolve=resolve,
         ingress=front,
     )
     return (desired.complete(spec),)
@@ -178,6 +201,18 @@ def _refuse_beside_files(given: Mapping[str, tuple[object, str]]) -> None:
     for option, (value, key) in given.items():
         if value:
             raise K8sextError(f"-f says it for each bridge: `{key}`", where=option)
+
+
+def _refuse_lookups(specs: Sequence[Any]) -> None:
+    from k8sext.errors import K8sextError
+
+    asked = next((s for s in specs if s.resolve), None)
+    if asked:
+        raise K8sextError(
+            f"bridge {asked.name}: resolve asks the cluster's DNS, --dry-run=client asks nothing",
+            where=asked.source,
+            fix="--dry-run=server, which starts a pod to ask and writes no bridge",
+        )
 
 
 def _ingress(text: str, class_name: str, tls_secret: str) -> Any:

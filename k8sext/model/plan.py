@@ -44,6 +44,7 @@ class Target:
     check to write; one target of a bridge port at most has it. `companions` are other bridges that
     `expect` names: its key, and the `id` of a target in `Plan.companions`. `origin` is the outside
     name whose addresses the bridge holds: it is asked for, so that the two can be compared.
+    With `ask_only` the name is resolved and nothing is connected to.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Target:
     via: str = ""  # what leads there: `Ingress/NAME HOST/PATH`, `Node/NAME`
     beside: Beside | None = None
     origin: str = ""
+    ask_only: bool = False
     shard: int = 0  # which of several pods makes it
     active: bool = False
     reverse_app: str = ""  # the sacrificial application under which the check may register itself

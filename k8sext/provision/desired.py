@@ -51,6 +51,7 @@ class BridgeSpec:
     tls_server_name: str = ""
     expect: Facts = field(default_factory=dict[str, Json])
     origin: str = ""
+    resolve: bool = False  # `to` is one name, whose addresses the bridge shall hold
     ingress: IngressSpec | None = None
     source: str = "command line"
 
@@ -83,6 +84,12 @@ def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
     _refuse_ports(done)
     _refuse_targets(done, loopback=loopback)
     return ingress.settled(done)
+
+
+def led_to(spec: BridgeSpec, addresses: Sequence[str]) -> BridgeSpec:
+    """A bridge that was to be resolved, with the addresses that its name has now."""
+    origin = spec.to[0].rstrip(".")
+    return complete(replace(spec, to=tuple(addresses), origin=origin, resolve=False))
 
 
 def _canonical(text: str) -> str:
@@ -139,6 +146,10 @@ def _refuse_ports(spec: BridgeSpec) -> None:
 def _refuse_targets(spec: BridgeSpec, *, loopback: bool) -> None:
     addresses = [t for t in spec.to if is_address(t)]
     names = [t for t in spec.to if not is_address(t)]
+    if spec.resolve and (addresses or spec.origin):
+        what = "origin" if spec.origin else f"the address {addresses[0]}"
+        raise _refused(spec, f"resolve, and {what} as well",
+                       "with resolve, name the one host to look up and nothing else")  # fmt: skip
     if addresses and names:
         raise _refused(spec, f"{names[0]!r} is a host name among addresses",
                        "write addresses only, or one host name only")  # fmt: skip
@@ -149,7 +160,8 @@ def _refuse_targets(spec: BridgeSpec, *, loopback: bool) -> None:
     for name in names:
         if not _HOST.fullmatch(name) or re.fullmatch(r"[\d.]+", name):
             raise _refused(spec, f"{name!r} is neither an address nor a host name", "")
-        _refuse_other_port(spec, name)
+        if not spec.resolve:
+            _refuse_other_port(spec, name)
     for address in addresses:
         _refuse_address(spec, address, loopback=loopback)
     if len(set(spec.to)) < len(spec.to):
@@ -294,7 +306,8 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
         service=spec.name,
         kind=Kind.EXTERNAL_NAME if outside else Kind.SELECTORLESS,
         ports=tuple(
-            Port(name=p.name, port=p.port, protocol=spec.protocol, protocol_source="file")
+            Port(name=p.name, port=p.port, protocol=spec.protocol, protocol_source="file",
+                 target_port=str(p.target_port))
             for p in spec.ports
         ),
         endpoints=() if outside else tuple(
@@ -302,7 +315,7 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
             for a in spec.to for p in spec.ports
         ),
         external_name=spec.to[0] if outside else "",
-        origin=spec.origin,
+        origin=spec.to[0].rstrip(".") if spec.resolve else spec.origin,
         credentials=CredentialRef(secret=spec.secret, keys=spec.secret_keys, vouched=True)
         if spec.secret
         else None,

@@ -23,9 +23,12 @@ MAX_BYTES = 4 << 20
 MAX_NODES = 100_000  # aliases counted as often as they are used
 MAX_DEPTH = 50
 TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,), "array": (list,), "string": (str,), "integer": (int,),
+    "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "boolean": (bool,),
 }  # fmt: skip
-WORDS = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number"}
+WORDS = {
+    "object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number",
+    "boolean": "true or false",
+}  # fmt: skip
 
 
 def load(files: Sequence[str], namespace: str | None = None) -> tuple[BridgeSpec, ...]:
@@ -175,6 +178,7 @@ def _spec(
         tls_server_name=tls.get("serverName", ""),
         expect=data.get("expect") or {},
         origin=data.get("origin", ""),
+        resolve=data.get("resolve", False),
         ingress=ingress,
         source=source,
     )
@@ -187,12 +191,13 @@ def _checked(node: Any, schema: Schema, file: str, path: str) -> Any:
     """The node's value, if the schema allows it."""
     value = _value(node, file, path)
     wanted = schema.get("type")
-    if wanted and (not isinstance(value, TYPES[wanted]) or isinstance(value, bool)):
+    stray = isinstance(value, bool) and wanted != "boolean"  # to Python it is a number, too
+    if wanted and (not isinstance(value, TYPES[wanted]) or stray):
         raise _bad(node, file, path, f"must be {WORDS[wanted]}")
     if "enum" in schema and value not in schema["enum"]:
         allowed = ", ".join(map(str, schema["enum"]))
         raise _bad(node, file, path, f"is {value!r}; it may be {allowed}")
-    if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get(
+    if wanted == "integer" and not schema.get("minimum", value) <= value <= schema.get(
         "maximum", value
     ):
         what = f"is {value}; a port is {schema['minimum']} to {schema['maximum']}"

@@ -56,6 +56,7 @@ _BRIDGE = _object(
         ),
         "expect": {"type": "object"},
         "origin": _TEXT,
+        "resolve": {"type": "boolean"},
         "ingress": _object(
             {
                 "host": {"type": "string", "pattern": ingress.HOST},

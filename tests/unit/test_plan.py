@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from k8sext import plan
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.plan import Target
@@ -78,6 +80,26 @@ def test_the_origin_is_asked_for_beside_the_name_where_addresses_came_from_it() 
     assert [t.origin for t in targets(bridge(origin=origin), "local")] == [""]
     external = bridge(kind=Kind.EXTERNAL_NAME, external_name=origin, endpoints=(), cluster_ips=())
     assert [t.origin for t in targets(external)] == [""]
+
+
+def test_a_name_that_becomes_addresses_maps_its_port_and_an_alias_does_not() -> None:
+    mapped = replace(PORT, target_port="26379")
+    for origin, number in (("redis.corp.example", 26379), ("", 6379)):
+        made = bridge(
+            kind=Kind.EXTERNAL_NAME, external_name="redis.corp.example", origin=origin,
+            endpoints=(), ports=(mapped,),
+        )  # fmt: skip
+        assert [t.port for t in targets(made, "local")] == [number]
+
+
+def test_names_are_asked_for_once_and_nothing_is_connected_to() -> None:
+    made = plan.of_names(["a.example", "b.example", "a.example"], run_id="r", namespace="dev",
+                         module="plain_tcp")  # fmt: skip
+    assert [(t.host, t.ask_only) for t in made.targets] == [
+        ("a.example", True),
+        ("b.example", True),
+    ]
+    assert made.modules == ("plain_tcp",)
 
 
 def test_udp_ports_are_not_probed() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,6 +98,15 @@ def test_without_one_nothing_more_is_asked(port: int) -> None:
     seen, names = probed(plan(port, origin=""), ("198.51.100.7",))
     assert told(seen) is None
     assert set(names) == {SERVICE}
+
+
+def test_who_only_asks_connects_to_nothing(port: int) -> None:
+    what = plan(port, origin="")
+    asks = replace(what, targets=(replace(what.targets[0], ask_only=True),))
+    seen, _ = probed(asks, None)
+    assert (seen.status, seen.depth) == (Status.PASS, Stage.RESOLVE)
+    stage = seen.stage(Stage.RESOLVE)
+    assert stage and stage.evidence["addresses"] == ["127.0.0.1"]
 
 
 def test_the_relay_resolves_it_and_goes_nowhere_for_it(port: int) -> None:

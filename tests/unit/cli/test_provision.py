@@ -111,12 +111,14 @@ def test_a_file_says_itself_which_ingress(capsys: Captured, tmp_path: Path) -> N
         ("--protocol", "redis"),
         ("--credentials", "redis-auth"),
         ("--origin", "redis.example.com"),
+        ("--resolve", ""),
     ],
 )
 def test_what_a_file_says_is_not_said_beside_it(
     capsys: Captured, tmp_path: Path, option: str, value: str
 ) -> None:
-    argv = ["provision", "-f", str(tmp_path), option, value, "--dry-run=client"]
+    given = [option, value] if value else [option]
+    argv = ["provision", "-f", str(tmp_path), *given, "--dry-run=client"]
     assert f"{option}: -f says it for each bridge" in refused(argv, capsys)
 
 
@@ -124,6 +126,30 @@ def test_where_the_addresses_come_from_is_written_down(store: ObjectStore) -> No
     assert app.run([*REDIS, "--origin", "redis.corp.example"]) == 0
     notes = store.kept[SERVICE]["metadata"]["annotations"]
     assert notes["k8sext.io/origin"] == "redis.corp.example"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--resolve"], "bridge redis-svc: resolve, and the address 198.51.100.21 as well"),
+        (["--resolve", "--dry-run=client"], "resolve, and the address"),
+    ],
+)
+def test_only_a_host_name_is_looked_up(
+    store: ObjectStore, capsys: Captured, more: list[str], said: str
+) -> None:
+    assert said in refused([*REDIS, *more], capsys)
+    assert store.written == []
+
+
+def test_a_name_is_not_looked_up_where_nothing_is_asked(
+    store: ObjectStore, capsys: Captured
+) -> None:
+    argv = ["provision", "redis-svc", "--to", "redis.corp.example:6379", "--resolve"]
+    said = refused([*argv, "--dry-run=client"], capsys)
+    assert "resolve asks the cluster's DNS, --dry-run=client asks nothing" in said
+    assert "resolve, and origin as well" in refused([*argv, "--origin", "x.example"], capsys)
+    assert store.written == []
 
 
 @pytest.mark.parametrize("origin", ["198.51.100.21", "two words", "a_b.example", "-.example"])

@@ -144,7 +144,7 @@ def test_a_cluster_ip_is_no_endpoint() -> None:
 
 def test_the_same_file_for_doctor() -> None:
     specs = document.load([str(Path("tests/testdata/bridges/all-keys.yaml"))])
-    redis, kibana, db = desired.to_bridges(specs)
+    redis, kibana, db, held = desired.to_bridges(specs)
     assert redis.kind is Kind.SELECTORLESS
     assert kibana.front_wanted == "kibana.example.com/logs"
     assert redis.credentials == CredentialRef(
@@ -159,6 +159,11 @@ def test_the_same_file_for_doctor() -> None:
         Kind.EXTERNAL_NAME,
         "db.example.com",
         5432,
+    )
+    assert (held.kind, held.external_name, held.origin) == (
+        Kind.EXTERNAL_NAME,
+        "redis.example.com",
+        "redis.example.com",
     )
 
 

@@ -25,7 +25,8 @@ def refusal(text: str) -> str:
 
 
 def test_every_key_is_read() -> None:
-    redis, kibana, db = document.load([str(ALL_KEYS)], "other")
+    redis, kibana, db, held = document.load([str(ALL_KEYS)], "other")
+    assert (held.to, held.resolve, db.resolve) == (("redis.example.com",), True, False)
     assert (redis.namespace, redis.secret, redis.tls_server_name) == (
         "dev",
         "redis-auth",
@@ -151,7 +152,8 @@ VARIANTS: tuple[tuple[tuple[str | int, ...], Any], ...] = (
     (("bridges", 0, "credentials"), {"secret": "s", "keys": {"a": 1}}),
     (("bridges", 0, "tls"), {"mode": "disable"}), (("bridges", 0, "tls"), {"mode": "off"}),
     (("bridges", 0, "expect"), {"a": [1, {"b": None}]}), (("bridges", 0, "expect"), "x"),
-    (("bridges", 0, "origin"), None), (("bridges", 0, "resolve"), True),
+    (("bridges", 0, "origin"), None), (("bridges", 0, "resolve"), "yes"),
+    (("bridges", 0, "resolve"), 1), (("bridges", 0, "resolved"), True),
     (("bridges", 0, "ingress"), {}), (("bridges", 0, "ingress"), {"host": "*.example.com"}),
     (("bridges", 0, "ingress"), {"host": "1.2.3.4"}),
     (("bridges", 0, "ingress"), {"host": "a", "path": "b"}), (("bridges", 0, "ingress"), "a"),

@@ -1,0 +1,53 @@
+"""`resolve` of provision: host names become the addresses that the cluster's DNS has for them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from k8sext import lookup
+from k8sext.kube.session import Session
+from k8sext.provision import desired
+from k8sext.request import Cluster
+
+from . import console, rights, talk
+from .pod_options import pod_options
+
+
+def resolved(
+    session: Session, specs: Sequence[desired.BridgeSpec], image: str | None
+) -> tuple[desired.BridgeSpec, ...]:
+    """The bridges as they are to be written; one pod in each namespace that has names to ask."""
+    names: dict[str, list[str]] = {}
+    for spec in specs:
+        if spec.resolve:
+            names.setdefault(spec.namespace, []).append(spec.to[0])
+    if not names:
+        return tuple(specs)
+    found = _asked(session, names, image)
+    return tuple(desired.led_to(s, found[s.namespace][s.to[0]]) if s.resolve else s for s in specs)
+
+
+def _asked(
+    session: Session, names: dict[str, list[str]], image: str | None
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    cluster = Cluster(
+        api=session,
+        platform_assigns_user=functools.partial(_assigns_user, session),
+        preflight=functools.partial(rights.preflight, session, "doctor"),
+    )
+    options = pod_options(image=image)
+    progress = console.Progress(quiet=talk.quiet())
+    try:
+        return {
+            namespace: lookup.addresses(
+                asked, namespace, cluster, options, functools.partial(progress.phase, namespace)
+            )
+            for namespace, asked in names.items()
+        }
+    finally:
+        progress.close()
+
+
+def _assigns_user(session: Session, namespace: str) -> bool:
+    return rights.is_openshift(session.get("/apis")) or rights.has_uid_range(session, namespace)

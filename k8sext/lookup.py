@@ -1,0 +1,60 @@
+"""Where outside names lead in a namespace: asked of its DNS by a pod that connects to nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+from k8sext import plan, registry, seen_pod
+from k8sext.diagnose import start
+from k8sext.errors import K8sextError
+from k8sext.look import make_job
+from k8sext.model.codec import from_json
+from k8sext.model.result import Observation
+from k8sext.model.words import Stage
+from k8sext.request import Cluster, Request
+from k8sext.vantage import pod
+from k8sext.vantage.job import PodOptions
+
+
+def addresses(
+    names: Iterable[str],
+    namespace: str,
+    cluster: Cluster,
+    options: PodOptions,
+    say: Callable[[str], None],
+) -> dict[str, tuple[str, ...]]:
+    """The addresses of each name, IPv4 first, as applications in the namespace get them.
+
+    Raises K8sextError (exit code 3) where the pod cannot be had, or a name has no address.
+    """
+    module = registry.wire_checks()["tcp"].module.rpartition(".")[2]
+    planned = plan.of_names(names, run_id=os.urandom(4).hex(), namespace=namespace, module=module)
+    cluster.preflight(namespace)
+    manifest = make_job(planned, cluster, Request(pod=options))
+    (ran,) = pod.run(cluster.api, planned, manifest, options.start_timeout_s, say)
+    trouble = seen_pod.told(ran, planned)
+    if trouble:
+        said = start.start_failure(trouble.code, namespace, trouble.what, trouble.why)
+        raise _not_found(said.summary, namespace, said.why, said.fix)
+    told = {o.service: o for o in _observations(ran.records)}
+    return {t.host: _addresses(t.host, told.get(t.host), namespace) for t in planned.targets}
+
+
+def _observations(records: Iterable[Mapping[str, Any]]) -> Iterable[Observation]:
+    return (from_json(Observation, r["observation"]) for r in records if "observation" in r)
+
+
+def _addresses(name: str, seen: Observation | None, namespace: str) -> tuple[str, ...]:
+    stage = seen.stage(Stage.RESOLVE) if seen else None
+    found = stage.evidence.get("addresses") if stage else None
+    if not found:
+        why = stage.detail if stage else "the pod said nothing of it"
+        fix = "correct the name, or let cluster DNS forward its zone"
+        raise _not_found(f"{name} has no address in the cluster", namespace, why, fix)
+    return tuple(cast("list[str]", found))
+
+
+def _not_found(what: str, namespace: str, why: str, fix: str) -> K8sextError:
+    return K8sextError(what, where=f"namespace {namespace}", why=why, fix=fix, exit_code=3)
