@@ -11,10 +11,7 @@ from k8sext import registry
 from k8sext.errors import K8sextError
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
-from k8sext.model.words import Severity
 from k8sext.model.workload import Workload
-
-_WEIGHT = (Severity.FAIL, Severity.INCONCLUSIVE, Severity.WARN, Severity.NOTE)
 
 
 @functools.cache
@@ -33,7 +30,7 @@ def findings(subject: Subject) -> tuple[Finding, ...]:
     """What the rules find, the heaviest first, each once; what is ignored is left out."""
     found = (f for rule in rules().values() for f in rule.judge(_heard(subject, rule.code)))
     each = dict.fromkeys(found)
-    return tuple(sorted(each, key=lambda f: (_WEIGHT.index(f.severity), f.code, f.object)))
+    return tuple(sorted(each, key=lambda f: (f.severity.order, f.code, f.object)))
 
 
 def _heard(subject: Subject, code: str) -> Subject:

@@ -40,11 +40,14 @@ def _depth(depths: Sequence[Stage | None]) -> Stage | None:
 
 
 def _told_once(said: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    """What two vantages say in the same words is one diagnosis, with the evidence of both."""
+    """What two vantages say in the same words is one diagnosis at its heaviest, with the evidence
+    of both.
+    """
     kept: dict[tuple[str, str], Diagnosis] = {}
     for one in said:
         key = (one.code, one.summary)
         first = kept.get(key)
         because = (*first.because, *one.because) if first else one.because
-        kept[key] = replace(first or one, because=tuple(dict.fromkeys(because)))
+        heavier = min((first or one, one), key=lambda d: d.severity.order)
+        kept[key] = replace(heavier, because=tuple(dict.fromkeys(because)))
     return tuple(kept.values())

@@ -214,7 +214,7 @@ def _said(
     texts = {"caller": caller, "entries": told + more, "advice": _advice(facts)}
     said = say(case, row, stage, seen, None, **texts)
     severities = [severity for _, severity in hits]
-    worst = min(severities, key=(Severity.FAIL, Severity.WARN, Severity.NOTE).index)
+    worst = min(severities, key=lambda s: s.order)
     return replace(said, severity=worst, why=_why(case, row, hits))
 
 

@@ -17,8 +17,6 @@ from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case
 from .saying import say_without
 
-_WEIGHT = (Severity.FAIL, Severity.INCONCLUSIVE, Severity.WARN, Severity.NOTE)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
@@ -129,13 +127,13 @@ def _unique(said: Iterable[Diagnosis]) -> list[Diagnosis]:
     found: dict[tuple[str, str], Diagnosis] = {}
     for one in said:
         known = found.setdefault((one.code, one.summary), one)
-        if _WEIGHT.index(one.severity) < _WEIGHT.index(known.severity):
+        if one.severity.order < known.severity.order:
             found[one.code, one.summary] = one
     return list(found.values())
 
 
 def _ordered(said: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    return tuple(sorted(said, key=lambda d: _WEIGHT.index(d.severity)))
+    return tuple(sorted(said, key=lambda d: d.severity.order))
 
 
 def _status(mine: Sequence[Observation], diagnoses: Sequence[Diagnosis], bridge: Bridge) -> Status:

@@ -43,6 +43,11 @@ class Severity(StrEnum):
     NOTE = "note"
     INCONCLUSIVE = "inconclusive"
 
+    @property
+    def order(self) -> int:
+        """From the heaviest: fail, inconclusive, warn, note."""
+        return _BY_WEIGHT.index(self)
+
 
 class Culprit(StrEnum):
     """Whose fault it is."""
@@ -158,6 +163,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"  # a defect of k8sext
 
 
+_BY_WEIGHT = (Severity.FAIL, Severity.INCONCLUSIVE, Severity.WARN, Severity.NOTE)
 STAGES: tuple[Stage, ...] = tuple(Stage)
 # The server has counted a failed login, or would count the next one: none follows with the same.
 LOGIN_ENDS: tuple[Reason, ...] = (

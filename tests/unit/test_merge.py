@@ -43,3 +43,13 @@ def test_the_same_words_are_said_once_with_the_evidence_of_both() -> None:
     assert [d.because for d in got.diagnoses] == [("o1/connect", "r1/connect")]
     other = replace(here, diagnoses=(replace(FAILED, summary="something else"),))
     assert len(merged((here, other))[0].diagnoses) == 2
+
+
+def test_what_one_vantage_finds_worse_is_said_as_it_found_it() -> None:
+    warned = replace(FAILED, severity=Severity.WARN, because=("o1/resolve",))
+    for pair in ((warned, FAILED), (FAILED, warned)):
+        first, second = (replace(bridges()[0], diagnoses=(said,)) for said in pair)
+        (got,) = merged((first, second))
+        (said,) = got.diagnoses
+        assert said.severity is Severity.FAIL
+        assert set(said.because) == {"o1/connect", "o1/resolve"}
