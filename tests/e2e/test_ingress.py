@@ -38,6 +38,7 @@ def provision(lab: Lab, namespace: str, *more: str) -> str:
     argv = ["provision", "kibana-svc", "--to", f"{WEB}:80", "--port", "5601", "--protocol", "http"]
     done = lab.run([K8SEXT, *argv, "-n", namespace, *more])
     assert done.returncode == 0, done.stderr
+    lab.await_rules(namespace)
     return done.stdout
 
 

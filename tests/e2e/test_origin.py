@@ -45,6 +45,7 @@ def test_a_name_is_looked_up_compared_and_looked_up_again(
     assert service["metadata"]["annotations"]["k8sext.io/origin"] == origin
     assert service["spec"]["type"] == "ClusterIP"
     assert jobs(lab, namespace) == []
+    lab.await_rules(namespace)
     ran = doctor(lab, namespace)
     assert (ran.code, ran.said("redis-svc")) == (0, [("KX602", "credentials")])
     with lab.name_set_to(origin, SECOND):
@@ -64,10 +65,7 @@ def test_a_name_without_an_address_writes_nothing(lab: Lab, namespace: str) -> N
     assert jobs(lab, namespace) == []
 
 
-def test_a_name_is_looked_up_by_the_address_that_pods_get(
-    lab: Lab, namespace: str, origin: str
-) -> None:
-    """The laptop has no such name; doctor on the file alone asks here, and finds none."""
+def test_a_dry_run_looks_up_and_writes_no_bridge(lab: Lab, namespace: str, origin: str) -> None:
     ran = provision(lab, namespace, origin, "--dry-run=server", "-o", "yaml")
     assert ran.code == 0, ran
     assert f"- {FIRST}" in ran.out
