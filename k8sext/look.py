@@ -141,7 +141,7 @@ def _look_from_here(
     records = local.observe(planned, logins, client=request.client)
     from k8sext.diagnose.case import Context
 
-    seen = _observations(records)
+    seen = observed(records)
     owners = _owners(cluster, seen)
     context = Context(namespace=planned.namespace, vantage="local", owners=owners)
     vantage = VantageReport(namespace=planned.namespace, vantage="local")
@@ -172,7 +172,7 @@ def _look_from_pod(
         said = start.from_error(planned.namespace, error)
         return [Looked(vantage=replace(vantage, diagnoses=(said,)), bridges=_untested(bridges))]
     labels = manifest["spec"]["template"]["metadata"]["labels"]
-    seen = [_observations(ran.records) for ran in runs]
+    seen = [observed(ran.records) for ran in runs]
     policies = _policies(cluster, planned.namespace, seen)
     first = replace(vantage, notes=())  # notes of the cluster once, not for each shard
     return [
@@ -280,7 +280,8 @@ def _untested(bridges: Sequence[Bridge]) -> tuple[BridgeReport, ...]:
     return tuple(untested(b) for b in bridges)
 
 
-def _observations(records: Iterable[Mapping[str, Any]]) -> list[Observation]:
+def observed(records: Iterable[Mapping[str, Any]]) -> list[Observation]:
+    """Those among the records of a run."""
     return [from_json(Observation, r["observation"]) for r in records if "observation" in r]
 
 

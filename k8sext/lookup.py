@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import cast
 
 from k8sext import plan, registry, seen_pod
 from k8sext.diagnose import start
 from k8sext.errors import K8sextError
-from k8sext.look import make_job
-from k8sext.model.codec import from_json
+from k8sext.look import make_job, observed
 from k8sext.model.result import Observation
 from k8sext.model.words import Stage
 from k8sext.request import Cluster, Request
@@ -38,12 +37,8 @@ def addresses(
     if trouble:
         said = start.start_failure(trouble.code, namespace, trouble.what, trouble.why)
         raise _not_found(said.summary, namespace, said.why, said.fix)
-    told = {o.service: o for o in _observations(ran.records)}
+    told = {o.service: o for o in observed(ran.records)}
     return {t.host: _addresses(t.host, told.get(t.host), namespace) for t in planned.targets}
-
-
-def _observations(records: Iterable[Mapping[str, Any]]) -> Iterable[Observation]:
-    return (from_json(Observation, r["observation"]) for r in records if "observation" in r)
 
 
 def _addresses(name: str, seen: Observation | None, namespace: str) -> tuple[str, ...]:
