@@ -21,9 +21,11 @@ MOST_KIB = 80 << 10
 KINDS = ("floods", "announces", "drips", "garbage", "greets", "control", "silent", "resets")
 # A child's ru_maxrss begins with what its parent had; the peak of its own memory does not.
 MEASURED = """
-import sys
-peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-sys.stderr.write(peak.split()[1])
+import atexit, sys
+def told():
+    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    sys.stderr.write(peak.split()[1])
+atexit.register(told)
 """
 
 
@@ -62,7 +64,7 @@ def measured(cases: Sequence[Case], folder: Path) -> tuple[dict[str, list[str]],
             "K8SEXT_SECRETS": str(folder),
             "K8SEXT_TERMINATION_LOG": str(folder / "last-words"),
         }
-        argv = [sys.executable, "-I", "-c", pack.COMMAND[-1] + MEASURED]
+        argv = [sys.executable, "-I", "-c", MEASURED + pack.COMMAND[-1]]
         done = subprocess.run(
             argv, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=True
         )
