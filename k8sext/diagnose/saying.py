@@ -148,13 +148,10 @@ def _because(case: Case, ended: StageResult, seen: Observation) -> tuple[str, ..
 
 
 def _by_hand(case: Case, ended: StageResult, facts: Mapping[str, str]) -> str:
+    inside = case.context.vantage in INSIDE
+    there = f"kubectl exec -n {facts['namespace']} YOUR-POD -- " if inside else ""
     if ended.stage is Stage.RESOLVE:
-        return (
-            f" · kubectl exec -n {facts['namespace']} YOUR-POD -- getent hosts {facts['service']}"
-        )
+        return f" · {there}getent hosts {facts['service'] if inside else facts['host']}"
     if ended.stage is Stage.CONNECT:
-        return (
-            f" · kubectl exec -n {facts['namespace']} YOUR-POD -- "
-            f"timeout 3 bash -c '</dev/tcp/{facts['host']}/{facts['port']}'"
-        )
+        return f" · {there}timeout 3 bash -c '</dev/tcp/{facts['host']}/{facts['port']}'"
     return ""
