@@ -11,7 +11,7 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage, Status
 
-from . import callbacks, drivers, identity, origin, policy, rows
+from . import callbacks, drivers, identity, origin, policy, rows, rows_reach
 from .case import INSIDE, Case, answered, connected, failed, none_ready, spared, split
 from .rows import Row
 from .saying import say, say_by_reason, say_without
@@ -51,7 +51,7 @@ def _kept_away(case: Case) -> list[Diagnosis]:
     if reached:
         stage = reached.stage(reached.depth or Stage.CONNECT)
         assert stage is not None
-        return [say(case, rows.REACHED, stage, reached, depth=str(stage.stage))]
+        return [say(case, rows_reach.REACHED, stage, reached, depth=str(stage.stage))]
     ours = next((o for o in probes if o.ended_by and o.ended_by.reason in rows.OURS), None)
     seen = ours or next((o for o in probes if o.ended_by), None)
     if seen is None or seen.ended_by is None:
@@ -59,7 +59,7 @@ def _kept_away(case: Case) -> list[Diagnosis]:
     if ours:
         said = say_by_reason(case, rows.OURS, seen.ended_by, seen)
         return [said] if said else []
-    return [say(case, rows.NOT_REACHED, seen.ended_by, seen, stage=str(seen.ended_by.stage))]
+    return [say(case, rows_reach.NOT_REACHED, seen.ended_by, seen, stage=str(seen.ended_by.stage))]
 
 
 def _lost(case: Case) -> bool:
@@ -102,18 +102,18 @@ def _name_failed(case: Case, name: Observation, ended: StageResult) -> Diagnosis
     if missing and case.bridge.kind is not Kind.EXTERNAL_NAME:
         return say(case, _no_such_service(case), ended, name)
     if missing and is_address(case.bridge.external_name):  # CoreDNS: NXDOMAIN, not an alias
-        return say(case, rows.NAMES[Reason.NAME_NOT_A_NAME], ended, name)
-    return say_by_reason(case, rows.NAMES, ended, name)
+        return say(case, rows_reach.NAMES[Reason.NAME_NOT_A_NAME], ended, name)
+    return say_by_reason(case, rows_reach.NAMES, ended, name)
 
 
 def _no_such_service(case: Case) -> Row:
     """A headless Service has a name only while it has ready endpoints."""
     if case.bridge.kind is Kind.HEADLESS:
         if not case.bridge.endpoints:
-            return rows.NO_ENDPOINTS
+            return rows_reach.NO_ENDPOINTS
         if none_ready(case):
-            return rows.NOT_READY_NAME
-    return rows.SERVICE_UNKNOWN
+            return rows_reach.NOT_READY_NAME
+    return rows_reach.SERVICE_UNKNOWN
 
 
 def _rejected(case: Case, name: Observation) -> Diagnosis | None:
@@ -139,7 +139,7 @@ def _ends_alone(case: Case) -> Diagnosis | None:
         return say_by_reason(case, rows.ANSWERS, ended, bad[0])
     if len(bad) < len(case.endpoints):
         return _partial_or_untested(case, bad)
-    table = rows.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
+    table = rows_reach.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
     return say_by_reason(case, {**rows.OURS, **table}, ended, bad[0])
 
 
@@ -152,7 +152,7 @@ def _name_works(case: Case) -> Diagnosis | None:
     ended = bad[0].ended_by
     assert ended is not None
     if ended.stage is Stage.CONNECT:
-        return say(case, rows.ONLY_BY_NAME, ended, bad[0])
+        return say(case, rows_reach.ONLY_BY_NAME, ended, bad[0])
     return say_by_reason(case, {**rows.ANSWERS, **rows.OURS}, ended, bad[0])
 
 
@@ -160,9 +160,9 @@ def _connect_failed(case: Case, name: Observation, ended: StageResult) -> Diagno
     """The name resolves and cannot be connected to."""
     bridge, ends = case.bridge, case.endpoints
     if not bridge.endpoints and not bridge.external_name:
-        return say(case, rows.NO_ENDPOINTS, ended, name)
+        return say(case, rows_reach.NO_ENDPOINTS, ended, name)
     if not bridge.endpoints_of(case.port) and bridge.endpoints:
-        return say(case, rows.PORT_NAME, ended, name)
+        return say(case, rows_reach.PORT_NAME, ended, name)
     reached = [o for o in ends if connected(o)]
     inside = _inside_the_cluster(case, ended) if reached else None
     if inside:
@@ -172,9 +172,9 @@ def _connect_failed(case: Case, name: Observation, ended: StageResult) -> Diagno
     if cause.reason in (Reason.TIMED_OUT, Reason.NOT_PERMITTED, Reason.REFUSED):
         isolating = _isolating(case, first)
         if isolating:
-            return say(case, rows.POLICY, cause, first, policies=", ".join(isolating),
+            return say(case, rows_reach.POLICY, cause, first, policies=", ".join(isolating),
                          policy=isolating[0])  # fmt: skip
-    return say_by_reason(case, {**rows.PATHS, **rows.OURS}, cause, first)
+    return say_by_reason(case, {**rows_reach.PATHS, **rows.OURS}, cause, first)
 
 
 def _inside_the_cluster(case: Case, ended: StageResult) -> Row | None:
@@ -185,16 +185,16 @@ def _inside_the_cluster(case: Case, ended: StageResult) -> Row | None:
     bridge = case.bridge
     refused = ended.reason in NO_BACKEND_REASONS
     if refused and none_ready(case):
-        return rows.NOT_READY
+        return rows_reach.NOT_READY
     if bridge.virtual:
-        return rows.VIRTUAL
+        return rows_reach.VIRTUAL
     if (refused or ended.reason is Reason.TIMED_OUT) and bridge.internal_traffic == "Local":
-        return rows.LOCAL_TRAFFIC
+        return rows_reach.LOCAL_TRAFFIC
     if refused and all(e.source.startswith("Endpoints/") for e in bridge.endpoints):
-        return rows.NOT_MIRRORED
+        return rows_reach.NOT_MIRRORED
     if refused:
-        return rows.NO_BACKEND
-    return rows.NAME_TIMES_OUT if ended.reason is Reason.TIMED_OUT else None
+        return rows_reach.NO_BACKEND
+    return rows_reach.NAME_TIMES_OUT if ended.reason is Reason.TIMED_OUT else None
 
 
 def _isolating(case: Case, seen: Observation) -> tuple[str, ...]:
@@ -224,8 +224,8 @@ def _partial(case: Case, bad: Sequence[Observation]) -> Diagnosis:
         "share": str(round(100 * len(bad) / total)),
         "target": ", ".join(o.target for o in bad),
     }
-    partial = say(case, rows.PARTIAL, ended, bad[0], None, **facts)
-    table = rows.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
+    partial = say(case, rows_reach.PARTIAL, ended, bad[0], None, **facts)
+    table = rows_reach.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
     cause = say_by_reason(case, {**rows.OURS, **table}, ended, bad[0])
     if cause is None:
         return partial
@@ -279,7 +279,7 @@ def _ports(case: Case) -> list[Diagnosis]:
     stage = name.stage(Stage.CONNECT)
     assert stage is not None
     service_port = str(port.port)
-    return [say(case, rows.HEADLESS_PORT, stage, name, service_port=service_port)]
+    return [say(case, rows_reach.HEADLESS_PORT, stage, name, service_port=service_port)]
 
 
 def _clients(case: Case) -> list[Diagnosis]:

@@ -12,7 +12,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
 
-from . import fronts, rows
+from . import fronts, rows, rows_reach
 from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case
 from .saying import say_without
@@ -72,7 +72,7 @@ def _unproven(
 
 def _inconclusive(report: BridgeReport) -> BridgeReport:
     """What failed on the network is not the bridge's fault as long as the vantage is unproven."""
-    kept_away = any(d.code == rows.NOT_REACHED.code for d in report.diagnoses)
+    kept_away = any(d.code == rows_reach.NOT_REACHED.code for d in report.diagnoses)
     if report.status is not Status.FAIL and not kept_away:
         return report
     return replace(report, status=Status.INCONCLUSIVE, diagnoses=())

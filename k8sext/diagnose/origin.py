@@ -13,19 +13,21 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Severity, Stage
 
-from . import rows
+from . import rows_reach
 from .case import Case, connected, failed, split
 from .saying import say
 
 # Nobody is there: what a server that has moved away leaves behind.
-_GONE = frozenset(r.code for r in rows.PATHS.values()) | {rows.PARTIAL.code}
+_GONE = frozenset(r.code for r in rows_reach.PATHS.values()) | {rows_reach.PARTIAL.code}
 
 
 def weigh(case: Case, root: Diagnosis | None) -> tuple[Diagnosis | None, list[Diagnosis]]:
     """The root cause, which may be that the server has moved, and what is said beside it."""
     stage = case.by_name.stage(Stage.RESOLVE) if case.by_name else None
     told = stage.evidence.get("origin") if stage else None
-    ignored = rows.ORIGIN_MOVED.code in dict(case.bridge.ignore)  # then it explains nothing either
+    ignored = rows_reach.ORIGIN_MOVED.code in dict(
+        case.bridge.ignore
+    )  # then it explains nothing either
     if case.by_name is None or stage is None or not isinstance(told, dict) or ignored:
         return root, []
     moved = _moved(case, case.by_name, stage, told)
@@ -46,7 +48,7 @@ def _moved(
     now = cast("Sequence[str]", told.get("addresses") or ())
     if not now:
         detail = str(told.get("detail") or f"no address: {origin}")
-        said = say(case, rows.ORIGIN_UNKNOWN, stage, name, None, origin=origin, detail=detail)
+        said = say(case, rows_reach.ORIGIN_UNKNOWN, stage, name, None, origin=origin, detail=detail)
         return _seen_by(said, by_hand), frozenset()
     ends = case.bridge.endpoints_of(case.port)
     stale = [e for e in ends if is_address(e.address) and _plain(e.address) not in now]
@@ -54,7 +56,7 @@ def _moved(
         return None
     old = ", ".join(dict.fromkeys(e.address for e in stale))
     facts = {"origin": origin, "now": ", ".join(now), "stale": old, "where": _where(case, stale[0])}
-    said = say(case, rows.ORIGIN_MOVED, stage, name, None, **facts)
+    said = say(case, rows_reach.ORIGIN_MOVED, stage, name, None, **facts)
     return _seen_by(said, by_hand), frozenset(e.address for e in stale)
 
 

@@ -8,7 +8,7 @@ from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
-from . import rows
+from . import rows, rows_reach
 from .case import INSIDE, Case, split
 from .rows import Row
 
@@ -27,7 +27,7 @@ def say_by_reason(
         return say(case, rows.OURS[Reason.INTERNAL_ERROR], ended, seen)
     if case.context.mesh and ended.stage is not Stage.CONNECT and ended.reason in PROXY_REASONS:
         return say(case, rows.MESH, ended, seen, mesh=case.context.mesh)
-    tables = (table, rows.ANSWERS, rows.PATHS, rows.OURS)
+    tables = (table, rows.ANSWERS, rows_reach.PATHS, rows.OURS)
     found = (t[ended.reason] for t in tables if ended.reason in t)
     return say(case, next(found, rows.OURS[Reason.INTERNAL_ERROR]), ended, seen)
 

@@ -11,7 +11,7 @@ import pytest
 
 from k8sext import registry
 from k8sext.agent import pack
-from k8sext.diagnose import rows
+from k8sext.diagnose import rows, rows_reach
 from k8sext.model.words import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +120,11 @@ def test_every_reason_that_can_end_a_stage_has_a_row() -> None:
         Reason.DRIVER_MISSING,
         Reason.LOGIN_REJECTED_BEFORE,
     }
-    known = {r for t in (rows.NAMES, rows.PATHS, rows.ANSWERS, rows.LOGINS, rows.OURS) for r in t}
+    known = {
+        r
+        for t in (rows_reach.NAMES, rows_reach.PATHS, rows.ANSWERS, rows.LOGINS, rows.OURS)
+        for r in t
+    }
     assert set(Reason) - known == not_judged
 
 

@@ -18,7 +18,7 @@ import rich
 
 from k8sext import registry
 from k8sext.cli import app
-from k8sext.diagnose import rows
+from k8sext.diagnose import rows_reach
 from k8sext.model.words import Reason, Status
 from k8sext.selftest import run as selftest
 from k8sext.selftest import servers
@@ -108,7 +108,7 @@ def test_what_controls_a_terminal_would_be_noticed(
 
 def test_a_defect_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row of the diagnosis that says another thing is a wrong verdict."""
-    monkeypatch.setitem(rows.PATHS, Reason.REFUSED, rows.PATHS[Reason.TIMED_OUT])
+    monkeypatch.setitem(rows_reach.PATHS, Reason.REFUSED, rows_reach.PATHS[Reason.TIMED_OUT])
     found = selftest.run([case("redis-refused"), case("redis-silent")])
     assert [(c.id, c.got) for c in found.wrong] == [("redis-refused", "fail KX302 path")]
     assert found.exit_code == 1

@@ -1,0 +1,164 @@
+"""The rows of names and of the way to the server: KX2xx and KX3xx."""
+
+from __future__ import annotations
+
+from k8sext.model.words import Culprit, Reason
+
+from .rows import NOTE, WARN, Row
+
+# Where the name does not lead to an address.
+NAMES: dict[Reason, Row] = {
+    Reason.NAME_NOT_FOUND: Row(
+        "KX201", Culprit.MANIFEST, "{name} does not resolve: {detail}",
+        "correct spec.externalName of Service {service}, or add {alias} to the zone that serves it",
+    ),
+    Reason.NAME_NO_ADDRESS: Row(
+        "KX202", Culprit.MANIFEST, "{name} resolves to no address: {detail}",
+        "give the Service ready endpoints (kubectl get endpointslices -n {namespace} -l "
+        "kubernetes.io/service-name={service}), or the outside name an A record",
+    ),
+    Reason.DNS_TIMED_OUT: Row(
+        "KX203", Culprit.CLUSTER_DNS, "cluster DNS does not answer for {name}: {detail}",
+        "kubectl get pods -n kube-system -l k8s-app=kube-dns; check policies on UDP and TCP 53",
+    ),
+    Reason.DNS_SERVER_FAILURE: Row(
+        "KX205", Culprit.CLUSTER_DNS, "cluster DNS cannot answer for {name}: {detail}",
+        "kubectl logs -n kube-system -l k8s-app=kube-dns; check the forward of the outside zone",
+    ),
+    Reason.NAME_NOT_A_NAME: Row(
+        "KX204", Culprit.MANIFEST, "{name} leads to no name: {detail}",
+        "an ExternalName must be a host name; for an address use: "
+        "k8sext provision {service} -n {namespace} --to {alias} --adopt",
+    ),
+}  # fmt: skip
+
+# Both ways fail alike, or there is only one way.
+PATHS: dict[Reason, Row] = {
+    Reason.REFUSED: Row(
+        "KX301", Culprit.SERVER_HOST, "{target} refuses connections: nothing listens there",
+        "on the host of {target} start the server, or let it listen on that address and port "
+        "(a server bound to 127.0.0.1 refuses everybody else)",
+    ),
+    Reason.TIMED_OUT: Row(
+        "KX302", Culprit.PATH, "nothing comes back from {target}",
+        "on the firewall before {host} allow TCP {port} from {sources}",
+    ),
+    Reason.NO_ROUTE: Row(
+        "KX308", Culprit.PATH, "there is no route to {target}",
+        "add a route to {host} on the nodes, or correct the address of Service {service}",
+    ),
+    Reason.NOT_PERMITTED: Row(
+        "KX309", Culprit.CLUSTER_NETWORK, "the cluster's network forbids {target}",
+        "allow egress to {host} TCP {port} in the network policies of namespace {namespace}",
+    ),
+    Reason.RESET: Row(
+        "KX310", Culprit.PATH, "{target} resets the connection at once",
+        "look for a firewall that rejects with a reset, or a proxy before {host}",
+    ),
+}  # fmt: skip
+
+# The two ways differ, or the objects explain it.
+NO_BACKEND = Row(
+    "KX303", Culprit.CLUSTER_NETWORK,
+    "{name} is refused inside the cluster while {target} accepts: the Service has no backend",
+    "if Service {service} is new, run k8sext again; or check kube-proxy or the CNI on node {node}",
+)  # fmt: skip
+PORT_NAME = Row(
+    "KX304", Culprit.MANIFEST,
+    "the port names differ: Service {service} has {service_ports}, its endpoints have "
+    "{endpoint_ports}",
+    "kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"add\","
+    "\"path\":\"/spec/ports/0/name\",\"value\":\"{endpoint_port}\"}}]'",
+)  # fmt: skip
+NO_ENDPOINTS = Row(
+    "KX305", Culprit.MANIFEST, "Service {service} has no endpoints: nothing stands behind its name",
+    "k8sext provision {service} -n {namespace} --to ADDRESS:{port} --protocol {protocol} --adopt",
+)  # fmt: skip
+NAME_TIMES_OUT = Row(
+    "KX306", Culprit.CLUSTER_NETWORK, "{name} times out inside the cluster while {target} accepts",
+    "check kube-proxy or the CNI on node {node}, and policies on the Service's cluster IP",
+)  # fmt: skip
+PARTIAL = Row(
+    "KX307", Culprit.SERVER_HOST,
+    "{dead} of {all} addresses does not work ({target}): about {share} % of connections fail",
+    "remove {host} from the slice of {service}, or bring it back: kube-proxy does not check "
+    "addresses outside the cluster",
+)  # fmt: skip
+ONLY_BY_NAME = Row(
+    "KX312", Culprit.CLUSTER_NETWORK, "only the name works, {target} itself cannot be reached",
+    "nothing to do: a mesh or a policy lets only the Service through", NOTE,
+)  # fmt: skip
+POLICY = Row(
+    "KX309", Culprit.CLUSTER_NETWORK,
+    "a NetworkPolicy isolates the probe's egress and does not allow {target}: {policies}",
+    "allow egress to {host}/32 TCP {port} in NetworkPolicy {policy} "
+    "(if it is not meant for your workloads, it still selects the probe)",
+)  # fmt: skip
+
+SERVICE_UNKNOWN = Row(
+    "KX206", Culprit.CLUSTER_DNS,
+    "cluster DNS does not know {name}, although Service {service} exists: {detail}",
+    "kubectl logs -n kube-system -l k8s-app=kube-dns (can CoreDNS list Services?), and look at "
+    "dnsPolicy and the search list: kubectl exec -n {namespace} YOUR-POD -- cat /etc/resolv.conf",
+)  # fmt: skip
+ORIGIN_MOVED = Row(
+    "KX207", Culprit.MANIFEST,
+    "{origin} leads to {now} by now, and Service {service} still to {stale}",
+    "{where}: write {now} in place of {stale}, or provision the bridge anew",
+    WARN,
+)  # fmt: skip
+ORIGIN_UNKNOWN = Row(
+    "KX208", Culprit.MANIFEST,
+    "the origin of Service {service} does not resolve in the cluster: {detail}",
+    "correct the annotation k8sext.io/origin, or let cluster DNS forward the zone of {origin}",
+    NOTE,
+)  # fmt: skip
+NOT_READY = Row(
+    "KX315", Culprit.MANIFEST,
+    "every endpoint of {service} is marked not ready, so {name} is refused; {target} accepts",
+    "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
+    "-l kubernetes.io/service-name={service} -o yaml",
+)  # fmt: skip
+NOT_READY_NAME = Row(
+    "KX315", Culprit.MANIFEST,
+    "every endpoint of {service} is marked not ready, so the name has no address: {detail}",
+    "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
+    "-l kubernetes.io/service-name={service} -o yaml",
+)  # fmt: skip
+LOCAL_TRAFFIC = Row(
+    "KX319", Culprit.MANIFEST,
+    "Service {service} has internalTrafficPolicy Local, and an address outside the cluster is "
+    "local to no node: {name} leads nowhere while {target} accepts",
+    "kubectl patch service -n {namespace} {service} "
+    "-p '{{\"spec\":{{\"internalTrafficPolicy\":\"Cluster\"}}}}'",
+)  # fmt: skip
+NOT_MIRRORED = Row(
+    "KX320", Culprit.MANIFEST,
+    "Service {service} has Endpoints and no EndpointSlice, and kube-proxy reads slices only: "
+    "{name} is refused while {target} accepts",
+    "remove the label endpointslice.kubernetes.io/skip-mirror from Endpoints {service}, or make a "
+    "slice: k8sext provision {service} -n {namespace} --to {target} --adopt",
+)  # fmt: skip
+VIRTUAL = Row(
+    "KX322", Culprit.MANIFEST,
+    "the endpoint {virtual} of Service {service} is the cluster IP of another Service, and "
+    "kube-proxy does not lead from one to the other: {name} leads nowhere while {virtual} accepts",
+    "name the address of the real host: k8sext provision {service} -n {namespace} --to "
+    "ADDRESS:{port} --adopt; or use the other Service's own name",
+)  # fmt: skip
+HEADLESS_PORT = Row(
+    "KX321", Culprit.MANIFEST,
+    "Service {service} is headless and says port {service_port}, its endpoints say {port}: nothing "
+    "maps one to the other",
+    "kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"replace\","
+    "\"path\":\"/spec/ports/0/port\",\"value\":{port}}}]'",
+    WARN,
+)  # fmt: skip
+REACHED = Row(
+    "KX317", Culprit.PATH, "{name} must not be reachable and is: {target} answers to {depth}",
+    "on the firewall before {host} deny TCP {port} from {sources}, or drop expect.unreachable",
+)  # fmt: skip
+NOT_REACHED = Row(
+    "KX318", Culprit.PATH, "as expected, {target} cannot be reached: {stage} {detail}",
+    "nothing to do: the bridge says expect.unreachable", NOTE,
+)  # fmt: skip
