@@ -444,23 +444,19 @@ class Runner:
 def _broke(error: BaseException) -> tuple[StageResult, ...]:
     """The probe itself broke, outside of its stages."""
     where = traceback.extract_tb(error.__traceback__)[-1]
-    first = StageResult(
-        stage=Stage.RESOLVE,
-        status=Status.INCONCLUSIVE,
-        reason=Reason.INTERNAL_ERROR,
-        detail=f"{type(error).__name__} at {where.filename.rsplit('/', 1)[-1]}:{where.lineno}",
-    )
-    rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in STAGES[1:])
-    return (first, *rest)
+    place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
+    return _unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__} at {place}")
 
 
 def _out_of_time() -> tuple[StageResult, ...]:
-    """No stage is known to have ended: the run's time was up before the probe's."""
+    """The run's time was up before the probe's."""
+    return _unknown(Reason.OUT_OF_TIME, "the run's time was up")
+
+
+def _unknown(reason: Reason, detail: str) -> tuple[StageResult, ...]:
+    """No stage is known to have ended."""
     first = StageResult(
-        stage=Stage.RESOLVE,
-        status=Status.INCONCLUSIVE,
-        reason=Reason.OUT_OF_TIME,
-        detail="the run's time was up",
+        stage=Stage.RESOLVE, status=Status.INCONCLUSIVE, reason=reason, detail=detail
     )
     rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in STAGES[1:])
     return (first, *rest)
