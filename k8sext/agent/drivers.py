@@ -18,15 +18,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from k8sext.model.plan import Budget, Plan, Target
-from k8sext.model.result import Observation, StageResult
+from k8sext.model.result import Observation, StageResult, not_reached
 from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
-from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+from k8sext.model.words import Reason, Route, Stage, Status
 
 from .check import Login, WireCheck
 from .client import ClientProbe, Dial, Notes, resolve
 from .credentials import LoginSource
-from .fault import Fault
+from .fault import Fault, raised
 from .tls import TargetTls
 
 Clients = Mapping[str, type[ClientProbe]]  # by protocol
@@ -333,19 +333,14 @@ def _told(probe: ClientProbe, error: Exception) -> Fault:
         fault, error = None, second
     if fault is not None:
         return fault
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{type(error).__name__} at {last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
-    if f"/{probe.info.driver}/" in last.filename:
-        return Fault(Reason.WRONG_PROTOCOL, f"the driver cannot read the answer: {where}")
-    return Fault(Reason.INTERNAL_ERROR, where)
+    if f"/{probe.info.driver}/" in traceback.extract_tb(error.__traceback__)[-1].filename:
+        return Fault(Reason.WRONG_PROTOCOL, f"the driver cannot read the answer: {raised(error)}")
+    return Fault(Reason.INTERNAL_ERROR, raised(error))
 
 
 def skipped(reason: Reason, detail: str) -> tuple[StageResult, ...]:
     """The stages of a driver that was not tried, or whose try says nothing."""
-    skip = Status.SKIP
-    first = StageResult(stage=STAGES[0], status=skip, reason=reason, detail=detail)
-    rest = (StageResult(stage=s, status=skip, reason=Reason.NOT_REACHED) for s in STAGES[1:])
-    return (first, *rest)
+    return not_reached(Status.SKIP, reason, detail)
 
 
 def _observation(

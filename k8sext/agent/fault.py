@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from typing import TYPE_CHECKING
 
 from k8sext.model.result import Json
@@ -40,6 +41,12 @@ _BY_ERRNO = {
     errno.ECONNABORTED: Reason.RESET,
     errno.EPIPE: Reason.RESET,
 }
+
+
+def raised(error: BaseException) -> str:
+    """Which error, and the file and line that raised it: what is told of a defect of ours."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
 
 
 def fault_of(error: OSError) -> Fault:

@@ -7,13 +7,12 @@ each server and credential; one rejected login ends the logins with it; endpoint
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
-from k8sext.model.result import Json, Observation, StageResult
+from k8sext.model.result import Json, Observation, StageResult, not_reached
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 from . import beside, expect, origin, resolver
@@ -21,6 +20,7 @@ from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, t
 from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
+from .fault import raised
 from .network import Direct, Network, Way
 from .stages import StageLog, connect, converse
 from .stream import Stream
@@ -89,11 +89,15 @@ class Runner:
         done, late = await asyncio.wait(tasks, timeout=self.budget.run_s) if tasks else ((), ())
         for task in late:
             task.cancel()
-            self._observed(tasks[task], _out_of_time())
+            self._unknown(tasks[task], Reason.OUT_OF_TIME, "the run's time was up")
         for task in done:
             error = task.exception()
             if error is not None:  # a defect of ours costs this probe, not those beside it
-                self._observed(tasks[task], _broke(error))
+                self._unknown(tasks[task], Reason.INTERNAL_ERROR, raised(error))
+
+    def _unknown(self, target: Target, reason: Reason, detail: str) -> None:
+        """No stage is known to have ended, and that is nobody's fault."""
+        self._observed(target, not_reached(Status.INCONCLUSIVE, reason, detail))
 
     # -- one target -----------------------------------------------------------------------------
 
@@ -439,24 +443,3 @@ class Runner:
             return {**known, "dns": True, "api": False, "words": fault.detail}
         await stream.close()
         return {**known, "dns": True, "api": True}
-
-
-def _broke(error: BaseException) -> tuple[StageResult, ...]:
-    """The probe itself broke, outside of its stages."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
-    return _unknown(Reason.INTERNAL_ERROR, f"{type(error).__name__} at {place}")
-
-
-def _out_of_time() -> tuple[StageResult, ...]:
-    """The run's time was up before the probe's."""
-    return _unknown(Reason.OUT_OF_TIME, "the run's time was up")
-
-
-def _unknown(reason: Reason, detail: str) -> tuple[StageResult, ...]:
-    """No stage is known to have ended."""
-    first = StageResult(
-        stage=Stage.RESOLVE, status=Status.INCONCLUSIVE, reason=reason, detail=detail
-    )
-    rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in STAGES[1:])
-    return (first, *rest)

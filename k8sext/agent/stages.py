@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +13,7 @@ from k8sext.model.words import STAGES, Reason, Stage, Status
 
 from .check import Announced, Callbacks, Fault, Login, Seen, WireCheck
 from .credentials import Missing
+from .fault import raised
 from .network import Network
 from .stream import Note, Relayed, Stream, Tls
 
@@ -76,9 +76,7 @@ class StageLog:
             self._fail(stage, self._carrier_fault() or late, began)
             return False
         except Exception as error:  # a defect of ours must never look like the server's fault
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            detail = f"{type(error).__name__} at {where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
-            self._fail(stage, Fault(Reason.INTERNAL_ERROR, detail), began)
+            self._fail(stage, Fault(Reason.INTERNAL_ERROR, raised(error)), began)
             return False
         if seen is None:
             self.skip(stage, Reason.NOT_APPLICABLE)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from .words import LOGIN_ENDS, Reason, Route, Stage, Status
+from .words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Facts: TypeAlias = Mapping[str, Json]
@@ -82,6 +82,13 @@ class Observation:
     def fact(self, key: str) -> Json:
         """The last stage's evidence under `key`, or None."""
         return next((s.evidence[key] for s in reversed(self.stages) if key in s.evidence), None)
+
+
+def not_reached(status: Status, reason: Reason, detail: str) -> tuple[StageResult, ...]:
+    """The stages of a probe that reached none: the first says why."""
+    first, *others = STAGES
+    rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in others)
+    return (StageResult(stage=first, status=status, reason=reason, detail=detail), *rest)
 
 
 _RANK = (Status.SKIP, Status.PASS, Status.WARN, Status.INCONCLUSIVE, Status.FAIL)
