@@ -89,13 +89,19 @@ import socket, sys
 server = socket.create_server(("", int(sys.argv[1])))
 print("ready", flush=True)
 while True:
-    server.accept()[0].close()
+    one = server.accept()[0]
+    one.settimeout(5)
+    try:
+        one.recv(4096)  # closed with unread bytes, a connection is reset instead
+    except OSError:
+        pass
+    one.close()
 """
 
 
 @contextmanager
 def hangs_up(lab: Lab, host: str, port: int) -> Generator[None]:
-    """A listener on an outside host that accepts every connection and closes it at once."""
+    """A listener on an outside host that accepts, and hangs up when it is spoken to."""
     process = lab.popen([sys.executable, "-c", _HANGS_UP, str(port)], host=host)
     try:
         assert process.stdout
@@ -107,7 +113,8 @@ def hangs_up(lab: Lab, host: str, port: int) -> Generator[None]:
 
 
 def doctor(lab: Lab, namespace: str, *args: str) -> Run:
-    """`doctor -o json` with the lab's probe image."""
+    """`doctor -o json` with the lab's probe image, on what the nodes know of by then."""
+    lab.await_rules(namespace)
     image = [] if "--image" in args else ["--image", lab.probe_image]
     return k8sext(lab, "doctor", "-n", namespace, "-o", "json", *image, *args)
 

@@ -36,48 +36,54 @@ def awaited(place: Place, *namespaces: str) -> None:
 
 
 def _wanted(place: Place, namespace: str) -> Iterator[str]:
-    """Patterns of lines: where a Service leads somewhere, that it does; else that it is known."""
+    """Patterns of lines: of each place that a Service leads to; where it leads nowhere, that it
+    is known.
+    """
     core, discovery = (
         f"/{v}/namespaces/{namespace}" for v in ("api/v1", "apis/discovery.k8s.io/v1")
     )
     slices = _items(place, f"{discovery}/endpointslices")
     legacy = _items(place, f"{core}/endpoints")
     for service in _items(place, f"{core}/services"):
-        spec = service["spec"]
-        address = spec.get("clusterIP") or "None"
-        if address == "None":
+        spec, name = service["spec"], service["metadata"]["name"]
+        if spec.get("clusterIP") in (None, "", "None"):
             continue
-        mine = [*_of_slices(service, slices), *_of_legacy(service, legacy)]
+        ends = [*_of_slices(service, slices), *_of_legacy(service, legacy)]
         kept = spec.get("internalTrafficPolicy") == "Local"
         for port in spec["ports"]:
-            line = rf"^-A \S+ -d {re.escape(address)}/32 .*--dport {port['port']} "
-            leads = port.get("name", "") in mine and not kept
-            yield line + (".*-j KUBE-SVC-" if leads else "")
+            about = f"{namespace}/{name}" + (f":{port['name']}" if port.get("name") else "")
+            there = [a for n, a in ends if n == port.get("name", "") and not kept]
+            for address in there:
+                yield rf'^-A KUBE-SEP-.* "{about}" .*--to-destination {re.escape(address)}$'
+            if not there:
+                yield rf"^-A \S+ -d {re.escape(spec['clusterIP'])}/32 .*--dport {port['port']} "
 
 
 def _items(place: Place, path: str) -> list[Object]:
     return list((kubeapi.get(place, path) or {}).get("items") or ())
 
 
-def _of_slices(service: Object, slices: list[Object]) -> Iterator[str]:
-    """Names of the ports that a ready endpoint serves."""
+def _of_slices(service: Object, slices: list[Object]) -> Iterator[tuple[str, str]]:
+    """Ready endpoints: the port's name, and where it leads."""
     for item in slices:
         named = (item["metadata"].get("labels") or {}).get(_SERVICE_NAME)
         family = item["addressType"] in service["spec"].get("ipFamilies", ())
-        ready = any(
-            (e.get("conditions") or {}).get("ready") is not False
-            for e in item.get("endpoints") or ()
-        )
-        if named == service["metadata"]["name"] and family and ready:
-            yield from (p.get("name") or "" for p in item.get("ports") or ())
+        if named != service["metadata"]["name"] or not family:
+            continue
+        for end in item.get("endpoints") or ():
+            if (end.get("conditions") or {}).get("ready") is not False:
+                for port in item.get("ports") or ():
+                    yield port.get("name") or "", f"{end['addresses'][0]}:{port['port']}"
 
 
-def _of_legacy(service: Object, legacy: list[Object]) -> Iterator[str]:
+def _of_legacy(service: Object, legacy: list[Object]) -> Iterator[tuple[str, str]]:
     """The same, of Endpoints that a controller will mirror."""
     for item in legacy:
         meta = item["metadata"]
         barred = any(word in (meta.get(field) or {}) for field, word in _NOT_MIRRORED)
-        if meta["name"] == service["metadata"]["name"] and not barred:
-            for subset in item.get("subsets") or ():
-                if subset.get("addresses"):
-                    yield from (p.get("name") or "" for p in subset.get("ports") or ())
+        if meta["name"] != service["metadata"]["name"] or barred:
+            continue
+        for subset in item.get("subsets") or ():
+            for address in subset.get("addresses") or ():
+                for port in subset.get("ports") or ():
+                    yield port.get("name") or "", f"{address['ip']}:{port['port']}"
