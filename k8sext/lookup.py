@@ -36,7 +36,7 @@ def addresses(
     trouble = seen_pod.told(ran, planned)
     if trouble:
         said = start.start_failure(trouble.code, namespace, trouble.what, trouble.why)
-        raise _not_found(said.summary, namespace, said.why, said.fix)
+        raise _failed(said.summary, namespace, said.why, said.fix)
     told = {o.service: o for o in observed(ran.records)}
     return {t.host: _addresses(t.host, told.get(t.host), namespace) for t in planned.targets}
 
@@ -47,9 +47,9 @@ def _addresses(name: str, seen: Observation | None, namespace: str) -> tuple[str
     if not found:
         why = stage.detail if stage else "the pod said nothing of it"
         fix = "correct the name, or let cluster DNS forward its zone"
-        raise _not_found(f"{name} has no address in the cluster", namespace, why, fix)
+        raise _failed(f"{name} has no address in the cluster", namespace, why, fix)
     return tuple(cast("list[str]", found))
 
 
-def _not_found(what: str, namespace: str, why: str, fix: str) -> K8sextError:
+def _failed(what: str, namespace: str, why: str, fix: str) -> K8sextError:
     return K8sextError(what, where=f"namespace {namespace}", why=why, fix=fix, exit_code=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.diagnosis import Diagnosis, heavier
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import worst
 from k8sext.model.words import Stage
@@ -48,6 +48,5 @@ def _told_once(said: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
         key = (one.code, one.summary)
         first = kept.get(key)
         because = (*first.because, *one.because) if first else one.because
-        heavier = min((first or one, one), key=lambda d: d.severity.order)
-        kept[key] = replace(heavier, because=tuple(dict.fromkeys(because)))
+        kept[key] = replace(heavier(first or one, one), because=tuple(dict.fromkeys(because)))
     return tuple(kept.values())

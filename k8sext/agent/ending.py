@@ -14,8 +14,9 @@ def leave(code: int) -> NoReturn:
     """Exit with `code`.
 
     A thread may be left behind: it reads a watch that is open for minutes, or a driver hangs in it.
-    If it wakes up while the interpreter is being torn down, that may abort the process (CPython
-    gh-87135; seen once in some thousand runs as exit code -6). So there is no tearing down then.
+    If it wakes up while the interpreter is being torn down, the process may crash (CPython
+    gh-87135), so there is no tearing down then. One run in some thousand had ended by signal 6,
+    its report complete; that this was why is likely and was not reproduced.
     """
     if any(thread.daemon for thread in threading.enumerate()):
         # Files of the official client's configuration loader are still to be removed.

@@ -22,8 +22,6 @@ def resolved(
     for spec in specs:
         if spec.resolve:
             names.setdefault(spec.namespace, []).append(spec.to[0])
-    if not names:
-        return tuple(specs)
     found = _asked(session, names, image)
     return tuple(desired.led_to(s, found[s.namespace][s.to[0]]) if s.resolve else s for s in specs)
 

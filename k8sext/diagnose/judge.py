@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from k8sext.model.bridge import Bridge
-from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.diagnosis import Diagnosis, heavier
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
@@ -126,9 +126,8 @@ def _unique(said: Iterable[Diagnosis]) -> list[Diagnosis]:
     """What several ports say alike, once, at its heaviest."""
     found: dict[tuple[str, str], Diagnosis] = {}
     for one in said:
-        known = found.setdefault((one.code, one.summary), one)
-        if one.severity.order < known.severity.order:
-            found[one.code, one.summary] = one
+        key = (one.code, one.summary)
+        found[key] = heavier(found.get(key, one), one)
     return list(found.values())
 
 

@@ -44,3 +44,8 @@ class Diagnosis:
     see: str = ""
     url: str = ""
     consequences: tuple[str, ...] = ()
+
+
+def heavier(first: Diagnosis, second: Diagnosis) -> Diagnosis:
+    """The one of greater severity; the first where both weigh the same."""
+    return min((first, second), key=lambda said: said.severity.order)

@@ -45,7 +45,6 @@ def test_a_name_is_looked_up_compared_and_looked_up_again(
     assert service["metadata"]["annotations"]["k8sext.io/origin"] == origin
     assert service["spec"]["type"] == "ClusterIP"
     assert jobs(lab, namespace) == []
-    lab.await_rules(namespace)
     ran = doctor(lab, namespace)
     assert (ran.code, ran.said("redis-svc")) == (0, [("KX602", "credentials")])
     with lab.name_set_to(origin, SECOND):
