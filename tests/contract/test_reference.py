@@ -29,7 +29,7 @@ verdict may mislead. The last column names what triggers the code in the tests: 
 
 def triggers(code: str, cases: Sequence[Case]) -> list[str]:
     """Gym cases that must say the code; without any, tests that name it, real ones first."""
-    return [c.id for c in cases if c.expect.get("code") == code] or list(_tests(code))
+    return [c.id for c in cases if code in c.codes[:1]] or list(_tests(code))
 
 
 def _tests(code: str) -> Iterator[str]:

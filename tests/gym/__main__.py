@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.gym.case import Case, load
@@ -24,11 +25,14 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.gym", description=__doc__)
     parser.add_argument("--cases", type=Path, default=CASES, help="folder (or one file) of cases")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="repeatable")
+    parser.add_argument("--times", type=int, help="run doctor so often on what each case builds")
     parser.add_argument("--json", type=Path, help="also write the scoreboard here")
     parser.add_argument("--reports", type=Path, help="folder for doctor's JSON of every run")
     parser.add_argument("--check", action="store_true", help="read the cases, run nothing")
     options = parser.parse_args(argv)
     cases = _chosen(load(options.cases), options.only)
+    if options.times:
+        cases = [replace(c, times=options.times) for c in cases]
     if options.check:
         print(f"{len(cases)} cases can be read")
         return 0

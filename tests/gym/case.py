@@ -10,14 +10,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from k8sext.model.words import Culprit, Status
-from tests.gym import actions
+from tests.gym import actions, verdict
 from tests.gym.reader import CaseError, Document, Schema, parse, read
+from tests.gym.verdict import listed
 from tests.lab.building import java
 from tests.lab.certificates import KINDS
 from tests.lab.guise import roles
+from tests.lab.hosts import NODES
 
 _TEXTS: Schema = {"type": "list", "items": {"type": "text"}}
+_NODES = tuple(node.name for node in NODES)
 _IMAGE = re.compile(r"\$\{image\.([^}]*)\}")
 TLS: Schema = {
     "type": "mapping",
@@ -29,6 +31,12 @@ TLS: Schema = {
         "ciphers": {"type": "text"},
     },
 }
+KINDS_OF_CASE = tuple(
+    f"{letter}{number}"
+    for letter, last in (("A", 10), ("B", 7), ("C", 8))
+    for number in range(1, last + 1)
+)
+"""Kinds of situations that field work got wrong once; README.md has a line on each."""
 KINDS_OF_BRIDGE = ("selectorless", "headless", "external-name", "endpoints")
 BRIDGE: Schema = {
     "type": "mapping",
@@ -50,25 +58,6 @@ BRIDGE: Schema = {
         "annotations": {"type": "mapping"},
     },
 }
-EXPECT: Schema = {
-    "type": "mapping",
-    "keys": {
-        "bridge": {"type": "text"},
-        "code": {"type": "text"},
-        "culprit": {"type": "text", "enum": [c.value for c in Culprit]},
-        "status": {"type": "text", "enum": [s.value for s in Status]},
-        "exit": {"type": "number"},
-        "above": {"type": "boolean"},
-        "also": _TEXTS,
-        "others": {"type": "text", "enum": [*(s.value for s in Status), "any"]},
-        "says": _TEXTS,
-        "never": _TEXTS,
-        "depth": {"type": "text"},
-        "healthy": {"type": "text", "enum": ["pass", "warn"]},
-    },
-}
-
-
 _EVERY_SERVER: dict[str, Schema] = {
     "role": {"type": "text"},
     "port": {"type": "number"},
@@ -102,6 +91,7 @@ def schema() -> Schema:
             "title": {"type": "text"},
             "source": {"type": "text"},
             "notes": {"type": "text"},
+            "kind": {"type": "text", "enum": list(KINDS_OF_CASE)},
             "servers": {"type": "mapping", "values": _server()},
             "bridges": {"type": "list", "items": BRIDGE},
             "objects": {"type": "list", "items": {"type": "mapping"}},
@@ -109,9 +99,24 @@ def schema() -> Schema:
             "fault": steps,
             "doctor": {"type": "list"},
             "apart": {"type": "boolean"},
-            "expect": EXPECT,
+            "times": {"type": "number"},
+            "expect": verdict.EXPECT,
         },
     }
+
+
+@dataclass(frozen=True)
+class Look:
+    """One run of doctor."""
+
+    number: int = 1
+    node: str = ""
+    """The node that its pod must be on; empty: any."""
+
+    def words(self, case: Case) -> str:
+        """Which one of a case it is; empty where there is only one."""
+        run = f"run {self.number}" if case.times > 1 else ""
+        return ", ".join(filter(None, (run, self.node)))
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,10 @@ class Case:
     fault: tuple[Mapping[str, Any], ...]
     doctor: tuple[str, ...]
     expect: Mapping[str, Any]
+    kind: str = ""
+    """Of the kinds of README.md; the sample of `make test` has a case of each."""
+    times: int = 1
+    """How often doctor is run on what was built once; every run must be right."""
     apart: bool = False
     """Whether each of its runs has servers of its own, one after the other: its pods register."""
 
@@ -161,9 +170,23 @@ class Case:
     @property
     def expected(self) -> str:
         """In one word or two: `KX302 path`, or `pass`."""
-        if "code" in self.expect:
-            return f"{self.expect['code']} {self.expect['culprit']}"
-        return str(self.expect.get("status", "pass"))
+        return self.verdict.words
+
+    @property
+    def verdict(self) -> verdict.Verdict:
+        """What must be said of its bridge."""
+        return verdict.of(self.expect, control=self.control)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes that are right as its root; the best one first."""
+        return self.verdict.codes
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """How often doctor is run in each namespace, and where its pod stands each time."""
+        nodes = [*self.expect.get("nodes", {})] or [""]
+        return tuple(Look(n, node) for n in range(1, self.times + 1) for node in nodes)
 
 
 def load(folder: Path) -> list[Case]:
@@ -205,6 +228,8 @@ def _case(document: Document, id: str) -> Case:
         fault=tuple(data.get("fault", ())),
         doctor=tuple(str(word) for word in data.get("doctor", ())),
         expect=data["expect"],
+        kind=data.get("kind", ""),
+        times=int(data.get("times", 1)),
         apart=data.get("apart", False),
     )
     found = (_wrong_servers(case), _wrong_names(case), _wrong_images(case))
@@ -271,25 +296,20 @@ def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_expectation(case: Case) -> Wrong:
-    expect = case.expect
-    if case.control and expect.get("status", "pass") not in ("pass", "warn"):
-        yield "expect.status", "a case without `fault` is a control: it must pass or warn"
-    if not case.control and not {"code", "culprit"} <= set(expect):
-        yield "expect", "a fault needs `code` and `culprit`"
-    if ("code" in expect) != ("culprit" in expect):
-        yield "expect", "`code` and `culprit` go together"
-    if case.bridge not in _services(case):
+    yield from verdict.wrong(case.expect, control=case.control)
+    known = _services(case)
+    if case.bridge not in known:
         yield "expect.bridge", f"there is no bridge {case.bridge or 'at all'}"
+    for name in (n for n in case.expect.get("bridges", {}) if n not in known):
+        yield f"expect.bridges.{name}", f"there is no bridge {name}"
+    for name in (n for n in case.expect.get("nodes", {}) if n not in _NODES):
+        yield f"expect.nodes.{name}", f"there is no node {name}; there are {', '.join(_NODES)}"
 
 
 def _services(case: Case) -> set[str]:
-    raw = (o.get("metadata", {}).get("name") for o in case.objects if o.get("kind") == "Service")
-    return {str(b["name"]) for b in case.bridges} | {str(name) for name in raw}
-
-
-def listed(value: Any) -> list[str]:
-    """A name or a list of names, as a list."""
-    return [value] if isinstance(value, str) else [str(v) for v in value]
+    added = chain.from_iterable(step.get("add", ()) for step in (*case.setup, *case.fault))
+    raw = (o for o in (*case.objects, *added) if o.get("kind") == "Service")
+    return {str(b["name"]) for b in case.bridges} | {str(o["metadata"]["name"]) for o in raw}
 
 
 def is_address(text: str) -> bool:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tests.gym.case import is_address, listed
+from tests.gym.case import is_address
+from tests.gym.verdict import listed
 from tests.lab.guise import Guise
 
 Object = dict[str, Any]

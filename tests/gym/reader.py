@@ -81,7 +81,8 @@ class _Walk:
         self.marks[path] = self._place(node)
         value = self._value(node, path)
         self._check_type(node, value, schema, path)
-        if "enum" in schema and value not in schema["enum"]:
+        single = isinstance(node, yaml.ScalarNode)  # the words of a list are its items' matter
+        if single and "enum" in schema and value not in schema["enum"]:
             allowed = ", ".join(map(str, schema["enum"]))
             raise self._bad(node, path, f"is {value!r}; it may be {allowed}")
         if isinstance(node, yaml.MappingNode):

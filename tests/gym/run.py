@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.gym import actions, score
-from tests.gym.case import Case
+from tests.gym.case import Case, Look
 from tests.gym.scene import Scene, servers_of
 from tests.lab import guise
 from tests.lab.cluster import apps
@@ -23,6 +23,7 @@ from tests.lab.lab import Lab
 from tests.lab.place import LabError
 
 AT_ONCE = 3
+Judge = Callable[[Case, score.Seen, Look], score.Result]
 _NOT_RUN = (
     LabError,
     LookupError,
@@ -145,18 +146,18 @@ class Gym:
             run.await_fronts(both)
             stack.enter_context(actions.done(run.world(*both), case.setup))
             if case.control:
-                return score.judge_control(case, self._seen(run, healthy, ""))
+                return self._judged(run, healthy, score.judge_control)
             with actions.done(run.world(broken), case.fault):
-                result = score.judge_fault(case, self._seen(run, broken, ""))
+                result = self._judged(run, broken, score.judge_fault)
             return self._twin(run, healthy, result)
 
     def _apart(self, case: Case) -> score.Result:
         """The same where pods register with servers: each run has its own, one after the other."""
         if case.control:
             with self._alone(case, []) as (run, healthy):
-                return score.judge_control(run.case, self._seen(run, healthy, ""))
+                return self._judged(run, healthy, score.judge_control)
         with self._alone(case, case.fault) as (run, broken):
-            result = score.judge_fault(run.case, self._seen(run, broken, ""))
+            result = self._judged(run, broken, score.judge_fault)
         with self._alone(case, []) as (run, healthy):
             return self._twin(run, healthy, result)
 
@@ -176,18 +177,27 @@ class Gym:
         finally:
             self.wardrobe.forget(servers.values())
 
+    def _judged(self, run: Scene, namespace: str, judge: Judge) -> score.Result:
+        """The verdict on every run of doctor."""
+        case = run.case
+        looks = [(k, judge(case, self._seen(run, namespace, k), k)) for k in case.looks]
+        return score.all_of(case, looks)
+
     def _twin(self, run: Scene, namespace: str, result: score.Result) -> score.Result:
         """The verdict, and what came out without the fault."""
-        wanted = str(run.case.expect.get("healthy", "pass"))
-        got, wrong = score.judge_healthy(run.case, self._seen(run, namespace, ".twin"), wanted)
-        twin = f"{got} ({'; '.join(wrong)})" if wrong else ""
-        return replace(result, twin=twin, false_alarm=bool(wrong))
+        for look in run.case.looks:
+            twin = score.judge_twin(run.case, self._seen(run, namespace, look, ".twin"))
+            if twin:
+                return replace(result, twin=twin, false_alarm=True)
+        return result
 
-    def _seen(self, run: Scene, namespace: str, which: str) -> score.Seen:
-        seen = run.doctor(namespace)
+    def _seen(self, run: Scene, namespace: str, look: Look, which: str = "") -> score.Seen:
+        seen = run.doctor(namespace, look.node)
         if self.reports:
             self.reports.mkdir(parents=True, exist_ok=True)
-            (self.reports / f"{run.case.id}{which}.json").write_text(seen.text)
+            mark = f".{look.number}" if look.number > 1 else ""
+            node = f".{look.node}" if look.node else ""
+            (self.reports / f"{run.case.id}{which}{node}{mark}.json").write_text(seen.text)
         return seen
 
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from tests.gym import actions, objects, pods, score
-from tests.gym.case import Case, listed
+from tests.gym.case import Case
+from tests.gym.verdict import listed
 from tests.lab.cluster import apps, kubeapi
 from tests.lab.guise import Guise, Wardrobe, roles
 from tests.lab.guises.ingress import ROLE as INGRESS_ROLE
@@ -104,10 +105,11 @@ class Scene:
         raw = fill([*self.case.objects])
         self._create(name, actions.edited([*made, *raw], fill(list(steps))))
 
-    def doctor(self, namespace: str) -> score.Seen:
-        """Doctor on a namespace."""
+    def doctor(self, namespace: str, node: str = "") -> score.Seen:
+        """Doctor on a namespace, from a certain node or any."""
         fill = objects.filler({**self.facts, "namespace": namespace})
-        return self._look(namespace, fill(list(self.case.doctor)))
+        there = ["--node-selector", f"kubernetes.io/hostname={node}"] if node else []
+        return self._look(namespace, [*there, *fill(list(self.case.doctor))])
 
     def await_fronts(self, namespaces: Sequence[str]) -> None:
         """Until the case's ingress controller has taken over every Ingress of its class."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.gym.case import Case
+from tests.gym import verdict
+from tests.gym.case import Case, Look
+from tests.gym.verdict import Verdict, listed
 
 BAR = 0.95
 """Least share of faults whose code and culprit must both be right."""
+
+
+ONCE = Look()
+_SILENT = ("pass", "skip", "absent")
+"""What a bridge may come out as without anybody noticing that something is wrong."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,19 @@ class Seen:
         """Diagnoses above all bridges."""
         return [d for v in self.report.get("vantages", []) for d in v.get("diagnoses", [])]
 
-    def codes(self, name: str) -> set[str]:
-        """Codes of the bridge's diagnoses of severity fail."""
+    def codes(self, name: str, *severities: str) -> set[str]:
+        """Codes of the bridge's diagnoses, of some severities or of all."""
         said = self.bridge(name).get("diagnoses", [])
-        return {d["code"] for d in said if d["severity"] == "fail"}
+        return {d["code"] for d in said if not severities or d["severity"] in severities}
+
+    def status(self, name: str) -> str:
+        """How the bridge came out."""
+        return str(self.bridge(name).get("status", "absent"))
+
+    @property
+    def findings(self) -> set[str]:
+        """Codes of what is wrong with objects."""
+        return {f["code"] for f in self.report.get("findings", [])}
 
 
 @dataclass(frozen=True)
@@ -121,67 +137,97 @@ class Judged:
 
     wrong: list[str] = field(default_factory=list[str])
 
-    def equal(self, what: str, got: object, wanted: object) -> None:
-        """Note a difference."""
-        if got != wanted:
-            self.wrong.append(f"{what} is {got}, expected is {wanted}")
+    def among(self, what: str, got: object, wanted: Sequence[object]) -> None:
+        """Note what is none of those that are right."""
+        if got not in wanted:
+            self.wrong.append(f"{what} is {got}, expected is {' or '.join(map(str, wanted))}")
+
+    def bridge(self, seen: Seen, name: str, wanted: Verdict, *, about: str = "") -> None:
+        """What is said of one bridge."""
+        code, culprit = seen.root(name)
+        if wanted.codes:
+            self.among(f"{about}code", code, wanted.codes)
+            self.among(f"{about}culprit", culprit, wanted.culprits)
+        self.among(f"{about}status", seen.status(name), wanted.statuses)
+        more = seen.codes(name, "fail") - {*wanted.codes, *wanted.also}
+        if more:
+            self.wrong.append(f"{about}also said: {', '.join(sorted(more))}")
+        self.rest(seen, name, wanted, about)
+
+    def rest(self, seen: Seen, name: str, wanted: Verdict, about: str = "") -> None:
+        """Notes and depth of a bridge."""
+        unsaid = set(wanted.notes) - seen.codes(name)
+        if unsaid:
+            self.wrong.append(f"{about}not said: {', '.join(sorted(unsaid))}")
+        if wanted.depths:
+            self.among(f"{about}depth", seen.bridge(name).get("depth"), wanted.depths)
+
+    def around(self, expect: Mapping[str, Any], seen: Seen) -> None:
+        """Bridges with a verdict of their own, findings, and texts."""
+        for name, part in expect.get("bridges", {}).items():
+            wanted = verdict.of(part or {}, control=not (part or {}).get("code"))
+            self.bridge(seen, name, wanted, about=f"bridge {name}: ")
+        unsaid = set(expect.get("findings", ())) - seen.findings
+        if unsaid:
+            self.wrong.append(f"no finding {', '.join(sorted(unsaid))}")
+        says, never = expect.get("says", []), expect.get("never", [])
+        self.wrong += [f"it does not say {t!r}" for t in says if t not in seen.text]
+        self.wrong += [f"it says {t!r}" for t in never if t in seen.text]
+
+    def others(self, case: Case, expect: Mapping[str, Any], seen: Seen) -> None:
+        """A fault of one bridge must not be seen at another."""
+        wanted, own = (
+            listed(expect.get("others", "pass")),
+            {case.bridge, *expect.get("bridges", {})},
+        )
+        for bridge in seen.report.get("bridges", []) if "any" not in wanted else ():
+            if bridge["service"] not in own:
+                self.among(f"bridge {bridge['service']}", bridge["status"], wanted)
 
 
-def judge_fault(case: Case, seen: Seen) -> Result:
-    """The run with the fault."""
-    expect, name = case.expect, case.bridge
+def judge_fault(case: Case, seen: Seen, look: Look = ONCE) -> Result:
+    """One run with the fault."""
+    expect, name = verdict.on_node(case.expect, look.node), case.bridge
+    wanted = verdict.of(expect, control=False)
     above = bool(expect.get("above"))
     code, culprit = seen.root(name, above=above)
-    status = str(seen.bridge(name).get("status", "absent"))
-    judged = Judged()
-    judged.equal("code", code, expect["code"])
-    judged.equal("culprit", culprit, expect["culprit"])
-    judged.equal("status", status, expect.get("status", "fail"))
-    judged.equal("exit code", seen.exit, expect.get("exit", _usual_exit(expect)))
-    more = seen.codes(name) - {expect["code"], *expect.get("also", [])}
-    if more and not above:
-        judged.wrong.append(f"also said: {', '.join(sorted(more))}")
-    _others(case, seen, judged, expect.get("others", "pass"))
-    _texts(expect, seen, judged)
-    wanted = expect.get("status", "fail")
+    status, judged = seen.status(name), Judged()
+    if above:
+        judged.among("code", code, wanted.codes)
+        judged.among("culprit", culprit, wanted.culprits)
+        judged.among("status", status, wanted.statuses)
+    else:
+        judged.bridge(seen, name, wanted)
+    judged.among("exit code", seen.exit, _exits(expect, wanted.exit_code(status)))
+    judged.others(case, expect, seen)
+    judged.around(expect, seen)
     return Result(
         case,
         f"{code} {culprit}" if code else status,
         tuple(judged.wrong),
-        localised=(code, culprit) == (expect["code"], expect["culprit"]),
-        false_ok=status == "pass" and wanted != "pass",
+        localised=wanted.localised(code, culprit, status),
+        false_ok=status in _SILENT and status not in wanted.statuses,
     )
 
 
-def _usual_exit(expect: Mapping[str, Any]) -> int:
-    return {"fail": 1, "inconclusive": 3}.get(str(expect.get("status", "fail")), 0)
+def _exits(expect: Mapping[str, Any], usual: int) -> Sequence[int]:
+    given = expect.get("exit", usual)
+    return [int(code) for code in given] if isinstance(given, list) else [int(given)]
 
 
-def _others(case: Case, seen: Seen, judged: Judged, wanted: str) -> None:
-    """A fault of one bridge must not be seen at another."""
-    if wanted == "any":
-        return
-    for bridge in seen.report.get("bridges", []):
-        if bridge["service"] != case.bridge:
-            judged.equal(f"bridge {bridge['service']}", bridge["status"], wanted)
-
-
-def _texts(expect: Mapping[str, Any], seen: Seen, judged: Judged) -> None:
-    judged.wrong += [f"it does not say {t!r}" for t in expect.get("says", []) if t not in seen.text]
-    judged.wrong += [f"it says {t!r}" for t in expect.get("never", []) if t in seen.text]
-
-
-def judge_healthy(case: Case, seen: Seen, wanted: str) -> tuple[str, tuple[str, ...]]:
+def judge_healthy(
+    case: Case, seen: Seen, wanted: Sequence[str], exits: Sequence[int] = (0,)
+) -> tuple[str, tuple[str, ...]]:
     """A run without a fault: what it said, and what is wrong with that."""
     judged = Judged()
     bridges: Iterable[Mapping[str, Any]] = seen.report.get("bridges", [])
-    said = [_told(b) for b in bridges if b["status"] not in ("pass", wanted)]
+    said = [_told(b) for b in bridges if b["status"] not in ("pass", *wanted)]
     said += [f"{d['code']} {d['culprit']}" for d in seen.above()]
     judged.wrong += said
-    judged.equal("exit code", seen.exit, case.expect.get("exit", 0) if case.control else 0)
+    judged.among("exit code", seen.exit, exits)
     if not seen.report.get("bridges") and seen.exit == 0:
         judged.wrong.append("no bridge was looked at")
-    return ", ".join(said) or wanted, tuple(judged.wrong)
+    return ", ".join(said) or wanted[0], tuple(judged.wrong)
 
 
 def _told(bridge: Mapping[str, Any]) -> str:
@@ -190,18 +236,37 @@ def _told(bridge: Mapping[str, Any]) -> str:
     return f"{bridge['service']}: {words}"
 
 
-def judge_control(case: Case, seen: Seen) -> Result:
-    """A healthy control."""
-    wanted = str(case.expect.get("status", "pass"))
-    got, wrong = judge_healthy(case, seen, wanted)
+def judge_control(case: Case, seen: Seen, look: Look = ONCE) -> Result:
+    """One run of a healthy control."""
+    expect = verdict.on_node(case.expect, look.node)
+    wanted = verdict.of(expect, control=True)
+    got, wrong = judge_healthy(case, seen, wanted.statuses, _exits(expect, 0))
     judged = Judged(list(wrong))
-    bridge = seen.bridge(case.bridge)
-    judged.equal("status", bridge.get("status"), wanted)
-    if "code" in case.expect:
-        root = seen.root(case.bridge)
-        judged.equal("code", " ".join(root), case.expected)
-        got = " ".join(root).strip() or got
-    if "depth" in case.expect:
-        judged.equal("depth", bridge.get("depth"), case.expect["depth"])
-    _texts(case.expect, seen, judged)
+    judged.among("status", seen.status(case.bridge), wanted.statuses)
+    if wanted.codes:
+        code, culprit = seen.root(case.bridge)
+        judged.among("code", code, wanted.codes)
+        judged.among("culprit", culprit, wanted.culprits)
+        got = f"{code} {culprit}".strip() or got
+    judged.rest(seen, case.bridge, wanted)
+    judged.around(expect, seen)
     return Result(case, got, tuple(judged.wrong), false_alarm=bool(wrong))
+
+
+def judge_twin(case: Case, seen: Seen) -> str:
+    """One run with the fault taken away: what is wrong with it, empty where nothing is."""
+    got, wrong = judge_healthy(case, seen, [str(case.expect.get("healthy", "pass"))])
+    return f"{got} ({'; '.join(wrong)})" if wrong else ""
+
+
+def all_of(case: Case, results: Sequence[tuple[Look, Result]]) -> Result:
+    """A case whose runs are all there: each of them must be right."""
+    worst = next((r for _, r in results if not r.ok), results[0][1])
+    wrong = [f"{look.words(case)}: {w}".removeprefix(": ") for look, r in results for w in r.wrong]
+    return replace(
+        worst,
+        wrong=tuple(wrong),
+        localised=all(r.localised for _, r in results),
+        false_ok=any(r.false_ok for _, r in results),
+        false_alarm=any(r.false_alarm for _, r in results),
+    )

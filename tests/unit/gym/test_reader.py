@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gym import actions, case
+from tests.gym import actions, case, verdict
 from tests.gym.__main__ import CASES, main
 from tests.gym.reader import CaseError
 
@@ -43,6 +43,25 @@ def test_without_a_fault_it_is_a_control() -> None:
     assert read.expected == "pass"
 
 
+def test_several_answers_may_be_right_and_doctor_may_be_run_more_than_once() -> None:
+    text = GOOD.replace("code: KX301, culprit: server-host", "code: [KX302, KX307], culprit: path")
+    read = case.of_text("times: 3\n" + text)
+    assert (read.codes, read.expected) == (("KX302", "KX307"), "KX302/KX307 path")
+    assert [look.number for look in read.looks] == [1, 2, 3]
+
+
+def test_a_run_for_each_node_that_has_a_verdict_of_its_own() -> None:
+    nodes = "nodes: {node1: {}, node2: {status: pass}}, "
+    read = case.of_text(GOOD.replace("expect: {", "expect: {" + nodes))
+    assert [look.node for look in read.looks] == ["node1", "node2"]
+    one, two = (verdict.of(verdict.on_node(read.expect, n), control=False) for n in nodes_of(read))
+    assert (one.words, two.words) == ("KX301 server-host", "pass")
+
+
+def nodes_of(read: case.Case) -> list[str]:
+    return [look.node for look in read.looks]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "place", "words"),
     [
@@ -60,6 +79,11 @@ def test_without_a_fault_it_is_a_control() -> None:
         ("culprit: server-host", "culprit: somebody", "6:32", "it may be manifest"),
         (", culprit: server-host", "", "6:9", "needs `code` and `culprit`"),
         ("expect: {", "expect: {bridge: x, ", "6:18", "there is no bridge x"),
+        ("expect: {", "expect: {bridges: {x: {status: fail}}, ", "6:23", "there is no bridge x"),
+        ("expect: {", "expect: {nodes: {node7: {}}, ", "6:25", "there is no node node7"),
+        ("expect: {", "expect: {nodes: {node1: {code: KX302}}, ", "6:25", "go together"),
+        ("culprit: server-host", "culprit: [path, somebody]", "6:39", "it may be manifest"),
+        ("title: t", "title: t\nkind: Z9", "2:7", "it may be A1"),
         ("source: s\n", "", "1:1", "source is missing"),
         ("source: s", "source: [", "4:1", "this is not YAML"),
         ("title: t", "title: t\ntitle: u", "2:1", "written twice"),
@@ -110,7 +134,7 @@ def test_the_readme_tells_every_word_of_the_format() -> None:
     words = {
         *schema,
         *case.BRIDGE["keys"],
-        *case.EXPECT["keys"],
+        *verdict.EXPECT["keys"],
         *actions.TABLE,
         *case.TLS["keys"],
         *schema["servers"]["values"]["keys"],

@@ -74,6 +74,77 @@ def test_a_fault_that_passes_is_a_false_ok() -> None:
     assert (found.false_ok, found.localised, found.got) == (True, False, "pass")
 
 
+@pytest.mark.parametrize("status", ["pass", "skip", "absent"])
+def test_a_fault_that_nobody_would_notice_is_a_false_ok(status: str) -> None:
+    assert score.judge_fault(FAULT, seen(status=status, said=(), exit=0)).false_ok
+
+
+EITHER = replace(
+    FAULT,
+    expect={"code": ["KX301", "KX302"], "culprit": "path", "status": ["warn", "fail"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("run", "right"),
+    [
+        (seen(), True),
+        (seen(said=(("KX301", "path"),), status="warn", exit=0), True),
+        (seen(status="warn", exit=1), False),
+        (seen(said=(("KX303", "path"),)), False),
+    ],
+)
+def test_any_of_several_answers_is_right(run: Seen, right: bool) -> None:
+    assert score.judge_fault(EITHER, run).ok is right
+
+
+def test_a_case_is_right_only_if_every_run_is() -> None:
+    thrice = replace(FAULT, times=3)
+    runs = (seen(), healthy(), seen())
+    looks = [(k, score.judge_fault(thrice, r, k)) for k, r in zip(thrice.looks, runs, strict=True)]
+    found = score.all_of(thrice, looks)
+    assert (found.ok, found.localised, found.false_ok, found.got) == (False, False, True, "pass")
+    assert all(w.startswith("run 2: ") for w in found.wrong), found.wrong
+    assert score.all_of(thrice, looks[:1]).ok
+
+
+def test_nodes_with_verdicts_of_their_own() -> None:
+    nodes = {"node1": {}, "node2": {"status": "pass"}}
+    case_ = replace(FAULT, expect={"code": "KX302", "culprit": "path", "nodes": nodes})
+    one, two = case_.looks
+    assert score.judge_fault(case_, seen(), one).ok
+    assert score.judge_fault(case_, healthy(), two).ok
+    assert not score.judge_fault(case_, healthy(), one).ok
+    assert not score.judge_fault(case_, seen(), two).localised
+
+
+def test_other_bridges_with_verdicts_of_their_own() -> None:
+    bridges = {"b": {"code": "KX601", "culprit": "credentials"}}
+    case_ = replace(FAULT, expect={**FAULT.expect, "bridges": bridges, "says": [], "never": []})
+    assert not score.judge_fault(case_, seen(other="fail")).ok
+    wrong = [{"code": "KX601", "culprit": "credentials", "severity": "fail"}]
+    run = seen(other="fail")
+    run.report["bridges"][1]["diagnoses"] = wrong
+    assert score.judge_fault(case_, run).ok
+
+
+def test_notes_and_findings_that_must_be_said() -> None:
+    control = replace(CONTROL, expect={"notes": ["KX720"], "findings": ["KX104"]})
+    run = healthy(said=(("KX720", "server-state"),))
+    assert not score.judge_control(control, run).ok
+    said = replace(run, report={**run.report, "findings": [{"code": "KX104"}]})
+    assert score.judge_control(control, said).ok
+    assert not score.judge_control(
+        control, replace(said, report={**said.report, **healthy().report})
+    ).ok
+
+
+def test_a_control_may_be_something_that_was_not_tested() -> None:
+    control = replace(CONTROL, expect={"status": "skip", "exit": 5})
+    assert score.judge_control(control, healthy(status="skip", exit=5)).ok
+    assert score.judge_control(control, healthy()).false_alarm
+
+
 def test_inconclusive_is_no_false_ok() -> None:
     assert not score.judge_fault(FAULT, seen(status="inconclusive", said=(), exit=3)).false_ok
 
