@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from k8sext.model.bridge import CredentialRef
+from k8sext.model.bridge import CredentialRef, Port
 from k8sext.model.result import Facts
 from k8sext.model.tls import TlsMode, TlsSpec
+from k8sext.nearest import nearest
 
 T = TypeVar("T")
 PREFIX = "k8sext.io/"
@@ -18,6 +19,17 @@ WORDS = (
     "protocol", "credentials", "credentials-keys", "ports", "tls", "tls-ca", "tls-server-name",
     "expect", "origin", "ingress", "ignore",
 )  # fmt: skip
+PER_PORT = (
+    "protocol",
+    "credentials",
+    "credentials-keys",
+    "tls",
+    "tls-ca",
+    "tls-server-name",
+    "expect",
+)
+# Who writes one of these asks for a check of this Service, whatever Service it is.
+ASKING = ("protocol", "credentials", "ports", "tls", "tls-ca", "tls-server-name", "expect")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123 subdomain: a Secret's name
 _CODE = re.compile(r"KX\d{3}")
 
@@ -38,7 +50,20 @@ class Said:
     origin: str = ""
     ingress: str = ""  # HOST[/PATH]
     ignore: tuple[tuple[str, str], ...] = ()
-    problems: tuple[str, ...] = ()
+    of_ports: tuple[tuple[str, str], ...] = ()  # (annotation, name or number of its port)
+    unread: tuple[str, ...] = ()  # values that cannot be read, one sentence each
+    unknown: tuple[str, ...] = ()  # annotations that do not exist, one sentence each
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that is wrong with them."""
+        return (*self.unread, *self.unknown)
+
+
+def asks(annotations: Mapping[str, str]) -> bool:
+    """Whether somebody has asked for a check of this Service by an annotation."""
+    words = (k[len(PREFIX) :].partition(".")[0] for k in annotations if k.startswith(PREFIX))
+    return any(word in ASKING for word in words)
 
 
 def parse(annotations: Mapping[str, str], protocols: frozenset[str]) -> Said:
@@ -52,14 +77,17 @@ class _Reader:
 
     def __init__(self, words: Mapping[str, str], protocols: frozenset[str]) -> None:
         self.protocols = protocols
-        self.problems: list[str] = []
+        self.unread: list[str] = []
+        self.unknown: list[str] = []
         self.by_port: dict[str, dict[str, str]] = {"": {}}
         for word, value in words.items():
             name, _, port = word.partition(".")
-            if name in WORDS:
+            if name in WORDS and port and name not in PER_PORT:
+                self.unknown.append(f"{PREFIX}{word}: {PREFIX}{name} is for the whole Service")
+            elif name in WORDS:
                 self.by_port.setdefault(port, {})[name] = value.strip()
             else:
-                self.problems.append(f"{PREFIX}{word}: no such annotation is known")
+                self.unknown.append(_unknown(name, f".{port}" if port else ""))
 
     def read(self) -> Said:
         whole = self.by_port[""]
@@ -81,7 +109,9 @@ class _Reader:
             origin=whole.get("origin", ""),
             ingress=whole.get("ingress", ""),
             ignore=self._ignore(whole.get("ignore", "")),
-            problems=tuple(self.problems),
+            of_ports=tuple((w, port) for port, words in own.items() for w in words),
+            unread=tuple(self.unread),
+            unknown=tuple(self.unknown),
         )
 
     def _each(
@@ -94,14 +124,19 @@ class _Reader:
         return tuple((port, value) for port, value in read if value is not None)
 
     def _bad(self, word: str, port: str, why: str) -> None:
-        self.problems.append(f"{PREFIX}{word}{f'.{port}' if port else ''}: {why}")
+        self.unread.append(f"{PREFIX}{word}{f'.{port}' if port else ''}: {why}")
 
     def _protocol(self, port: str, words: Mapping[str, str]) -> str | None:
         value = words.get("protocol", "").lower()
         if value and value not in self.protocols:
-            self._bad("protocol", port, f"{value!r} is not one of the protocols of `k8sext checks`")
+            self._bad("protocol", port, self._not_a_protocol(value))
             return None
         return value or None
+
+    def _not_a_protocol(self, value: str) -> str:
+        near = nearest(value, sorted(self.protocols))
+        hint = f"; did you mean {near}?" if near else ""
+        return f"{value!r} is not one of the protocols of `k8sext checks`{hint}"
 
     def _credentials(self, port: str, words: Mapping[str, str]) -> CredentialRef | None:
         secret, keys = words.get("credentials", ""), words.get("credentials-keys", "")
@@ -163,7 +198,7 @@ class _Reader:
             if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
                 self._bad("ports", "", f"{item!r} is not PORT or PORT/PROTOCOL")
             elif name and name not in self.protocols:
-                self._bad("ports", "", f"{name!r} is not one of the protocols of `k8sext checks`")
+                self._bad("ports", "", self._not_a_protocol(name))
             else:
                 found.append((int(number), name))
         return tuple(found)
@@ -176,3 +211,29 @@ class _Reader:
         if not good or len(good) != len([c for c in codes.split(",") if c]):
             self._bad("ignore", "", "its value is not CODE,… REASON")
         return tuple((code, reason.strip()) for code in good)
+
+
+def _unknown(name: str, port: str) -> str:
+    """What is said of an annotation that does not exist."""
+    near = nearest(name, WORDS)
+    hint = f"; did you mean {PREFIX}{near}{port}?" if near else ""
+    return f"{PREFIX}{name}{port}: no such annotation is known{hint}"
+
+
+def of_no_port(said: Said, ports: Collection[Port]) -> tuple[str, ...]:
+    """Annotations for ports that the Service does not have, one sentence each."""
+    names = [p.name for p in ports if p.name]
+    numbers = [str(p.port) for p in ports]
+    there = ", ".join(p.key for p in ports) or "none"
+    wanted = [*said.of_ports, *(("ports", str(number)) for number, _ in said.ports)]
+    return tuple(
+        _no_port(word, port, nearest(port, names), there)
+        for word, port in wanted
+        if port not in names and port not in numbers
+    )
+
+
+def _no_port(word: str, port: str, near: str, there: str) -> str:
+    name = f"{PREFIX}{word}" if word == "ports" else f"{PREFIX}{word}.{port}"
+    hint = f"; did you mean {PREFIX}{word}.{near}?" if near else ""
+    return f"{name}: the Service has no port {port} (it has {there}){hint}"

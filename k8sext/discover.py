@@ -106,13 +106,15 @@ def _bridge(service: Object, index: _Index) -> Bridge:
     endpoints, problems = ((), ()) if outside else _endpoints(key, index, families)
     external_name = spec.get("externalName") or "" if outside else ""
     bridge_class, reason = _class(service, key, external_name, endpoints, index)
+    ports = _ports(service, said, kind, index.words)
+    unknown = (*said.unknown, *notes.of_no_port(said, ports))
     made = Bridge(
         namespace=meta["namespace"],
         service=meta["name"],
         kind=kind,
         bridge_class=bridge_class,
         class_reason=reason,
-        ports=_ports(service, said, kind, index.words),
+        ports=ports,
         endpoints=endpoints,
         service_type=spec.get("type") or "ClusterIP",
         cluster_ips=tuple(ip for ip in _cluster_ips(spec) if ip != "None"),
@@ -129,10 +131,14 @@ def _bridge(service: Object, index: _Index) -> Bridge:
         expect=said.expect,
         expect_by_port=said.expect_by_port,
         ignore=said.ignore,
-        problems=(*said.problems, *problems),
+        problems=(*said.unread, *unknown, *problems),
+        unread=said.unread,
+        unknown=unknown,
     )
     wrong = expectation_problems(made, index.words)
-    return replace(made, problems=(*made.problems, *wrong)) if wrong else made
+    if not wrong:
+        return made
+    return replace(made, problems=(*made.problems, *wrong), unread=(*made.unread, *wrong))
 
 
 def expectation_problems(bridge: Bridge, words: infer.Vocabulary) -> tuple[str, ...]:
@@ -303,7 +309,21 @@ def _class(
     endpoints: Sequence[Endpoint],
     index: _Index,
 ) -> tuple[BridgeClass, str]:
-    """The class and the fact that decided it; what people made is a bridge."""
+    """The class and the fact that decided it; what people made, or annotated, is a bridge."""
+    bridge_class, reason = _own_class(service, key, external_name, endpoints, index)
+    if reason and notes.asks(service["metadata"].get("annotations") or {}):
+        return BridgeClass.BRIDGE, f"annotated, although {reason}"
+    return bridge_class, reason
+
+
+def _own_class(
+    service: Object,
+    key: tuple[str, str],
+    external_name: str,
+    endpoints: Sequence[Endpoint],
+    index: _Index,
+) -> tuple[BridgeClass, str]:
+    """The same without a look at annotations of ours."""
     if key == ("default", "kubernetes"):
         return BridgeClass.INTERNAL, "the API server's own Service"
     inside = _inside_name(external_name) if external_name else ""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from k8sext.model.diagnosis import Diagnosis, Finding
-from k8sext.model.report import Report, VantageReport, gated
+from k8sext.model.report import BridgeReport, Report, VantageReport, gated
 from k8sext.model.result import Observation
 from k8sext.model.secret import printable
 from k8sext.model.words import Severity, Stage, Status
@@ -102,10 +102,16 @@ def _explanations(report: Report, options: Options) -> Iterator[Text]:
     for found in sorted(report.findings, key=lambda f: order.index(f.severity)):
         yield _found(found, options)
     notes = [f"{v.namespace}: {n}" for v in report.vantages for n in v.notes]
-    problems = [f"{b.bridge.service}: {p}" for b in report.bridges for p in b.bridge.problems]
+    problems = [f"{b.bridge.service}: {p}" for b in report.bridges for p in _unsaid(b)]
     if notes or problems:
         told = (folded(printable(n), options.width - 3) for n in (*notes, *problems))
         yield Text("\n".join(" · " + "\n   ".join(lines) for lines in told), style="dim")
+
+
+def _unsaid(bridge: BridgeReport) -> Iterator[str]:
+    """What is wrong with its objects and no diagnosis says; where nothing was judged, all of it."""
+    judged = (*bridge.bridge.unread, *bridge.bridge.unknown) if bridge.observations else ()
+    return (p for p in bridge.bridge.problems if p not in judged)
 
 
 def _explained(name: str, said: Diagnosis, options: Options) -> Text:

@@ -8,6 +8,7 @@ from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.words import Severity
 from k8sext.model.workload import Stray, Workload, told
+from k8sext.nearest import distance
 
 SHORT = 6  # names of fewer letters may differ by one change, others by two
 
@@ -76,23 +77,6 @@ def _letters(name: str) -> int:
     for letter in name:
         bits |= 1 << (ord(letter) % 64)
     return bits
-
-
-def distance(one: str, other: str, limit: int) -> int:
-    """Changes between two names (a letter more, less, other, or two swapped), up to `limit` + 1."""
-    if abs(len(one) - len(other)) > limit:
-        return limit + 1
-    before: list[int] = []
-    last = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        row = [i]
-        for j, b in enumerate(other, 1):
-            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
-            if i > 1 and j > 1 and (a, one[i - 2]) == (other[j - 2], b):
-                cost = min(cost, before[j - 2] + 1)
-            row.append(cost)
-        before, last = last, row
-    return min(last[-1], limit + 1)
 
 
 RULE = Rule(

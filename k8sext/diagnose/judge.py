@@ -12,7 +12,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
 
-from . import fronts, rows, rows_reach
+from . import annotated, fronts, rows, rows_reach
 from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case
 from .saying import say_without
@@ -108,6 +108,7 @@ def _judge_bridge(
     cases = [case_of(bridge, port, mine, context) for port in bridge.ports]
     said = [d for case in cases for d in judge_case(case)]
     said += fronts.judge(bridge, mine, context, said)
+    said += annotated.judge(bridge, said)
     diagnoses = _ordered(_unique(d for d in said if _ignored(bridge, d) is None))
     return BridgeReport(
         bridge=bridge,

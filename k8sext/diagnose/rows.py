@@ -210,7 +210,8 @@ ANSWERS: dict[Reason, Row] = {
         "another one"),
     Reason.BAD_EXPECTATION: Row("KX722", Culprit.MANIFEST,
         "what Service {service} expects cannot be checked: {detail}",
-        "k8sext checks shows what {protocol} can expect; correct k8sext.io/expect"),
+        "`k8sext checks` lists what {protocol} can expect; correct the annotation "
+        "k8sext.io/expect: kubectl edit service -n {namespace} {service}"),
     Reason.SERVER_ERROR: Row("KX711", Culprit.SERVER_STATE,
         "{target} answers with an error: {detail}", "look at the server's log"),
     # monitoring
@@ -308,9 +309,10 @@ NO_DRIVER = Row(
 
 def all_rows() -> tuple[Row, ...]:
     """Every row there is: of the tables, then those that stand alone."""
-    from . import rows_callbacks, rows_fronts, rows_reach
+    from . import rows_annotations, rows_callbacks, rows_fronts, rows_reach
 
-    spaces = (vars(rows_reach), globals(), vars(rows_callbacks), vars(rows_fronts))
+    others = (rows_callbacks, rows_fronts, rows_annotations)
+    spaces = (vars(rows_reach), globals(), *(vars(module) for module in others))
     mine = [value for space in spaces for value in space.values()]
     tables = (t.values() for t in mine if isinstance(t, dict) and t)
     found = [r for rows in tables for r in rows if isinstance(r, Row)]

@@ -117,10 +117,29 @@ wrong: On PostgreSQL the seconds since the last replayed transaction also grow w
 KX722
 means: The expectation that is written at the bridge is none that this protocol can check, so
   nothing is known of it.
-how: The keys and values of k8sext.io/expect were compared with what the check declares.
+how: The annotation k8sext.io/expect was read, and its keys and values were compared with what the
+  check declares. Whatever else passed: what was expected has not been looked at.
 see: k8sext checks
 repair: Correct the key or its value. A typing error would otherwise pass for ever.
 wrong: The expectation may be meant for a check of a newer k8sext.
+
+KX723
+means: An annotation k8sext.io/… of the Service has a value that cannot be used, so the check that
+  somebody asked for was not made as they meant it.
+how: The value was read, and compared with the words that there are: protocols, TLS modes, ports,
+  names of Secrets, codes to ignore.
+see: kubectl get service -n NAMESPACE SERVICE -o jsonpath='{.metadata.annotations}'
+repair: Correct the value; k8sext checks lists the protocols. What cannot be read is passed over,
+  and a pass without it would say more than was looked at.
+wrong: The word may belong to a newer k8sext.
+
+KX724
+means: An annotation k8sext.io/… of the Service does not exist, or is for a port that the Service
+  does not have, so it has no effect.
+how: Its name was compared with those that there are, and its port with the Service's.
+see: kubectl get service -n NAMESPACE SERVICE -o jsonpath='{.metadata.annotations}'
+repair: Write the name that the message offers, or remove the annotation.
+wrong: The annotation may belong to a newer k8sext, or to another tool that uses the same prefix.
 
 KX730
 means: Marked data was sent through the system (--active), accepted, and not found where it must

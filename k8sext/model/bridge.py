@@ -100,7 +100,9 @@ class Bridge:
     expect_by_port: tuple[tuple[str, Facts], ...] = ()
     ignore: tuple[tuple[str, str], ...] = ()  # (code, the reason given)
     source: str = "cluster"  # or FILE:LINE
-    problems: tuple[str, ...] = ()  # annotations that could not be read, each one sentence
+    problems: tuple[str, ...] = ()  # all that is wrong with its objects, each one sentence
+    unread: tuple[str, ...] = ()  # those of them that are annotations which cannot be read or used
+    unknown: tuple[str, ...] = ()  # those that are annotations which do not exist
 
     @property
     def ref(self) -> str:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from k8sext.annotations import PREFIX, Said, parse
-from k8sext.model.bridge import CredentialRef
+from k8sext.annotations import PREFIX, Said, asks, of_no_port, parse
+from k8sext.model.bridge import CredentialRef, Port
 from k8sext.model.tls import TlsMode, TlsSpec
 
 NAMES = frozenset({"redis", "http", "postgresql"})
@@ -83,6 +83,14 @@ PROBLEMS: list[tuple[dict[str, str], str]] = [
     ({"ports": "65536"}, "'65536' is not PORT"),
     ({"ports": "８０"}, "is not PORT"),
     ({"ports": "80/gopher"}, "'gopher' is not one of the protocols"),
+    ({"protocol": "reddis"}, "did you mean redis?"),
+    ({"ports": "80/postgres"}, "did you mean postgresql?"),
+    (
+        {"expected": "{}"},
+        "k8sext.io/expected: no such annotation is known; did you mean k8sext.io/expect?",
+    ),
+    ({"credential__web": "s"}, "did you mean k8sext.io/credentials.web?"),
+    ({"ignore__web": "KX104 x"}, "k8sext.io/ignore.web: k8sext.io/ignore is for the whole Service"),
     ({"ignore": "everything"}, "k8sext.io/ignore: its value is not CODE,… REASON"),
     ({"ignore": "KX104,KX9 x"}, "its value is not CODE,… REASON"),
 ]
@@ -106,3 +114,38 @@ def test_a_secrets_value_by_mistake_is_not_repeated() -> None:
     """Somebody writes the login itself where its Secret's name belongs."""
     words: dict[str, Any] = {"credentials": "hunter2 !", "expect": "hunter2 !"}
     assert "hunter2" not in " ".join(said(**words).problems)
+
+
+def test_what_has_no_effect_and_what_cannot_be_read_are_told_apart() -> None:
+    got = said(protokoll="redis", tls="on")
+    assert ["protokoll" in text for text in got.unknown] == [True]
+    assert ["'on'" in text for text in got.unread] == [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ({"protocol__wbe": "http"}, "the Service has no port wbe (it has web, 443); did you"),
+        ({"tls__8443": "disable"}, "k8sext.io/tls.8443: the Service has no port 8443"),
+        ({"ports": "5432/postgresql"}, "k8sext.io/ports: the Service has no port 5432"),
+        ({"protocol__web": "http"}, ""),
+        ({"protocol__80": "http", "tls__443": "disable", "ports": "80/http"}, ""),
+    ],
+)  # fmt: skip
+def test_annotations_for_ports_that_are_not_there(words: dict[str, str], problem: str) -> None:
+    ports = tuple(
+        Port(name=name, port=number, protocol="http", protocol_source="file")
+        for name, number in (("web", 80), ("", 443))
+    )
+    found = of_no_port(said(**words), ports)
+    assert problem in found[0] if problem else found == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "asked"),
+    [("protocol", True), ("credentials.web", True), ("expect", True), ("ports", True),
+     ("ignore", False), ("origin", False), ("nonsense", False)],
+)  # fmt: skip
+def test_who_annotates_what_is_to_be_looked_at_asks_for_a_check(word: str, asked: bool) -> None:
+    assert asks({PREFIX + word: "x"}) is asked
+    assert not asks({f"example.com/{word}": "x"})

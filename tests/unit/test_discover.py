@@ -362,3 +362,31 @@ def test_problems_of_annotations_come_with_the_bridge() -> None:
     bridge = one(service(meta={"annotations": {"k8sext.io/expect": "{"}}))
     assert bridge.problems == ("k8sext.io/expect: its value is not JSON",)
     assert bridge.expect == {}
+
+
+@pytest.mark.parametrize("case", ["nodes", "pods", "a Service", "the API"])
+@pytest.mark.parametrize("word", ["protocol", "credentials", "expect.redis"])
+def test_what_people_annotate_is_looked_at(case: str, word: str) -> None:
+    """An internal one, and a controller's: whoever wrote the annotation asks for the check."""
+    _, _, what, objects = CASES[case]
+    meta = {**what["metadata"], "annotations": {f"k8sext.io/{word}": "redis"}}
+    bridge = one({**what, "metadata": meta}, **objects)
+    assert bridge.bridge_class is BridgeClass.BRIDGE
+    assert bridge.class_reason.startswith("annotated, although ")
+
+
+def test_what_a_controller_owns_is_looked_at_once_it_is_annotated() -> None:
+    owner = {"ownerReferences": [{"kind": "Redis", "name": "x"}]}
+    assert one(service(meta=owner)).bridge_class is BridgeClass.CONTROLLER_OWNED
+    meta = {**owner, "annotations": {"k8sext.io/protocol": "redis"}}
+    assert one(service(meta=meta)).bridge_class is BridgeClass.BRIDGE
+    meta = {**owner, "annotations": {"k8sext.io/ignore": "KX104 x"}}
+    assert one(service(meta=meta)).bridge_class is BridgeClass.CONTROLLER_OWNED
+
+
+def test_annotations_for_ports_that_are_not_there_have_no_effect() -> None:
+    meta = {"annotations": {"k8sext.io/protocol.rediss": "redis"}}
+    bridge = one(service(meta=meta))
+    assert len(bridge.unknown) == 1
+    assert bridge.unknown == bridge.problems
+    assert "did you mean k8sext.io/protocol.redis?" in bridge.unknown[0]
