@@ -92,7 +92,8 @@ def run(
         except KeyboardInterrupt:
             stop.set()  # each run deletes its Job; leaving the block waits for that
             raise
-    report = Report(
+    linted = cluster.rules()
+    return Report(
         run_id=run_id,
         started=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         duration_s=round(time.monotonic() - began, 3),
@@ -103,8 +104,9 @@ def run(
         server_version=cluster.server_version,
         gate=request.gate,
         places=tuple(x.place for x in looked if x.place),
+        findings=linted.findings,
+        workloads=linted.workloads,
     )
-    return cluster.with_workloads(report)
 
 
 def _in_order(bridges: Sequence[Bridge], looked: Iterable[Looked]) -> tuple[BridgeReport, ...]:

@@ -14,11 +14,12 @@ from k8sext.diagnose import start
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import from_json, to_json
+from k8sext.model.diagnosis import Finding
 from k8sext.model.plan import Plan
 from k8sext.model.report import BridgeReport, Place, VantageReport, untested
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
-from k8sext.request import Cluster, Request
+from k8sext.request import Cluster, Linted, Request
 from k8sext.vantage import job, pod
 from k8sext.vantage.follow import PodRun
 
@@ -143,8 +144,14 @@ def _look_from_here(
 
     seen = observed(records)
     owners = _owners(cluster, seen)
-    context = Context(namespace=planned.namespace, vantage="local", owners=owners)
-    vantage = VantageReport(namespace=planned.namespace, vantage="local")
+    linted = cluster.rules()
+    context = Context(
+        namespace=planned.namespace,
+        vantage="local",
+        owners=owners,
+        findings=_findings(linted, planned.namespace),
+    )
+    vantage = VantageReport(namespace=planned.namespace, vantage="local", notes=linted.skips)
     return _judged(seen, records, bridges, context, vantage)
 
 
@@ -174,7 +181,9 @@ def _look_from_pod(
     labels = manifest["spec"]["template"]["metadata"]["labels"]
     seen = [observed(ran.records) for ran in runs]
     policies = _policies(cluster, planned.namespace, seen)
+    linted = cluster.rules()
     first = replace(vantage, notes=())  # notes of the cluster once, not for each shard
+    vantage = replace(vantage, notes=(*vantage.notes, *linted.skips))
     return [
         _look_from_one(
             ran,
@@ -185,6 +194,7 @@ def _look_from_pod(
             labels,
             policies,
             _owners(cluster, observations),
+            _findings(linted, planned.namespace),
         )
         for ran, observations in zip(runs, seen, strict=True)
     ]
@@ -232,6 +242,7 @@ def _look_from_one(
     labels: Mapping[str, str],
     policies: Sequence[Mapping[str, Any]] | None,
     owners: tuple[Owner, ...],
+    findings: tuple[Finding, ...],
 ) -> Looked:
     """What one pod saw of its bridges."""
     mine = seen_pod.bridges_of(planned, bridges, ran.shard)
@@ -255,8 +266,14 @@ def _look_from_one(
         cut=not ran.ended,
         lost=seen_pod.lost(ran, planned),
         owners=owners,
+        findings=findings,
     )
     return _told_once(_judged(seen, ran.records, mine, context, vantage), said.code if said else "")
+
+
+def _findings(linted: Linted, namespace: str) -> tuple[Finding, ...]:
+    """What the lint rules found of the bridges of one namespace."""
+    return tuple(f for f in linted.findings if f.bridge.startswith(f"{namespace}/"))
 
 
 def _owners(cluster: Cluster, seen: Sequence[Observation]) -> tuple[Owner, ...]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from k8sext import plan
 from k8sext.model.bridge import Bridge
+from k8sext.model.diagnosis import Finding
 from k8sext.model.plan import Budget, Control
-from k8sext.model.report import Gate, Report
+from k8sext.model.report import Gate
+from k8sext.model.workload import WorkloadView
 from k8sext.vantage.job import PodOptions
 
 if TYPE_CHECKING:
@@ -42,6 +44,15 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Linted:
+    """What the lint rules found of the objects. `skips` names what could not be read for them."""
+
+    findings: tuple[Finding, ...] = ()
+    workloads: WorkloadView | None = None  # None: nobody asked for them
+    skips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """What is known of the cluster before anything is probed."""
 
@@ -60,7 +71,7 @@ class Cluster:
     notes: tuple[str, ...] = ()
     # `--credentials cluster`: namespace and names of Secrets to logins.
     secrets: Callable[[str, tuple[str, ...]], LoginSource] | None = None
-    # The report with the workloads in it; as it is where nobody asked for them.
-    with_workloads: Callable[[Report], Report] = lambda report: report
+    # What the lint rules find; worked out once, when it is first asked for.
+    rules: Callable[[], Linted] = lambda: Linted()
     # A connection to (namespace, pod, port); None where there is no way to forward.
     forward: Callable[[str, str, int], Awaitable[Any]] | None = None

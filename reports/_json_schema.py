@@ -65,8 +65,14 @@ _FINDING = _object(
             "line", "column",
         ),
         "bridge": _TEXT,
+        "ports": _TEXTS,
+        "addresses": _TEXTS,
+        "explains": _TEXTS,
+        "culprit": _word(Culprit),
+        "harmful": {"type": "boolean"},
     },
-    "fix", "confidence", "location", "bridge",
+    "fix", "confidence", "location", "bridge", "ports", "addresses", "explains", "culprit",
+    "harmful",
 )  # fmt: skip
 
 _STAGE = _object(

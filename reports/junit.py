@@ -14,7 +14,15 @@ from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
 from k8sext.model.diagnosis import Diagnosis, Finding
-from k8sext.model.report import BridgeReport, Report, WorkloadVerdict, gated, verdicts
+from k8sext.model.report import (
+    BridgeReport,
+    Report,
+    WorkloadVerdict,
+    findings_of,
+    gated,
+    other_findings,
+    verdicts,
+)
 from k8sext.model.result import Observation
 from k8sext.model.words import Severity, Status
 from k8sext.model.workload import Workload, told
@@ -53,8 +61,9 @@ def render(report: Report, options: Options) -> str:
         suites.append(
             ("k8sext.workloads", cases or [Case("k8sext.workloads", "none uses a bridge")])
         )
-    if report.findings:
-        lint = _unique([_finding_case(report, f) for f in report.findings])
+    others = other_findings(report)
+    if others:
+        lint = _unique([_finding_case(report, f) for f in others])
         suites.append(("k8sext.lint", lint))
     if not suites:
         suites = [("k8sext.run", [Case("k8sext.run", "nothing to check")])]
@@ -75,12 +84,14 @@ def _cases(report: Report, bridge: BridgeReport) -> list[Case]:
     """The probes of a bridge. What the gate says of the bridge must show in at least one."""
     status = gated(report, bridge)
     name = f"k8sext.{bridge.bridge.namespace}.{bridge.bridge.service}"
-    cases = [_case(name, bridge, o, status) for o in bridge.observations]
+    found = findings_of(report, bridge.bridge)
+    cases = [_lint_case(name, report, bridge, found)] if found else []
+    cases += [_case(name, bridge, o, status) for o in bridge.observations]
     kinds = {c.kind for c in cases}
     needed = {Status.FAIL: "failure", Status.INCONCLUSIVE: "error"}.get(status, "")
     if needed and needed not in kinds:
         cases.append(_verdict_case(name, bridge, needed))
-    if not cases:
+    if not bridge.observations and not needed:
         cases.append(Case(name, "not probed", kind="skipped", text=bridge.skipped or "no probe"))
     return _unique(cases)
 
@@ -171,6 +182,20 @@ def _workload_case(verdict: WorkloadVerdict) -> Case:
 def _told_use(workload: Workload, ref: str) -> str:
     use = workload.uses_of(ref)[0]
     return f"{'likely ' if use.likely else ''}{told(use)}"
+
+
+def _lint_case(
+    name: str, report: Report, bridge: BridgeReport, findings: Sequence[Finding]
+) -> Case:
+    """What is found of a bridge's objects: a failure where it is the cause of one, or the gate
+    says so.
+    """
+    causes = {d.code for d in bridge.diagnoses if d.severity is Severity.FAIL}
+    failing = gated(report, bridge) is Status.FAIL and any(f.code in causes for f in findings)
+    each = [_finding_case(report, f) for f in findings]
+    kind = "failure" if failing else next((c.kind for c in each if c.kind), "")
+    text = "\n".join(c.text for c in each)
+    return Case(name, "lint", 0.0, kind, findings[0].code, text, "" if kind else text)
 
 
 def _finding_case(report: Report, found: Finding) -> Case:

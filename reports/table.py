@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from k8sext.model.diagnosis import Diagnosis, Finding
-from k8sext.model.report import BridgeReport, Report, VantageReport, gated
+from k8sext.model.report import (
+    BridgeReport,
+    Report,
+    VantageReport,
+    findings_of,
+    gated,
+    other_findings,
+)
 from k8sext.model.result import Observation
 from k8sext.model.secret import printable
 from k8sext.model.words import Severity, Stage, Status
@@ -99,7 +106,7 @@ def _explanations(report: Report, options: Options) -> Iterator[Text]:
         [*of_vantages, *of_bridges], key=lambda item: order.index(item[1].severity)
     ):
         yield _explained(name, said, options)
-    for found in sorted(report.findings, key=lambda f: order.index(f.severity)):
+    for found in sorted(_untold(report), key=lambda f: order.index(f.severity)):
         yield _found(found, options)
     notes = [f"{v.namespace}: {n}" for v in report.vantages for n in v.notes]
     problems = [f"{b.bridge.service}: {p}" for b in report.bridges for p in _unsaid(b)]
@@ -112,6 +119,14 @@ def _unsaid(bridge: BridgeReport) -> Iterator[str]:
     """What is wrong with its objects and no diagnosis says; where nothing was judged, all of it."""
     judged = (*bridge.bridge.unread, *bridge.bridge.unknown) if bridge.observations else ()
     return (p for p in bridge.bridge.problems if p not in judged)
+
+
+def _untold(report: Report) -> Iterator[Finding]:
+    """The findings that no diagnosis of their bridge repeats (it could not be tested)."""
+    yield from other_findings(report)
+    for bridge in report.bridges:
+        told = {d.code for d in bridge.diagnoses}
+        yield from (f for f in findings_of(report, bridge.bridge) if f.code not in told)
 
 
 def _explained(name: str, said: Diagnosis, options: Options) -> Text:

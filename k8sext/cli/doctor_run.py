@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sext import discover, doctor, fronts, registry
+from k8sext import discover, doctor, fronts, linted, registry
 from k8sext.errors import K8sextError
 from k8sext.kube import snapshot as snapshots
 from k8sext.kube import workload
@@ -149,7 +149,8 @@ def _looked(
         if in_cluster and cluster.secrets is None:
             raise K8sextError("there is no cluster to take them from", where="--credentials")
         logins = local.logins(None if in_cluster else source.credentials)
-    return doctor.run(doctor.selected(bridges, request), cluster, request, logins, progress.phase)
+    selected = doctor.selected(bridges, request)
+    return doctor.run(selected, cluster, request, logins, progress.phase)
 
 
 def dry_run(source: Source, request: doctor.Request) -> int:
@@ -193,6 +194,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
             pool.submit(uid_range, namespace)
         missing = pool.submit(rights.missing, session, namespace, request)
         extra = ("workloads", "configmaps") if request.workloads else ()
+        elsewhere = snapshots.later(session, linted.kinds(namespace, source.selector))
         snapshot = fetch(session, namespace, source.selector, extra=("nodes", "pods", *extra))
         found, skips = _with_fronts(session, snapshot, discover.bridges(snapshot), from_files)
         notes = (*missing.result(), *skips)
@@ -200,32 +202,33 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
     bridges = _over(found, from_files) if source.files else found
-    if request.workloads:
-        cluster = _with_workloads(cluster, snapshot, bridges, source, request)
-    return cluster, bridges
+    return _with_rules(cluster, snapshot, bridges, source, request, elsewhere), bridges
 
 
-def _with_workloads(
+def _with_rules(
     cluster: doctor.Cluster,
     snapshot: Snapshot,
     bridges: Sequence[Bridge],
     source: Source,
     request: doctor.Request,
+    elsewhere: linted.Lists,
 ) -> doctor.Cluster:
-    """What could not be read of workloads is told under them, and not once more of each place."""
-    from k8sext.workloads import told
+    """The cluster with its lint rules, which are run when a verdict or the report needs them.
 
-    skipped = tuple(s for s in snapshot.skips if s.partition(" ")[0] in told.KINDS)
+    What could not be read of workloads is told under them, and not once more of each place.
+    """
+    of_workloads = linted.workload_skips(snapshot.skips) if request.workloads else ()
+    scope = linted.Scope(
+        bridges=tuple(b for b in bridges if doctor.wanted(b, request)),
+        names=request.names,
+        complete=source.selector is None,
+        workloads=request.workloads,
+        workload_skips=of_workloads,
+    )
     return replace(
         cluster,
-        notes=tuple(n for n in cluster.notes if n not in skipped),
-        with_workloads=functools.partial(
-            told.added,
-            snapshot,
-            [b for b in bridges if doctor.wanted(b, request)],
-            complete=source.selector is None,
-            skipped=skipped,
-        ),
+        notes=tuple(n for n in cluster.notes if n not in of_workloads),
+        rules=linted.once(functools.partial(linted.find, snapshot, scope, elsewhere)),
     )
 
 

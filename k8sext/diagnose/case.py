@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from k8sext.model.bridge import Bridge, Port
+from k8sext.model.diagnosis import Finding
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage, Status
 
@@ -47,6 +48,7 @@ class Context:
     lost: frozenset[tuple[str, str]] = frozenset()  # (service, port) with a probe that is missing
     owners: tuple[Owner, ...] = ()  # of the addresses that systems outside call back
     source_seen: str = ""  # the address under which some server saw the probe
+    findings: tuple[Finding, ...] = ()  # what lint rules found of the bridges here
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,17 @@ class Case:
     endpoints: tuple[Observation, ...]
     context: Context
     clients: tuple[Observation, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What lint rules found of this bridge and port."""
+        mine = findings_of(self.bridge, self.context)
+        return tuple(f for f in mine if not f.ports or self.port.key in f.ports)
+
+
+def findings_of(bridge: Bridge, context: Context) -> tuple[Finding, ...]:
+    """What lint rules found of one bridge, the heaviest first."""
+    return tuple(f for f in context.findings if f.bridge == bridge.ref)
 
 
 def case_of(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Context) -> Case:

@@ -12,7 +12,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
 
-from . import annotated, fronts, rows, rows_reach
+from . import annotated, fronts, manifest, rows, rows_reach
 from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case
 from .saying import say_without
@@ -109,6 +109,7 @@ def _judge_bridge(
     said = [d for case in cases for d in judge_case(case)]
     said += fronts.judge(bridge, mine, context, said)
     said += annotated.judge(bridge, said)
+    said += manifest.beside(bridge, context, said)
     diagnoses = _ordered(_unique(d for d in said if _ignored(bridge, d) is None))
     return BridgeReport(
         bridge=bridge,

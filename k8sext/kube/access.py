@@ -66,6 +66,7 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
         ),
         "wide": (
             *_rights("", "nodes", "list", cluster=True),
+            *_rights("", "services", "list", cluster=True),  # spec.externalIPs of any namespace
             *_rights("networking.k8s.io", "ingressclasses", "list", cluster=True),
         ),
         "provision": (
@@ -138,7 +139,8 @@ def _document(kind: str, name: str, namespace: str | None, rights: Sequence[Righ
     head += [f"  name: {name}", *([f"  namespace: {namespace}"] if namespace else []), "rules:"]
     verbs: dict[tuple[str, str], list[str]] = {}
     for right in rights:
-        verbs.setdefault((right.group, right.resource), []).append(right.verb)
+        known = verbs.setdefault((right.group, right.resource), [])
+        known += [] if right.verb in known else [right.verb]
     for (group, resource), words in verbs.items():
         head.append(f'- apiGroups: ["{group}"]')
         head.append(f'  resources: ["{resource}"]')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -98,6 +98,27 @@ def fronts(
         (ingresses, skip), (classes, classes_skip) = (future.result() for future in asked)
     skips = tuple(s for s in (skip, classes_skip if ingresses else "") if s)
     return None if skip else ingresses, None if classes_skip else classes, skips
+
+
+def later(
+    session: Session, kinds: tuple[str, ...], namespace: str | None = None
+) -> Callable[[], tuple[dict[str, Objects | None], tuple[str, ...]]]:
+    """Begin to read lists that only lint rules need, of all namespaces or of one.
+
+    What is returned waits for them and gives each (None: not read) and what to say of that.
+    """
+    paths = _paths(namespace)
+    where = f"of namespace {namespace}" if namespace else "of all namespaces"
+    pool = ThreadPoolExecutor(max(len(kinds), 1))
+    asked = {k: pool.submit(_some, session, f"{k} {where}", paths[k]) for k in kinds}
+    pool.shutdown(wait=False)
+
+    def wait() -> tuple[dict[str, Objects | None], tuple[str, ...]]:
+        found = {kind: future.result() for kind, future in asked.items()}
+        lists = {kind: None if skip else items for kind, (items, skip) in found.items()}
+        return lists, tuple(skip for _, skip in found.values() if skip)
+
+    return wait
 
 
 def _paths(namespace: str | None) -> dict[str, str]:

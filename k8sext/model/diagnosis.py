@@ -18,7 +18,11 @@ class Location:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a lint rule says of an object, without touching the network."""
+    """What a lint rule says of an object, without touching the network.
+
+    Of a bridge that was probed it becomes a diagnosis: the cause of a failure whose code it
+    `explains`, else a warning or note beside it (k8sext.diagnose.manifest).
+    """
 
     code: str
     severity: Severity
@@ -27,7 +31,12 @@ class Finding:
     fix: str = ""
     confidence: str = "high"
     location: Location | None = None
-    bridge: str = ""  # the bridge that it speaks of, NAMESPACE/SERVICE, if the object is none
+    bridge: str = ""  # the bridge that it speaks of, NAMESPACE/SERVICE
+    ports: tuple[str, ...] = ()  # keys of the bridge's ports that it is about; none: all of them
+    addresses: tuple[str, ...] = ()  # endpoints that it is about, HOST:PORT; none: all of them
+    explains: tuple[str, ...] = ()  # codes of failures of the bridge that it is the cause of
+    culprit: Culprit = Culprit.MANIFEST
+    harmful: bool = False  # proven harm: fails the bridge even where every probe passes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -214,6 +214,19 @@ def exit_code(report: Report) -> int:
     return 0
 
 
+def findings_of(report: Report, bridge: Bridge) -> tuple[Finding, ...]:
+    """What lint rules found of one bridge and its objects; of workloads it is told with them."""
+    of_workloads = {w.ref for w in report.workloads.workloads} if report.workloads else set[str]()
+    mine = (f for f in report.findings if f.bridge == bridge.ref)
+    return tuple(f for f in mine if f.object not in of_workloads)
+
+
+def other_findings(report: Report) -> tuple[Finding, ...]:
+    """The findings that are of no bridge of this report."""
+    told = {f for b in report.bridges for f in findings_of(report, b.bridge)}
+    return tuple(f for f in report.findings if f not in told)
+
+
 def _findings_fail(report: Report) -> bool:
     """Whether lint findings alone fail the gate.
 

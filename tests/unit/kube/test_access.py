@@ -31,6 +31,7 @@ PROBE: set[Rule] = {
 }
 NODES: set[Rule] = {
     ("", "nodes", ("list",)),
+    ("", "services", ("list",)),
     ("networking.k8s.io", "ingressclasses", ("list",)),
 }
 PROVISION: set[Rule] = {

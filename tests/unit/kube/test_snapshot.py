@@ -229,3 +229,26 @@ def test_a_page_of_configmaps_that_is_refused(server: ApiServer, session: Sessio
     got, skip = snapshot._configmaps(session, "configmaps", "/api/v1/configmaps")  # pyright: ignore[reportPrivateUsage]
     assert len(got) == 1
     assert skip == "configmaps were not all read: Expired"
+
+
+# -- what only lint rules need -------------------------------------------------------------------
+
+
+def test_lists_that_are_waited_for_later(server: ApiServer, session: Session) -> None:
+    server.answers = cluster()
+    lists, skips = snapshot.later(session, ("services", "networkpolicies"))()
+    assert (names(lists["services"]), names(lists["networkpolicies"]), skips) == (
+        ["services"], ["networkpolicies"], (),
+    )  # fmt: skip
+    assert not [p for p in paths(server.requests) if "/namespaces/" in p]
+
+
+def test_a_list_that_is_refused_later_is_none_and_a_named_skip(
+    server: ApiServer, session: Session
+) -> None:
+    server.answers = cluster(refused="services")
+    assert snapshot.later(session, ("services",))() == (
+        {"services": None},
+        ("services of all namespaces were not read: Forbidden",),
+    )
+    assert snapshot.later(session, ())() == ({}, ())

@@ -14,7 +14,7 @@ import junitparser
 import pytest
 
 from k8sext import registry
-from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import Gate, Report
 from k8sext.model.words import Culprit, Severity, Stage, Status
 from tests.support.sample_report import FINDING, not_started, only, sample, vantage
@@ -251,3 +251,48 @@ def test_every_character_that_xml_forbids_is_kept_out() -> None:
     forbidden = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
     assert not forbidden.search(text)
     assert suites(text)
+
+
+# -- what lint rules found of a bridge -------------------------------------------------------------
+
+ABOUT = Finding(
+    code="KX101", severity=Severity.WARN, object="Service/dev/redis-svc",
+    summary="the Service has a selector", fix="remove it", bridge="dev/redis-svc",
+)  # fmt: skip
+
+
+def lint_case(severity: Severity, status: Status, fail_on: str = "fail") -> ET.Element:
+    cause = Diagnosis(code="KX101", severity=severity, culprit=Culprit.MANIFEST, summary="x")
+    whole = sample()
+    first = replace(whole.bridges[0], status=status, diagnoses=(cause,))
+    found = replace(ABOUT, bridge=first.bridge.ref)
+    report = replace(
+        whole, bridges=(first,), findings=(found,), gate=Gate(fail_on=fail_on), vantages=()
+    )
+    root = check(render(report))
+    assert [s.get("name") for s in root] == [
+        f"k8sext.{first.bridge.namespace}.{first.bridge.service}"
+    ]
+    (case,) = [c for c in root.iter("testcase") if c.get("name") == "lint"]
+    return case
+
+
+def test_a_finding_of_a_bridge_stands_in_its_suite() -> None:
+    case = lint_case(Severity.WARN, Status.WARN)
+    assert [c.tag for c in case] == ["system-out"]
+    assert "KX101: the Service has a selector" in (case[0].text or "")
+
+
+@pytest.mark.parametrize(
+    ("severity", "status", "fail_on", "tags"),
+    [
+        (Severity.FAIL, Status.FAIL, "fail", ["failure"]),
+        (Severity.FAIL, Status.FAIL, "never", ["system-out"]),
+        (Severity.WARN, Status.WARN, "warn", ["failure"]),
+        (Severity.WARN, Status.FAIL, "fail", ["system-out"]),
+    ],
+)
+def test_it_fails_there_where_it_is_the_cause_or_the_gate_says_so(
+    severity: Severity, status: Status, fail_on: str, tags: list[str]
+) -> None:
+    assert [c.tag for c in lint_case(severity, status, fail_on)] == tags

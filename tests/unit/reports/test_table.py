@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from k8sext import registry
+from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import Report
-from k8sext.model.words import Culprit, Route, Stage, Status
+from k8sext.model.words import Culprit, Route, Severity, Stage, Status
 from tests.support.sample_report import FINDING, not_started, sample
 from tests.support.seen import seen
 
@@ -144,3 +145,18 @@ def test_wide_adds_the_vantage_and_the_end_of_the_certificate() -> None:
     text = render(sample(), "wide")
     assert "pod/node2" in text
     assert "expires 2026-12-06" in text
+
+
+def test_what_a_diagnosis_says_already_is_not_said_again_as_a_finding() -> None:
+    first = sample().bridges[0]
+    said = Diagnosis(
+        code="KX101", severity=Severity.WARN, culprit=Culprit.MANIFEST, summary="has a selector"
+    )
+    found = Finding(
+        code="KX101", severity=Severity.WARN, object=f"Service/{first.bridge.ref}",
+        summary="has a selector", bridge=first.bridge.ref,
+    )  # fmt: skip
+    report = replace(sample(), bridges=(replace(first, diagnoses=(said,)),), findings=(found,))
+    assert render(report).count("has a selector") == 1
+    untold = replace(report, bridges=(replace(first, diagnoses=()),))
+    assert render(untold).count("has a selector") == 1
