@@ -2,7 +2,7 @@
 
 Shapes: Spring Boot's reference, "Actuator / health" (`status`, `components` or, before 2.2,
 `details`; `groups`); 503 stands for DOWN and OUT_OF_SERVICE, 200 for all other words. Measured
-with 3.5; 1.x has the components beside `status`.
+with 3.5; 1.x has the components beside `status`; Gson writes each status as an object.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from k8sext.agent.http import Response
 from k8sext.agent.http_api import mapping, sequence
-from k8sext.agent.spring import ACTUATOR, without_secrets
+from k8sext.agent.spring import ACTUATOR, status_word, without_secrets
 from k8sext.model.result import Json
 
 UP, DOWN, OUT, UNKNOWN = "UP", "DOWN", "OUT_OF_SERVICE", "UNKNOWN"
@@ -65,8 +65,8 @@ def health_of(answer: Response) -> Health | None:
     if answer.status not in (200, 503) and not _is_actuators(answer):
         return None
     found = mapping(answer.json())
-    status = found.get("status")
-    if not isinstance(status, str) or not (status in WORDS or _is_actuators(answer)):
+    status = status_word(found.get("status"))
+    if not status or not (status in WORDS or _is_actuators(answer)):
         return None
     groups = tuple(str(g)[:NAME] for g in sequence(found.get("groups"))[:MOST])
     inner = found.get("components", found.get("details"))
@@ -82,14 +82,14 @@ def _is_actuators(answer: Response) -> bool:
 
 def _old(found: Mapping[str, Any]) -> dict[str, Any]:
     """Spring Boot 1.x: each component beside the word for the whole."""
-    return {k: v for k, v in found.items() if isinstance(mapping(v).get("status"), str)}
+    return {k: v for k, v in found.items() if status_word(mapping(v).get("status"))}
 
 
 def _parts(found: Mapping[str, Any], above: str, depth: int) -> Iterator[Part]:
     for key, value in found.items():
         inner = mapping(value)
-        status = inner.get("status")
-        if not isinstance(status, str):
+        status = status_word(inner.get("status"))
+        if not status:
             continue
         name = f"{above}/{key}" if above else str(key)
         yield Part(name[:NAME], status[:NAME], _why(inner))

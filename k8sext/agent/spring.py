@@ -41,6 +41,14 @@ def refuse_login_page(answer: Response) -> None:
         raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status))
 
 
+def status_word(value: object) -> str:
+    """The word of a `status` in a health: text, or an object `{"code": "UP", "description": ""}`,
+    as applications write it whose JSON is Gson's (Apollo 1.9 and 2.5, measured); "" for neither.
+    """
+    word = mapping(value).get("code") if isinstance(value, dict) else value
+    return word if isinstance(word, str) else ""
+
+
 def without_secrets(text: object) -> str:
     """A text of the application's, cut, with no login of an URL and no password in it."""
     known = _SECRET.sub(r"\1***", _LOGIN.sub("", str(text)))

@@ -9,7 +9,9 @@ from tests.lab.guise import Guise, Role, application_password
 from tests.lab.place import Place
 from tests.lab.standins.run import start
 
-_OPTIONS = ("apps", "announce", "admin", "database", "clock_s", "admin_role", "base_path")
+_OPTIONS = (
+    "apps", "announce", "admin", "database", "silent_s", "clock_s", "admin_role", "base_path",
+)  # fmt: skip
 
 
 def _start(place: Place, guise: Guise) -> None:
@@ -39,6 +41,7 @@ ROLE = Role(
         "announce": {"type": "list", "items": {"type": "text"}},
         "admin": {"type": "boolean"},
         "database": {"type": "boolean"},
+        "silent_s": {"type": "number"},
         "key": {"type": "boolean"},
         "clock_s": {"type": "number"},
         "admin_role": {"type": "boolean"},

@@ -103,6 +103,18 @@ def test_up_with_all_its_components() -> None:
     assert seen.fact("endpoints") == ["health", "prometheus"]
 
 
+def test_a_health_whose_json_is_gsons() -> None:
+    """Apollo's, measured: each `status` is an object."""
+    up = {"code": "UP", "description": ""}
+    health = {"groups": [], "components": {"db": {"status": up}}, "status": up}
+    seen = see(at(health=health), expect={"component": ["db"]})
+    assert ended(seen)[:2] == (Status.PASS, None)
+    down = {**health, "components": {"db": {"status": {"code": "DOWN", "description": "gone"}}}}
+    status, reason, detail = ended(see(at(health={**down, "status": {"code": "DOWN"}}, status=503)))
+    assert (status, reason) == (Status.FAIL, Reason.UNHEALTHY)
+    assert "db is DOWN" in detail
+
+
 def test_down_tells_the_component_its_word_and_the_groups() -> None:
     status, reason, detail = ended(see(at(health=REDIS_DOWN, status=503)))
     assert (status, reason) == (Status.FAIL, Reason.UNHEALTHY)
