@@ -28,7 +28,7 @@ def scene(lab: Lab, say: Callable[[str], None]) -> Scene:
 
 def stand(scene: Scene, namespace: str, stack: contextlib.ExitStack) -> None:
     """The objects, and what belongs to the healthy state."""
-    scene.create(namespace, scene.case.setup)
+    scene.create(namespace, scene.case.setup, [])
     scene.lab.await_rules(namespace)
     stack.enter_context(actions.done(scene.world(namespace), scene.case.setup))
 
@@ -37,12 +37,12 @@ def stand(scene: Scene, namespace: str, stack: contextlib.ExitStack) -> None:
 def broken(scene: Scene, namespace: str) -> Generator[None]:
     """The faults, inside this block."""
     setup, fault = scene.case.setup, scene.case.fault
-    scene.create(namespace, [*setup, *fault])
+    scene.create(namespace, [*setup, *fault], [])
     with actions.done(scene.world(namespace), fault):
         try:
             yield
         finally:  # the pods first: Sentinel forgets theirs with its restart
-            scene.create(namespace, setup)
+            scene.create(namespace, setup, [])
             waits = [step for step in setup if "await" in step]
             with actions.done(scene.world(namespace), waits):
                 pass

@@ -14,8 +14,9 @@ from tests.gym.case import Case, load
 from tests.gym.reader import CaseError
 from tests.gym.run import Gym
 from tests.gym.score import Board
-from tests.lab import guise
+from tests.lab import guise, turn
 from tests.lab.lab import up
+from tests.lab.place import LabError
 
 CASES = Path(__file__).with_name("cases")
 
@@ -39,10 +40,11 @@ def main(argv: Sequence[str]) -> int:
     lab = up()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    try:
-        board = Gym.on(lab, _say, options.reports).run(cases)
-    finally:
-        guise.clear(lab.place)
+    with turn.taken(lab.place, "make gym"):
+        try:
+            board = Gym.on(lab, _say, options.reports).run(cases)
+        finally:
+            guise.clear(lab.place)
     _print(board)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ def _print(board: Board) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except CaseError as problem:
+    except (CaseError, LabError) as problem:
         sys.stderr.write(f"gym: {problem}\n")
         sys.exit(2)
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.gym import actions, score
+from tests.gym import actions, score, standing
 from tests.gym.case import Case, Look
 from tests.gym.scene import Scene, servers_of
 from tests.lab import guise
@@ -84,6 +84,7 @@ class Gym:
     def on(lab: Lab, say: Callable[[str], None], reports: Path | None = None) -> Gym:
         """A gym on a lab; what an earlier one left is cleared away."""
         guise.clear(lab.place)
+        standing.clear(lab.place)
         return Gym(lab, Wardrobe(lab.place), Locks(), say, reports)
 
     def run(self, cases: Sequence[Case]) -> score.Board:
@@ -134,21 +135,21 @@ class Gym:
         """With the fault, then with the fault taken away."""
         run = Scene(self.lab, case, servers)
         case = run.case
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack, contextlib.ExitStack() as faulty:
             healthy = stack.enter_context(run.namespace([*case.setup]))
-            broken = (
-                ""
-                if case.control
-                else stack.enter_context(run.namespace([*case.setup, *case.fault]))
-            )
-            both = [healthy, *([broken] if broken else [])]
+            both = [healthy]
+            if not case.control:
+                steps = [*case.setup, *case.fault]
+                both.append(faulty.enter_context(run.namespace(steps)))
             self.lab.await_rules(*both)
             run.await_fronts(both)
             stack.enter_context(actions.done(run.world(*both), case.setup))
             if case.control:
                 return self._judged(run, healthy, score.judge_control)
-            with actions.done(run.world(broken), case.fault):
-                result = self._judged(run, broken, score.judge_fault)
+            with faulty, actions.done(run.world(both[1]), case.fault):
+                result = self._judged(run, both[1], score.judge_fault)
+            if run.reached_beyond:
+                self.lab.await_rules(healthy)
             return self._twin(run, healthy, result)
 
     def _apart(self, case: Case) -> score.Result:

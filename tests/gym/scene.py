@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from tests.gym import actions, objects, pods, score
+from tests.gym import actions, objects, pods, score, standing
 from tests.gym.case import Case
 from tests.gym.verdict import listed
 from tests.lab.cluster import apps, kubeapi
@@ -25,20 +25,7 @@ from tests.lab.place import LabError
 STAGE_TIMEOUT_S = 2
 """Shorter than the product's own 3 s: silence is waited for in dozens of cases."""
 RUN_LIMIT_S = 90
-NODE_PORT_FREE_S = 20.0
-_PATHS = {
-    "Namespace": "/api/v1/namespaces",
-    "Service": "/api/v1/namespaces/{namespace}/services",
-    "Endpoints": "/api/v1/namespaces/{namespace}/endpoints",
-    "Secret": "/api/v1/namespaces/{namespace}/secrets",
-    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
-    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses",
-    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
-    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
-}
-
-
-_LATE = {"Service": 1, "Ingress": 2}
+_INGRESSES = "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
 
 
 def servers_of(wardrobe: Wardrobe, case: Case, run: str = "", at_once: int = 1) -> dict[str, Guise]:
@@ -79,6 +66,8 @@ class Scene:
         self.facts = {**_facts(lab, servers), **apps.references(case.apps)}
         self.fill = objects.filler(self.facts)
         self.case = replace(case, expect=self.fill(case.expect))
+        self.reached_beyond = False
+        """Whether objects of a namespace that is gone were seen in the whole cluster."""
 
     def world(self, *namespaces: str) -> actions.World:
         """What actions see, in the namespaces that they are about."""
@@ -87,23 +76,29 @@ class Scene:
     @contextlib.contextmanager
     def namespace(self, steps: Sequence[Mapping[str, Any]]) -> Generator[str]:
         """A fresh namespace with the case's objects, after the steps that edit objects."""
-        name = f"gym-{secrets.token_hex(4)}"
+        name, place = f"{standing.PREFIX}{secrets.token_hex(4)}", self.lab.place
+        far: list[str] = []
         try:
-            self.create(name, steps)
+            self.create(name, steps, far)
             yield name
         finally:
-            kubeapi.request(self.lab.place, f"/api/v1/namespaces/{name}", method="DELETE")
+            kubeapi.request(place, f"/api/v1/namespaces/{name}", method="DELETE")
+            standing.remove(place, far)
+            self.reached_beyond |= bool(far)
             if self.case.apart:
-                pods.await_gone(self.lab.place, name)
+                pods.await_gone(place, name)
 
-    def create(self, name: str, steps: Sequence[Mapping[str, Any]] = ()) -> None:
-        """The namespace and the case's objects in it, after the steps that edit objects."""
+    def create(self, name: str, steps: Sequence[Mapping[str, Any]], far: list[str]) -> None:
+        """The namespace and the case's objects in it, after the steps that edit objects; the paths
+        of what reaches beyond it go to `far`.
+        """
         fill = objects.filler({**self.facts, "namespace": name})
         authority = self.lab.ca.read_text()
         bridges = fill(list(self.case.bridges))
         made = objects.objects_of(bridges, self.servers, self._login, authority)
         raw = fill([*self.case.objects])
-        self._create(name, actions.edited([*made, *raw], fill(list(steps))))
+        edited = actions.edited([*made, *raw], fill(list(steps)))
+        standing.stand(self.lab.place, name, edited, far)
 
     def doctor(self, namespace: str, node: str = "") -> score.Seen:
         """Doctor on a namespace, from a certain node or any."""
@@ -116,7 +111,7 @@ class Scene:
         served = {class_of(s) for s in self.servers.values() if s.role.name == INGRESS_ROLE.name}
         give_up = time.monotonic() + 10
         for namespace in namespaces if served else ():
-            path = _PATHS["Ingress"].format(namespace=namespace)
+            path = _INGRESSES.format(namespace=namespace)
             while any(_untaken(item, served) for item in self._items(path)):
                 if time.monotonic() > give_up:
                     raise LabError(f"the ingress controller leaves out an Ingress of {namespace}")
@@ -128,41 +123,6 @@ class Scene:
 
     def _login(self, server: Guise) -> Mapping[str, str]:
         return server.role.login(self.lab.place)
-
-    def _create(self, namespace: str, everything: Sequence[dict[str, Any]]) -> None:
-        meta: dict[str, Any] = {"name": namespace}
-        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
-        placed: list[dict[str, Any]] = [
-            {**o, "metadata": {"namespace": namespace, **o["metadata"]}} for o in everything
-        ]
-        # Services late: kube-proxy then never writes rules for one that has no endpoints yet. And
-        # Ingresses last: their controller then never sees one without its Service.
-        placed.sort(key=lambda o: _LATE.get(str(o.get("kind")), 0))
-        for item in (space, *placed):
-            self._apply(item)
-        account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-        give_up = time.monotonic() + 20
-        while kubeapi.get(self.lab.place, account) is None:
-            if time.monotonic() > give_up:
-                raise LabError(f"namespace {namespace} gets no service account")
-            time.sleep(0.05)
-
-    def _apply(self, item: dict[str, Any]) -> None:
-        """Server-side apply; straight to the API for the usual kinds, a third of kubectl's time."""
-        kind = str(item.get("kind"))
-        if kind not in _PATHS:
-            self.lab.apply([item])
-            return
-        meta = item["metadata"]
-        path = _PATHS[kind].format(namespace=meta.get("namespace", ""))
-        give_up = time.monotonic() + NODE_PORT_FREE_S
-        while True:
-            try:
-                return kubeapi.apply(self.lab.place, f"{path}/{meta['name']}", item)
-            except LabError as problem:  # the Service of the run before had this node port
-                if "already allocated" not in str(problem) or time.monotonic() > give_up:
-                    raise
-                time.sleep(0.3)
 
     def _look(self, namespace: str, words: Sequence[str]) -> score.Seen:
         argv = [K8SEXT, "doctor", "-n", namespace, "-o", "json"]

@@ -1,89 +1,147 @@
-"""What kube-proxy has written on the nodes, against what the objects of a namespace ask for."""
+"""Waits until kube-proxy on every node has seen what was applied so far.
+
+What it makes of the objects is not asked: there are many that it passes over (another proxy's
+Services, slices of names, ports of another protocol), and rules that cannot come must not be
+waited for. In place of that a mark is applied last, a Service with a slice: its rules are written
+in one go with those of everything that was seen before it, and each kind of object is seen in the
+order in which it was written.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from tests.lab.cluster import kubeapi
-from tests.lab.hosts import NODES, inside
+from tests.lab.hosts import NODES, SILENT, inside
 from tests.lab.place import LabError, Place
 
 PATIENCE_S = 30.0
+CONTROLLERS_S = 5.0
+"""How long controllers may take for what they make of Services and Endpoints; if they make
+nothing of one of them, that is what people have, too.
+"""
 _SERVICE_NAME = "kubernetes.io/service-name"
+_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+_MIRROR = "endpointslicemirroring-controller.k8s.io"
+_CONTROLLER = "endpointslice-controller.k8s.io"
 _NOT_MIRRORED = (
     ("labels", "endpointslice.kubernetes.io/skip-mirror"),
     ("annotations", "control-plane.alpha.kubernetes.io/leader"),
 )
 Object = Mapping[str, Any]
+Ends = set[tuple[str, int]]
 
 
 def awaited(place: Place, *namespaces: str) -> None:
-    """Until every node has the rules of every Service; LabError where one has them not in time.
+    """Until the nodes have what was applied. LabError where one of them does not follow."""
+    _until(lambda: not any(name for n in namespaces for name in _unmade(place, n)), CONTROLLERS_S)
+    with _mark(place, namespaces[0]) as pattern:
+        waiting = {n.name for n in NODES}
 
-    A Service is written when it is seen, as one that refuses; again when its slices are seen.
-    """
-    missing = {rule for n in namespaces for rule in _wanted(place, n)}
-    give_up = time.monotonic() + PATIENCE_S
-    while missing:
-        written = [inside(place, n.name, ["iptables-save"]) for n in NODES]
-        missing = {m for m in missing if not all(re.search(m, w, re.M) for w in written)}
-        if missing and time.monotonic() > give_up:
-            raise LabError(f"kube-proxy has not written {', '.join(sorted(missing))}")
-        time.sleep(0.1 if missing else 0)
+        def written() -> bool:
+            rules = {name: inside(place, name, ["iptables-save"]) for name in waiting}
+            waiting.intersection_update(n for n, r in rules.items() if not pattern.search(r))
+            return not waiting
+
+        if not _until(written, PATIENCE_S):
+            raise LabError(f"kube-proxy on {', '.join(sorted(waiting))} does not follow")
 
 
-def _wanted(place: Place, namespace: str) -> Iterator[str]:
-    """Patterns of lines: of each place that a Service leads to; where it leads nowhere, that it
-    is known.
-    """
-    core, discovery = (
-        f"/{v}/namespaces/{namespace}" for v in ("api/v1", "apis/discovery.k8s.io/v1")
+def _until(reached: Callable[[], bool], seconds: float) -> bool:
+    give_up = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@contextlib.contextmanager
+def _mark(place: Place, namespace: str) -> Generator[re.Pattern[str]]:
+    """A Service and its slice; gives what the rule that leads to it looks like."""
+    name = f"mark-{secrets.token_hex(4)}"
+    port = 1024 + secrets.randbelow(60000)
+    meta = {"name": name, "namespace": namespace}
+    service: dict[str, object] = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": meta,
+        "spec": {"ports": [{"port": port}]},
+    }
+    ends: dict[str, object] = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {**meta, "labels": {_SERVICE_NAME: name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [SILENT]}],
+        "ports": [{"port": port}],
+    }
+    paths = (
+        f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{name}",
+        f"/api/v1/namespaces/{namespace}/services/{name}",
     )
-    slices = _items(place, f"{discovery}/endpointslices")
-    legacy = _items(place, f"{core}/endpoints")
-    for service in _items(place, f"{core}/services"):
-        spec, name = service["spec"], service["metadata"]["name"]
-        if spec.get("clusterIP") in (None, "", "None"):
+    try:
+        for path, item in zip(paths, (ends, service), strict=True):
+            kubeapi.apply(place, path, item)
+        end = re.escape(f"{SILENT}:{port}")
+        yield re.compile(rf'^-A KUBE-SEP-.* "{namespace}/{name}" .*--to-destination {end}$', re.M)
+    finally:
+        for path in reversed(paths):
+            kubeapi.request(place, path, method="DELETE")
+
+
+def _unmade(place: Place, namespace: str) -> Iterator[str]:
+    """Services and Endpoints for which a controller has yet to write slices."""
+    slices = _items(place, f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")
+    legacy = {o["metadata"]["name"]: o for o in _items(place, _core(namespace, "endpoints"))}
+    for service in _items(place, _core(namespace, "services")):
+        name, spec = service["metadata"]["name"], service["spec"]
+        ours = [s for s in slices if _labels(s).get(_SERVICE_NAME) == name]
+        if spec.get("type") == "ExternalName":
             continue
-        ends = [*_of_slices(service, slices), *_of_legacy(service, legacy)]
-        kept = spec.get("internalTrafficPolicy") == "Local"
-        for port in spec["ports"]:
-            about = f"{namespace}/{name}" + (f":{port['name']}" if port.get("name") else "")
-            there = [a for n, a in ends if n == port.get("name", "") and not kept]
-            for address in there:
-                yield rf'^-A KUBE-SEP-.* "{about}" .*--to-destination {re.escape(address)}$'
-            if not there:
-                yield rf"^-A \S+ -d {re.escape(spec['clusterIP'])}/32 .*--dport {port['port']} "
+        if spec.get("selector"):
+            if not any(_labels(s).get(_MANAGED_BY) == _CONTROLLER for s in ours):
+                yield name
+        elif name in legacy and not _ends_of(legacy[name]) <= _mirrored(ours):
+            yield name
+
+
+def _core(namespace: str, kind: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/{kind}"
 
 
 def _items(place: Place, path: str) -> list[Object]:
     return list((kubeapi.get(place, path) or {}).get("items") or ())
 
 
-def _of_slices(service: Object, slices: list[Object]) -> Iterator[tuple[str, str]]:
-    """Ready endpoints: the port's name, and where it leads."""
-    for item in slices:
-        named = (item["metadata"].get("labels") or {}).get(_SERVICE_NAME)
-        family = item["addressType"] in service["spec"].get("ipFamilies", ())
-        if named != service["metadata"]["name"] or not family:
-            continue
-        for end in item.get("endpoints") or ():
-            if (end.get("conditions") or {}).get("ready") is not False:
-                for port in item.get("ports") or ():
-                    yield port.get("name") or "", f"{end['addresses'][0]}:{port['port']}"
+def _labels(item: Object) -> Mapping[str, str]:
+    return item["metadata"].get("labels") or {}
 
 
-def _of_legacy(service: Object, legacy: list[Object]) -> Iterator[tuple[str, str]]:
-    """The same, of Endpoints that a controller will mirror."""
-    for item in legacy:
-        meta = item["metadata"]
-        barred = any(word in (meta.get(field) or {}) for field, word in _NOT_MIRRORED)
-        if meta["name"] != service["metadata"]["name"] or barred:
-            continue
-        for subset in item.get("subsets") or ():
-            for address in subset.get("addresses") or ():
-                for port in subset.get("ports") or ():
-                    yield port.get("name") or "", f"{address['ip']}:{port['port']}"
+def _mirrored(slices: list[Object]) -> Ends:
+    """Where the slices lead that were made of Endpoints."""
+    return {
+        (end["addresses"][0], port.get("port", 0))
+        for item in slices
+        if _labels(item).get(_MANAGED_BY) == _MIRROR
+        for end in item.get("endpoints") or ()
+        for port in item.get("ports") or ()
+    }
+
+
+def _ends_of(legacy: Object) -> Ends:
+    """Where Endpoints lead that a controller will make slices of."""
+    meta = legacy["metadata"]
+    if any(word in (meta.get(field) or {}) for field, word in _NOT_MIRRORED):
+        return set()
+    return {
+        (address["ip"], port["port"])
+        for subset in legacy.get("subsets") or ()
+        for address in subset.get("addresses") or ()
+        for port in subset.get("ports") or ()
+    }
