@@ -5,10 +5,10 @@ Error prefixes are those of redis `src/server.c`, `src/networking.c`, `src/acl.c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from k8sext.agent.check import Fault
-from k8sext.agent.redis_info import Note, number
+from k8sext.agent.redis_info import Fields, Note, number
 from k8sext.agent.resp import RedisError, Reply, items
 from k8sext.model.plan import join_address
 from k8sext.model.words import Reason
@@ -57,6 +57,40 @@ def fault_of(error: RedisError) -> Fault:
     if error.command == "SELECT" and reason is Reason.SERVER_ERROR:  # "value is not an integer"
         reason = Reason.DATABASE_MISSING
     return Fault(reason, words, words=words, code=first, command=error.command)
+
+
+# Redis 2.8 to 8, Envoy, Twemproxy's followers, managed services that take commands away.
+_NOT_THERE = ("unknown command", "unknown subcommand", "unsupported command", "not supported",
+    "not allowed", "is disabled")  # fmt: skip
+
+
+def not_for_us(error: RedisError) -> bool:
+    """Whether the user may not ask that, or the server does not have the command."""
+    words = error.words.lower()
+    return words.startswith("noperm") or any(part in words for part in _NOT_THERE)
+
+
+def version_of(fields: Fields) -> str:
+    """A version of whatever product: Pika, Kvrocks and others name it in fields of their own."""
+    return next((v for key, v in fields.items() if key.endswith("version") and v), "")
+
+
+def stranger(why: str) -> Fault:
+    """What says PONG and is no Redis: a stub of a health check, an echo, another product."""
+    return Fault(Reason.WRONG_PRODUCT, f"it says PONG, and is no Redis or relative of it: {why}")
+
+
+def roles(role: str, mode: str) -> tuple[str, ...]:
+    """What a server may be called: a standalone one takes writes and belongs to no cluster."""
+    alone = ("standalone",) if (role, mode) == ("master", "standalone") else ()
+    return (role, mode if mode != "standalone" else "", *alone)
+
+
+def own_slots(parts: Sequence[str]) -> int:
+    """How many slots a line of CLUSTER NODES gives its node: `0-5460`, `7`; not `[7-<-id]`."""
+    ranges = (p.partition("-") for p in parts if p and p[0].isdigit())
+    pairs = ((a, b or a) for a, _, b in ranges)
+    return sum(int(b) - int(a) + 1 for a, b in pairs if a.isdigit() and b.isdigit())
 
 
 def told_by_slots(reply: Reply) -> tuple[str, ...]:

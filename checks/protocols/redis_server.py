@@ -34,7 +34,7 @@ from k8sext.model.words import Reason
 
 from . import _redis_server as read
 
-ROLES = ("master", "replica", "cluster", "sentinel")
+ROLES = ("master", "replica", "standalone", "cluster", "sentinel")
 _NO_PASSWORD = ("without any password configured", "but no password is set")  # from 6 on; before
 _NO_WORD = " without a word: so does a proxy for a server that is not there"
 
@@ -63,7 +63,10 @@ class Redis(WireCheck):
             "database": ("REDIS_DB", "spring.redis.database", "spring.data.redis.database"),
         },
         expects={
-            "role": Key("what the server must be", choices=ROLES),
+            "role": Key(
+                "what the server must be; cluster: clients speak the cluster protocol",
+                choices=ROLES,
+            ),
             "version": Key("range of the product's own version, e.g. >=6", "version"),
             "database": Key("number of a database that must be there"),
             "maxmemory_policy": Key("e.g. noeviction"),
@@ -119,6 +122,8 @@ class Redis(WireCheck):
                 raise read.fault_of(reply)
             text = "the server has no password: anyone may come in, and a client's AUTH may fail"
             return Seen(detail=text, warning=Reason.UNEXPECTED, evidence={"words": reply.words})
+        if reply != "OK":
+            raise read.stranger(f"AUTH was answered with {str(reply)[:80]!r}")
         clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
             detail=f"user {user or 'default'}",
@@ -131,6 +136,8 @@ class Redis(WireCheck):
         if self.asked_for_login:
             await self._call("PING", may_fail_with=Reason.PERMISSION_DENIED)  # MISCONF, BUSY, …
         fields = await self._info(hello)
+        if not read.version_of(fields):
+            await self._is_redis(fields)
         product, version = product_of(fields)
         mode, role = fields.get("redis_mode", "standalone"), role_of(fields)
         evidence: dict[str, Json] = {
@@ -145,8 +152,11 @@ class Redis(WireCheck):
         evidence |= {key: fields[key] for key in read.KEPT if key in fields}
         self._expected(fields, evidence)
         await self._database()
+        await self._enough_replicas(fields, evidence)
         notes = state(fields)
         announced = await self._cluster(evidence, notes) if mode == "cluster" else None
+        if mode == "cluster":
+            self._one_of_many(evidence, notes)
         if not self._identified(evidence):
             text = "this is another server than the expected one"
             raise Fault(Reason.UNEXPECTED, text, **evidence)
@@ -182,21 +192,37 @@ class Redis(WireCheck):
         return {**fields, "server_name": said.get("server", "")}
 
     async def _info(self, hello: Fields) -> Fields:
-        reply = await self._call("INFO", may_fail_with=Reason.PERMISSION_DENIED)
+        reply = await self._optional("INFO")
         if not isinstance(reply, RedisError):
-            return {**hello, **info_fields(str(reply))}
+            return {**hello, **info_fields(str(reply or ""))}
         answered = ("role", "version") if hello else ()
         unanswered = set(self.target.expect) & set(self.info.expects) - {"database", *answered}
         if unanswered:
-            raise read.fault_of(reply)
-        return {**hello, "denied": "INFO"}
+            text = f"expect.{min(unanswered)} cannot be compared without INFO: {reply.words}"
+            raise Fault(Reason.PERMISSION_DENIED, text, words=reply.words, command="INFO")
+        return {**hello, "denied": reply.words}
+
+    async def _is_redis(self, fields: Fields) -> None:
+        """Where neither HELLO nor INFO names a version, ECHO proves that commands are understood.
+
+        An INFO that is answered and names none is no Redis' (every relative has a field of its
+        own for it); one that may not be asked says nothing against the server.
+        """
+        if not fields.get("denied"):
+            raise read.stranger("INFO is answered, and names no version")
+        word = "k8sext"
+        reply = await self._call("ECHO", word, may_fail=True)
+        knows_rights = isinstance(reply, RedisError) and reply.words.startswith("NOPERM")
+        if reply != word and not knows_rights:
+            words = reply.words if isinstance(reply, RedisError) else str(reply)[:80]
+            raise read.stranger(f"neither INFO nor ECHO is answered as Redis does ({words})")
 
     def _expected(self, fields: Fields, evidence: Mapping[str, Json]) -> None:
         expect, role, mode = self.target.expect, evidence["role"], evidence["mode"]
         if fields.get("loading") == "1":
             raise Fault(Reason.LOADING, "the data set is being loaded")
         wanted = str(expect.get("role", ""))
-        if wanted and wanted not in (role, mode):
+        if wanted and wanted not in read.roles(str(role), str(mode)):
             is_a = f"a replica of {master_of(fields)}" if role == "replica" else f"a {role}"
             if mode != "standalone":
                 is_a += f" of a {mode}"
@@ -222,8 +248,26 @@ class Redis(WireCheck):
         """The database that is expected, else the one that the login names."""
         named = self.login.get("database") if self.login else ""
         wanted = str(self.target.expect.get("database", named))
-        if wanted:
+        if wanted and wanted != "0":  # where everybody is already: no client selects that one
             await self._call("SELECT", wanted)
+
+    async def _enough_replicas(self, fields: Fields, evidence: dict[str, Json]) -> None:
+        """A master that wants more good replicas than it has refuses every write (NOREPLICAS).
+
+        INFO counts the good ones only where some are wanted; how many, CONFIG tells, which few
+        users may ask. None at all is too few in any case.
+        """
+        if "min_slaves_good_slaves" not in fields or evidence["role"] != "master":
+            return
+        good = number(fields, "min_slaves_good_slaves")
+        reply = await self._optional("CONFIG", "GET", "min-*-to-write")
+        wanted = max((int(str(n)) for n in mapping(reply).values() if str(n).isdigit()), default=1)
+        if good < wanted:
+            text = (
+                f"writes are refused (NOREPLICAS): {good} replicas follow closely enough, "
+                f"min-replicas-to-write asks for {wanted if wanted > 1 else 'at least one'}"
+            )
+            raise Fault(Reason.READ_ONLY, text, **evidence)
 
     def _identified(self, evidence: Mapping[str, Json]) -> bool:
         wanted = self.target.expect.get("identity")
@@ -235,7 +279,7 @@ class Redis(WireCheck):
 
     async def _cluster(self, evidence: dict[str, Json], notes: list[Note]) -> Announced | None:
         """State of the cluster as this node sees it, and where it sends its clients."""
-        reply = await self._call("CLUSTER", "INFO", may_fail_with=Reason.PERMISSION_DENIED)
+        reply = await self._optional("CLUSTER", "INFO")
         if isinstance(reply, RedisError):
             return None
         fields = info_fields(str(reply))
@@ -246,10 +290,10 @@ class Redis(WireCheck):
             raise Fault(Reason.UNHEALTHY, text, **evidence)
         if served < read.SLOTS:
             notes.append((Reason.DEGRADED, f"only {served} of {read.SLOTS} slots are served"))
-        nodes = await self._call("CLUSTER", "NODES", may_fail_with=Reason.PERMISSION_DENIED)
+        nodes = await self._optional("CLUSTER", "NODES")
         if isinstance(nodes, str):
             self._members(nodes, evidence, notes)
-        slots = await self._call("CLUSTER", "SLOTS", may_fail_with=Reason.PERMISSION_DENIED)
+        slots = await self._optional("CLUSTER", "SLOTS")
         return Announced(addresses=read.told_by_slots(slots), whom="cluster clients")
 
     def _members(self, text: str, evidence: dict[str, Json], notes: list[Note]) -> None:
@@ -260,9 +304,27 @@ class Redis(WireCheck):
         evidence["identity"] = "cluster-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
         evidence["nodes"] = len(known)
         evidence["node_id"] = next((p[0] for p in known if "myself" in p[2]), "")
+        evidence["own_slots"] = sum(read.own_slots(p[8:]) for p in known if "myself" in p[2])
         lost = [p[1].partition("@")[0] for p in known if {"fail", "fail?"} & {*p[2].split(",")}]
         if lost:
             notes.append((Reason.DEGRADED, f"nodes that are down: {', '.join(lost[:8])}"))
+
+    def _one_of_many(self, evidence: Mapping[str, Json], notes: list[Note]) -> None:
+        """A node that does not hold every slot sends plain clients away (MOVED) for the rest.
+
+        Right for clients that speak the cluster protocol, which is what role `cluster` says.
+        """
+        wanted, own = self.target.expect.get("role"), evidence.get("own_slots")
+        if wanted == "cluster" or own == read.SLOTS:
+            return
+        holds = f"which holds {own} of {read.SLOTS} slots" if own is not None else "one of several"
+        text = (
+            f"this is a node of a Redis Cluster, {holds}: clients that do not speak the cluster "
+            "protocol get MOVED for all other keys"
+        )
+        if wanted:
+            raise Fault(Reason.WRONG_ROLE, f"{text}; expected is a {wanted}", **evidence)
+        notes.append((Reason.WRONG_ROLE, f"{text}; if yours do speak it, expect role cluster"))
 
     async def _sentinel(self, evidence: dict[str, Json]) -> Seen:
         """A Sentinel where a server is expected is the wrong door; else: what it watches."""
@@ -291,6 +353,15 @@ class Redis(WireCheck):
         return self._seen(f"sentinel of {where}", notes, evidence, told)
 
     # -- commands -------------------------------------------------------------------------------
+
+    async def _optional(self, *words: str) -> Reply:
+        """A question that a user may lack the right to, or that a hardened server has renamed
+        away (`rename-command`): an error reply then, which limits what is known and fails nothing.
+        """
+        reply = await self._call(*words, may_fail=True)
+        if isinstance(reply, RedisError) and not read.not_for_us(reply):
+            raise read.fault_of(reply)
+        return reply
 
     async def _call(
         self, *words: str, may_fail: bool = False, may_fail_with: Reason | None = None

@@ -110,8 +110,8 @@ def described(fields: Fields, mode: str) -> str:
     role = role_of(fields)
     text = f"{role} of {master_of(fields)}" if fields.get("master_host") else role
     text = f"{mode} node, {text}" if mode != "standalone" else text
-    denied = "the user may not ask for INFO; the server takes commands"
-    return f"{text}; {denied}" if fields.get("denied") else text
+    denied = f"INFO may not be asked ({fields.get('denied')}); the server takes commands"
+    return f"{text}; {denied}".lstrip("; ") if fields.get("denied") else text
 
 
 def state(fields: Fields) -> list[Note]:

@@ -361,14 +361,13 @@ class Server:
 
 
 def redis_over_tls(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
-    """PONG, then OK to everything."""
+    """PONG, a version, and OK to everything else."""
 
     def serve(connection: socket.socket) -> None:
         with context.wrap_socket(connection, server_side=True) as stream:
-            answer = b"+PONG\r\n"
-            while stream.recv(4096):
-                stream.sendall(answer)
-                answer = b"+OK\r\n"
+            while data := stream.recv(4096):
+                known = b"$20\r\nredis_version:7.0.15\r\n" if b"INFO" in data else b"+OK\r\n"
+                stream.sendall(b"+PONG\r\n" if b"PING" in data else known)
 
     return serve
 

@@ -255,3 +255,130 @@ def test_well_formed_nonsense_is_no_defect_of_ours() -> None:
             await left_to_itself(check, Stage.HANDSHAKE, Stage.AUTH, Stage.VERIFY)
 
     asyncio.run(all_of_them())
+
+
+def always(reply: bytes) -> object:
+    """A stub: one answer to whatever comes."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(reply)
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("stub", "login"),
+    [
+        (always(b"+PONG\r\n"), {"password": "x"}),
+        (always(b"+PONG\r\n"), None),
+        (scripted({b"PING": b"+PONG\r\n"}), None),  # +OK to all the rest
+        (scripted({b"PING": b"+PONG\r\n"}), {"password": "x"}),
+        (scripted({b"PING": b"+PONG\r\n", b"INFO": b"$0\r\n\r\n"}), None),
+        (scripted({b"PING": b"+PONG\r\n", b"INFO": bulk(b"role:master\r\n")}), None),
+        (scripted({b"PING": b"+PONG\r\n", b"INFO": b"-ERR unknown command 'INFO'\r\n"}), None),
+    ],
+)
+def test_what_says_pong_and_stores_nothing_is_another_product(
+    stub: object, login: dict[str, str] | None
+) -> None:
+    seen = against(stub, "redis_server", "redis", login=login)  # type: ignore[arg-type]
+    ended = end_of(seen)
+    assert ended is not None
+    assert ended.reason is Reason.WRONG_PRODUCT
+
+
+OLD_AND_HARDENED = {
+    b"PING": b"+PONG\r\n",
+    b"HELLO": b"-ERR unknown command 'HELLO'\r\n",
+    b"INFO": b"-ERR unknown command 'INFO'\r\n",
+    b"ECHO": bulk(b"k8sext"),
+}
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        OLD_AND_HARDENED,  # Redis 5 with rename-command
+        {**OLD_AND_HARDENED, b"ECHO": b"-NOPERM no permissions to run the 'echo' command\r\n"},
+        {**OLD_AND_HARDENED, b"INFO": b"-ERR unsupported command 'info'\r\n"},  # Envoy
+        {**HEALTHY, b"INFO": bulk(b"redis_version:7.2.4\r\nvalkey_version:9.1.0\r\nrole:master")},
+        {**HEALTHY, b"INFO": bulk(b"redis_version:7.2.0\r\ndragonfly_version:df-v1.27.1\r\n")},
+        {**HEALTHY, b"INFO": bulk(b"executable:/usr/bin/keydb-server\r\nredis_version:6.3.4\r\n")},
+        {**HEALTHY, b"INFO": bulk(b"pika_version:3.4.0\r\nrole:master\r\n")},
+    ],
+)
+def test_relatives_and_hardened_servers_pass(replies: dict[bytes, bytes]) -> None:
+    assert see(replies) == (Stage.VERIFY, None)
+
+
+def test_what_is_expected_and_cannot_be_asked_is_no_pass() -> None:
+    assert see(OLD_AND_HARDENED, expect={"role": "master"})[1] is Reason.PERMISSION_DENIED
+
+
+def test_the_first_database_is_not_selected() -> None:
+    replies = {**HEALTHY, b"SELECT": b"-ERR unknown command 'SELECT'\r\n"}
+    assert see(replies, expect={"database": "0"})[1] is None
+    assert see(replies, expect={"database": "1"})[1] is Reason.DATABASE_MISSING
+
+
+@pytest.mark.parametrize(
+    ("good", "asked", "reason"),
+    [
+        (0, b"*2\r\n$21\r\nmin-replicas-to-write\r\n$1\r\n1\r\n", Reason.READ_ONLY),
+        (0, b"-NOPERM no permissions to run the 'config|get' command\r\n", Reason.READ_ONLY),
+        (1, b"*2\r\n$21\r\nmin-replicas-to-write\r\n$1\r\n2\r\n", Reason.READ_ONLY),
+        (1, b"*2\r\n$21\r\nmin-replicas-to-write\r\n$1\r\n1\r\n", None),
+        (1, b"-ERR unknown command 'CONFIG'\r\n", None),
+    ],
+)
+def test_a_master_that_misses_the_replicas_it_wants(
+    good: int, asked: bytes, reason: Reason | None
+) -> None:
+    info = INFO + b"min_slaves_good_slaves:%d\r\n" % good
+    assert see({**HEALTHY, b"INFO": bulk(info), b"CONFIG": asked})[1] is reason
+
+
+NODES = (
+    b"a 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-5460 [93-<-b]\n"
+    b"b 10.0.0.2:6379@16379 master - 0 0 2 connected 5461-16383\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expect", "reason"),
+    [
+        (NODES, {"role": "cluster"}, None),
+        (NODES, {}, Reason.WRONG_ROLE),
+        (NODES, {"role": "master"}, Reason.WRONG_ROLE),
+        (NODES, {"role": "standalone"}, Reason.WRONG_ROLE),
+        (b"a 10.0.0.1:1@2 myself,master - 0 0 1 connected 0-16383\n", {}, None),  # all by itself
+        (b"a 10.0.0.1:1@2 myself,master - 0 0 1 connected 0-16383\n", {"role": "master"}, None),
+    ],
+)
+def test_a_node_of_a_cluster_behind_one_name(
+    nodes: bytes, expect: dict[str, str], reason: Reason | None
+) -> None:
+    info = INFO.replace(b"standalone", b"cluster")
+    told = bulk(b"cluster_state:ok\r\ncluster_slots_ok:16384\r\n")
+    answers = iter([told, bulk(nodes), b"*0\r\n"])
+    others = {b"PING": b"+PONG\r\n", b"INFO": bulk(info), b"QUIT": b"+OK\r\n"}
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            count = int((await reader.readuntil(b"\r\n"))[1:])
+            words = [await _word(reader) for _ in range(count)]
+            known = others.get(words[0], b"-ERR\r\n")
+            writer.write(next(answers) if words[0] == b"CLUSTER" else known)
+
+    seen = against(served, "redis_server", "redis", expect=expect)
+    stage = end_of(seen) or seen.stage(Stage.VERIFY)
+    assert stage is not None
+    assert stage.reason is reason
+    plain = expect.get("role") in ("master", "standalone") and reason
+    assert stage.status is (Status.FAIL if plain else Status.WARN if reason else Status.PASS)
+
+
+async def _word(reader: asyncio.StreamReader) -> bytes:
+    size = int((await reader.readuntil(b"\r\n"))[1:])
+    return (await reader.readexactly(size + 2))[:-2]

@@ -99,7 +99,7 @@ def test_a_user_without_info_still_proves_version_and_role(port: int) -> None:
     login = {"username": "reader", "password": "reader-pass"}
     seen = see(port, login, role="master", version=">=6")
     assert (seen.depth, reason(seen), seen.fact("role")) == (Stage.VERIFY, None, "master")
-    assert "may not ask for INFO" in said(seen)
+    assert "INFO may not be asked (NOPERM" in said(seen)
     ended = see(port, login, maxmemory_policy="noeviction").ended_by
     assert ended is not None
     assert (ended.reason, ended.evidence["command"]) == (Reason.PERMISSION_DENIED, "INFO")
@@ -231,7 +231,10 @@ def _whole(node: Any, count: int) -> bool:
 def test_a_cluster_and_the_addresses_that_it_announces(tmp_path: Path) -> None:
     with cluster(tmp_path, 3) as ports:
         seen = see(ports[0])
-        assert reason(seen) is None
+        assert (seen.status, reason(seen)) == (Status.WARN, Reason.WRONG_ROLE)
+        assert "get MOVED for all other keys" in said(seen)
+        assert see(ports[0], role="master").status is Status.FAIL
+        assert see(ports[0], role="standalone").status is Status.FAIL
         assert (seen.fact("mode"), seen.fact("nodes")) == ("cluster", 3)
         told: Any = seen.fact("announced")
         assert {a["address"] for a in told} == {f"{HOST}:{p}" for p in ports}
@@ -240,7 +243,7 @@ def test_a_cluster_and_the_addresses_that_it_announces(tmp_path: Path) -> None:
         assert reason(see(ports[1], role="cluster", version=">=7")) is None
         assert reason(see(ports[1], database=1)) is Reason.DATABASE_MISSING
         identity = str(see(ports[2]).fact("node_id"))
-        assert reason(see(ports[2], identity=[identity, "other"])) is None
+        assert reason(see(ports[2], role="cluster", identity=[identity, "other"])) is None
         assert reason(see(ports[2], identity="other")) is Reason.UNEXPECTED
 
 
@@ -255,6 +258,23 @@ def test_a_cluster_without_its_slots(tmp_path: Path) -> None:
     number, bus = free_ports(2)
     with server(tmp_path, number, "cluster-enabled yes", f"cluster-port {bus}"):
         assert reason(see(number)) is Reason.UNHEALTHY
+
+
+def test_a_master_without_the_replicas_that_it_wants(tmp_path: Path) -> None:
+    with server(tmp_path, free_ports(1)[0], "min-replicas-to-write 1") as number:
+        seen = see(number)
+        assert (seen.status, reason(seen)) == (Status.FAIL, Reason.READ_ONLY)
+        with client(number) as other, pytest.raises(redis.ResponseError, match="NOREPLICAS"):
+            other.set("key", "value")
+
+
+def test_a_hardened_server_has_no_info(tmp_path: Path) -> None:
+    lines = ('rename-command INFO ""', 'rename-command CONFIG ""', 'rename-command CLIENT ""')
+    with server(tmp_path, free_ports(1)[0], *lines) as number:
+        seen = see(number)
+        assert (seen.status, seen.depth, seen.fact("role")) == (Status.PASS, Stage.VERIFY, "master")
+        assert reason(see(number, role="standalone", version=">=6")) is None
+        assert reason(see(number, maxmemory_policy="noeviction")) is Reason.PERMISSION_DENIED
 
 
 def test_no_connection_left(tmp_path: Path) -> None:
