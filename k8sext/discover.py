@@ -269,7 +269,7 @@ def _each_once(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
 def _of_slice(item: Object) -> Iterator[Endpoint]:
     """`ready` unset means ready; of an endpoint's addresses consumers use the first only."""
     source = f"EndpointSlice/{item['metadata']['name']}"
-    for endpoint in item.get("endpoints") or []:
+    for index, endpoint in enumerate(item.get("endpoints") or []):
         ready = (endpoint.get("conditions") or {}).get("ready") is not False
         for port in item.get("ports") or []:
             if endpoint.get("addresses") and port.get("port"):
@@ -279,6 +279,7 @@ def _of_slice(item: Object) -> Iterator[Endpoint]:
                     port_name=port.get("name") or "",
                     ready=ready,
                     source=source,
+                    index=index,
                     node=endpoint.get("nodeName") or "",
                 )
 

@@ -45,11 +45,12 @@ _DIAGNOSIS = _object(
         "why": _TEXT,
         "because": _TEXTS,
         "fix": _TEXT,
+        "command": _TEXT,
         "see": _TEXT,
         "url": _TEXT,
         "consequences": _TEXTS,
     },
-    "why", "because", "fix", "see", "url", "consequences",
+    "why", "because", "fix", "command", "see", "url", "consequences",
 )  # fmt: skip
 
 _FINDING = _object(
@@ -59,6 +60,7 @@ _FINDING = _object(
         "object": _TEXT,
         "summary": _TEXT,
         "fix": _TEXT,
+        "command": _TEXT,
         "confidence": _TEXT,
         "location": _object(
             {"file": _TEXT, "line": {"type": "integer"}, "column": {"type": "integer"}},
@@ -71,7 +73,7 @@ _FINDING = _object(
         "culprit": _word(Culprit),
         "harmful": {"type": "boolean"},
     },
-    "fix", "confidence", "location", "bridge", "ports", "addresses", "explains", "culprit",
+    "fix", "command", "confidence", "location", "bridge", "ports", "addresses", "explains", "culprit",
     "harmful",
 )  # fmt: skip
 

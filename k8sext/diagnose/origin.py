@@ -13,7 +13,7 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Severity, Stage
 
-from . import rows_reach
+from . import mending, rows_reach
 from .case import Case, connected, failed, split
 from .saying import say
 
@@ -55,7 +55,13 @@ def _moved(
     if not stale:
         return None
     old = ", ".join(dict.fromkeys(e.address for e in stale))
-    facts = {"origin": origin, "now": ", ".join(now), "stale": old, "where": _where(case, stale[0])}
+    facts = {
+        "origin": origin,
+        "now": ", ".join(now),
+        "stale": old,
+        "where": _where(case, stale[0]),
+        "lead_anew": mending.provision_to(case.bridge, case.port, now, origin),
+    }
     said = say(case, rows_reach.ORIGIN_MOVED, stage, name, None, **facts)
     return _seen_by(said, by_hand), frozenset(e.address for e in stale)
 

@@ -14,13 +14,18 @@ FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One judgement: what is said (summary) and what puts it right (fix)."""
+    """One judgement: what is said (summary) and what puts it right (fix).
+
+    `command` is a shell line that mends the object as it stands, with nothing left to choose; it
+    follows the words of `fix`. The gym executes each and looks again.
+    """
 
     code: str
     culprit: Culprit
     summary: str
     fix: str
     severity: Severity = FAIL
+    command: str = ""
 
 
 _SHELL = "kubectl exec -n {namespace} deploy/YOUR-APP -- "
@@ -78,7 +83,9 @@ ANSWERS: dict[Reason, Row] = {
     Reason.TLS_NOT_OFFERED: Row("KX401", Culprit.TLS, "{target} does not offer TLS: {detail}",
         "switch TLS on at the server, or annotate k8sext.io/tls=disable"),
     Reason.TLS_REQUIRED: Row("KX402", Culprit.TLS, "{target} insists on TLS: {detail}",
-        "kubectl annotate service -n {namespace} {service} k8sext.io/tls=verify-full"),
+        "let the clients speak TLS, and say it of the bridge (k8sext.io/tls, in a file tls.mode)",
+        command="kubectl {annotate} --overwrite service -n {namespace} {service} "
+        "{tls_key}={tls_mode}"),
     Reason.TLS_FAILED: Row("KX403", Culprit.TLS, "the TLS handshake with {target} fails: {detail}",
         "compare protocol versions and ciphers: openssl s_client -connect {target}"),
     Reason.CERTIFICATE_UNTRUSTED: Row("KX404", Culprit.TLS,
@@ -248,9 +255,12 @@ LOGINS: dict[Reason, Row] = {
         "kubectl create role k8sext-{secret} -n {namespace} --verb=get --resource=secrets "
         "--resource-name={secret}, bound to you; or --from pod, which needs no such right", WARN),
     Reason.NO_CONSENT: Row("KX612", Culprit.CREDENTIALS, "{detail}, so no login was tried",
-        "kubectl patch secret -n {namespace} {secret} -p "
-        "'{{\"stringData\":{{\"k8sext.service\":\"{service}\"}}}}', or run with "
-        "--credentials-from {secret}", WARN),
+        "run with --credentials-from {secret}, or add {service} to the key k8sext.service of that "
+        "Secret; where it has no such key yet", WARN,
+        # The test makes it fail where the key is there: it may name other Services.
+        command="kubectl patch secret -n {namespace} {secret} --type=json -p '[{{\"op\":\"test\","
+        "\"path\":\"/data/k8sext.service\",\"value\":null}},{{\"op\":\"add\","
+        "\"path\":\"/data/k8sext.service\",\"value\":\"{service_base64}\"}}]'"),
 }  # fmt: skip
 
 OURS: dict[Reason, Row] = {

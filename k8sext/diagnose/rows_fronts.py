@@ -105,7 +105,8 @@ SPEAKS_TLS = Row(
     "KX334", Culprit.MANIFEST,
     "the ingress controller at {address} speaks HTTP to a server that wants HTTPS: {status} for "
     "{leads}, where the bridge itself answers {direct}",
-    "say it to the controller; ingress-nginx: kubectl annotate ingress -n {namespace} {ingress} "
+    "say it to the controller (ingress-nginx: annotation backend-protocol)",
+    command="kubectl annotate --overwrite ingress -n {namespace} {ingress} "
     "nginx.ingress.kubernetes.io/backend-protocol=HTTPS",
 )  # fmt: skip
 DIFFERS = Row(
@@ -133,7 +134,8 @@ NODE_PORT_LOCAL = Row(
     "KX336", Culprit.MANIFEST,
     "node port {node_port} leads nowhere: Service {service} has externalTrafficPolicy Local, and "
     "an address outside the cluster is local to no node ({nodes})",
-    "kubectl patch service -n {namespace} {service} "
+    "set externalTrafficPolicy to Cluster",
+    command="kubectl patch service -n {namespace} {service} "
     "-p '{{\"spec\":{{\"externalTrafficPolicy\":\"Cluster\"}}}}'",
 )  # fmt: skip
 NODE_PORT_DEAD = Row(

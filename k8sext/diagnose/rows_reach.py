@@ -27,8 +27,9 @@ NAMES: dict[Reason, Row] = {
     ),
     Reason.NAME_NOT_A_NAME: Row(
         "KX204", Culprit.MANIFEST, "{name} leads to no name: {detail}",
-        "an ExternalName must be a host name; for an address use: "
-        "k8sext provision {service} -n {namespace} --to {alias} --adopt",
+        "an ExternalName must be a host name; for an address the Service needs endpoints",
+        command="k8sext provision {service} -n {namespace} --to {alias_address} --protocol "
+        "{protocol} --adopt",
     ),
 }  # fmt: skip
 
@@ -67,8 +68,9 @@ PORT_NAME = Row(
     "KX304", Culprit.MANIFEST,
     "the port names differ: Service {service} has {service_ports}, its endpoints have "
     "{endpoint_ports}",
-    "kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"add\","
-    "\"path\":\"/spec/ports/0/name\",\"value\":\"{endpoint_port}\"}}]'",
+    "give both the same name",
+    command="kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"add\","
+    "\"path\":\"/spec/ports/{port_index}/name\",\"value\":\"{endpoint_port}\"}}]'",
 )  # fmt: skip
 NO_ENDPOINTS = Row(
     "KX305", Culprit.MANIFEST, "Service {service} has no endpoints: nothing stands behind its name",
@@ -104,8 +106,9 @@ SERVICE_UNKNOWN = Row(
 ORIGIN_MOVED = Row(
     "KX207", Culprit.MANIFEST,
     "{origin} leads to {now} by now, and Service {service} still to {stale}",
-    "{where}: write {now} in place of {stale}, or provision the bridge anew",
+    "{where}: write {now} in place of {stale}, or lead the bridge there anew",
     WARN,
+    command="{lead_anew}",
 )  # fmt: skip
 ORIGIN_UNKNOWN = Row(
     "KX208", Culprit.MANIFEST,
@@ -116,28 +119,30 @@ ORIGIN_UNKNOWN = Row(
 NOT_READY = Row(
     "KX315", Culprit.MANIFEST,
     "every endpoint of {service} is marked not ready, so {name} is refused; {target} accepts",
-    "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
-    "-l kubernetes.io/service-name={service} -o yaml",
+    "if they are meant to serve, take conditions.ready out of its EndpointSlice (unset is ready)",
+    command="{make_ready}",
 )  # fmt: skip
 NOT_READY_NAME = Row(
     "KX315", Culprit.MANIFEST,
     "every endpoint of {service} is marked not ready, so the name has no address: {detail}",
-    "set conditions.ready to true in its EndpointSlice: kubectl get endpointslices -n {namespace} "
-    "-l kubernetes.io/service-name={service} -o yaml",
+    "if they are meant to serve, take conditions.ready out of its EndpointSlice (unset is ready)",
+    command="{make_ready}",
 )  # fmt: skip
 LOCAL_TRAFFIC = Row(
     "KX319", Culprit.MANIFEST,
     "Service {service} has internalTrafficPolicy Local, and an address outside the cluster is "
     "local to no node: {name} leads nowhere while {target} accepts",
-    "kubectl patch service -n {namespace} {service} "
+    "set internalTrafficPolicy to Cluster",
+    command="kubectl patch service -n {namespace} {service} "
     "-p '{{\"spec\":{{\"internalTrafficPolicy\":\"Cluster\"}}}}'",
 )  # fmt: skip
 NOT_MIRRORED = Row(
     "KX320", Culprit.MANIFEST,
     "Service {service} has Endpoints and no EndpointSlice, and kube-proxy reads slices only: "
     "{name} is refused while {target} accepts",
-    "remove the label endpointslice.kubernetes.io/skip-mirror from Endpoints {service}, or make a "
-    "slice: k8sext provision {service} -n {namespace} --to {target} --adopt",
+    "let the control plane mirror the Endpoints",
+    command="kubectl label endpoints -n {namespace} {service} "
+    "endpointslice.kubernetes.io/skip-mirror-",
 )  # fmt: skip
 VIRTUAL = Row(
     "KX322", Culprit.MANIFEST,
@@ -150,9 +155,10 @@ HEADLESS_PORT = Row(
     "KX321", Culprit.MANIFEST,
     "Service {service} is headless and says port {service_port}, its endpoints say {port}: nothing "
     "maps one to the other",
-    "kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"replace\","
-    "\"path\":\"/spec/ports/0/port\",\"value\":{port}}}]'",
+    "let the Service say the port of its endpoints",
     WARN,
+    command="kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":"
+    "\"replace\",\"path\":\"/spec/ports/{port_index}/port\",\"value\":{port}}}]'",
 )  # fmt: skip
 REACHED = Row(
     "KX317", Culprit.PATH, "{name} must not be reachable and is: {target} answers to {depth}",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
+from string import Formatter
 
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
-from . import rows, rows_reach
+from . import mending, rows, rows_reach
 from .case import INSIDE, Case, split
 from .rows import Row
 
@@ -42,6 +44,7 @@ def say(
 ) -> Diagnosis:
     """One row, told of the stage of one probe (its facts may be `about` another)."""
     facts = {**facts_of(case, ended, about or seen), **more}
+    command = command_of(row, facts)
     return Diagnosis(
         code=row.code,
         severity=row.severity,
@@ -49,13 +52,15 @@ def say(
         summary=_filled(row.summary, facts),
         why=_why(case, ended, seen),
         because=_because(case, ended, seen),
-        fix=_filled(row.fix, facts),
+        fix=_with_command(_filled(row.fix, facts), command),
+        command=command,
         see=f"k8sext explain {row.code}{_by_hand(case, ended, facts)}",
     )
 
 
 def say_without(row: Row, mark: str, facts: Mapping[str, str], why: str = "") -> Diagnosis:
     """One row where there is no probe to tell of; `mark` is what it refers to."""
+    command = command_of(row, facts)
     return Diagnosis(
         code=row.code,
         severity=row.severity,
@@ -63,9 +68,28 @@ def say_without(row: Row, mark: str, facts: Mapping[str, str], why: str = "") ->
         summary=_filled(row.summary, facts),
         why=why,
         because=(mark,),
-        fix=_filled(row.fix, facts),
+        fix=_with_command(_filled(row.fix, facts), command),
+        command=command,
         see=f"k8sext explain {row.code}",
     )
+
+
+def command_of(row: Row, facts: Mapping[str, str]) -> str:
+    """The row's command for this object, each word quoted for the shell.
+
+    "" where the row has none, or where a value that it needs is not known: somebody must choose.
+    A row that is one `{name}` takes a command that `mending` has made.
+    """
+    needed = [name for _, name, _, _ in Formatter().parse(row.command) if name]
+    if not all(facts.get(name) for name in needed):
+        return ""
+    if needed and row.command == f"{{{needed[0]}}}":
+        return facts[needed[0]]
+    return shlex.join(_filled(word, facts) for word in shlex.split(row.command))
+
+
+def _with_command(fix: str, command: str) -> str:
+    return f"{fix}: {command}" if command else fix
 
 
 def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str]:
@@ -93,7 +117,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "service_ports": _names(p.name for p in bridge.ports),
         "endpoint_ports": _names(e.port_name for e in bridge.endpoints),
         "hinted": "".join(f"; {hint}" for hint in _hints(ended)),
-        "endpoint_port": next((e.port_name for e in bridge.endpoints), ""),
+        **mending.facts(case),
     }
 
 

@@ -54,6 +54,7 @@ class Endpoint:
     port_name: str = ""
     ready: bool = True
     source: str = ""  # "EndpointSlice/redis-svc-1", "Endpoints/redis-svc", "file"
+    index: int = 0  # its place among the endpoints of that slice
     node: str = ""
 
 

@@ -29,6 +29,7 @@ class Finding:
     object: str  # "Service/dev/redis-svc"
     summary: str
     fix: str = ""
+    command: str = ""  # a shell line that mends it as it stands; "" where somebody must choose
     confidence: str = "high"
     location: Location | None = None
     bridge: str = ""  # the bridge that it speaks of, NAMESPACE/SERVICE
@@ -50,6 +51,7 @@ class Diagnosis:
     why: str = ""
     because: tuple[str, ...] = ()
     fix: str = ""
+    command: str = ""  # a shell line that mends it as it stands; "" where somebody must choose
     see: str = ""
     url: str = ""
     consequences: tuple[str, ...] = ()

@@ -1,0 +1,102 @@
+"""What commands that mend a bridge need to know of its objects: places in lists, names, modes. Pure.
+
+A command is printed only where nothing is left to choose. Where a fact cannot be known, its value
+is "" and the command with it is left out (`saying.command_of`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from collections.abc import Iterable
+
+from k8sext.model.bridge import Bridge, Port
+from k8sext.model.plan import is_address, join_address
+
+from .case import Case
+
+IN_CLUSTER = "cluster"  # Bridge.source of what was discovered; a file's is FILE:LINE
+
+
+def facts(case: Case) -> dict[str, str]:
+    """Values for the commands of one bridge port; "" where somebody has to choose."""
+    bridge, port = case.bridge, case.port
+    return {
+        "annotate": "annotate" if bridge.source == IN_CLUSTER else "",
+        "port_index": str(bridge.ports.index(port)) if port in bridge.ports else "",
+        "endpoint_port": _port_name(bridge, port),
+        "tls_key": _annotation(bridge, port, "tls"),
+        "tls_mode": _tls_mode(bridge, port),
+        "alias_address": _address_of_alias(bridge, port),
+        "service_base64": base64.b64encode(bridge.service.encode()).decode(),
+        "make_ready": _readiness_patches(bridge, port),
+    }
+
+
+def _port_name(bridge: Bridge, port: Port) -> str:
+    """The name that the Service's port must have to meet its endpoints.
+
+    That of the endpoints' port with the number that the Service leads to, or of their only one; ""
+    where several fit, or where another port of the Service has that name already.
+    """
+    wanted = {str(port.port), port.target_port}
+    names = {e.port_name for e in bridge.endpoints if str(e.port) in wanted}
+    names = names or {e.port_name for e in bridge.endpoints}
+    if len(names) != 1:
+        return ""
+    name = next(iter(names))
+    return "" if name in {p.name for p in bridge.ports if p != port} else name
+
+
+def _annotation(bridge: Bridge, port: Port, word: str) -> str:
+    """The annotation that decides for the port: its own, where it has one."""
+    own = word == "tls" and port.key in dict(bridge.tls_by_port)
+    return f"k8sext.io/{word}.{port.key}" if own else f"k8sext.io/{word}"
+
+
+def _tls_mode(bridge: Bridge, port: Port) -> str:
+    """verify-full where an authority is named; without one it would trade one failure for another,
+    as few servers of this kind have a certificate of a public authority.
+    """
+    spec = dict(bridge.tls_by_port).get(port.key, bridge.tls)
+    return "verify-full" if spec and spec.ca_secret else "require"
+
+
+def _address_of_alias(bridge: Bridge, port: Port) -> str:
+    """`ADDRESS:PORT` where spec.externalName is an address and the Service has that one port."""
+    if not is_address(bridge.external_name) or len(bridge.ports) != 1:
+        return ""
+    return join_address(bridge.external_name, port.port)
+
+
+def _readiness_patches(bridge: Bridge, port: Port) -> str:
+    """Commands that take `conditions` away from the port's endpoints in every slice of the bridge;
+    "" where they do not stand in slices: unset means ready (EndpointConditions, discovery/v1).
+    """
+    sources: dict[str, set[int]] = {}
+    for endpoint in bridge.endpoints_of(port):
+        sources.setdefault(endpoint.source, set()).add(endpoint.index)
+    if not sources or not all(s.startswith("EndpointSlice/") for s in sources):
+        return ""
+    return " && ".join(_unset(bridge, s.partition("/")[2], sorted(i)) for s, i in sources.items())
+
+
+def _unset(bridge: Bridge, name: str, indexes: list[int]) -> str:
+    steps = [{"op": "remove", "path": f"/endpoints/{i}/conditions/ready"} for i in indexes]
+    return (
+        f"kubectl patch endpointslice -n {bridge.namespace} {name} --type=json "
+        f"-p '{json.dumps(steps, separators=(',', ':'))}'"
+    )
+
+
+def provision_to(bridge: Bridge, port: Port, addresses: Iterable[str], origin: str) -> str:
+    """The command that leads the bridge to the addresses that `origin` has now; "" where it has several ports."""
+    ends = bridge.endpoints_of(port)
+    if len(bridge.ports) != 1 or not ends or bridge.source != IN_CLUSTER:
+        return ""
+    leads = (word for a in addresses for word in ("--to", join_address(a, ends[0].port)))
+    return shlex.join([
+        "k8sext", "provision", bridge.service, "-n", bridge.namespace, *leads,
+        "--port", str(port.port), "--protocol", port.protocol, "--origin", origin, "--adopt",
+    ])  # fmt: skip
