@@ -1,4 +1,4 @@
-"""What commands that mend a bridge need to know of its objects: places in lists, names, modes. Pure.
+"""What commands that mend a bridge must know of its objects: places in lists, names, modes. Pure.
 
 A command is printed only where nothing is left to choose. Where a fact cannot be known, its value
 is "" and the command with it is left out (`saying.command_of`).
@@ -91,7 +91,10 @@ def _unset(bridge: Bridge, name: str, indexes: list[int]) -> str:
 
 
 def provision_to(bridge: Bridge, port: Port, addresses: Iterable[str], origin: str) -> str:
-    """The command that leads the bridge to the addresses that `origin` has now; "" where it has several ports."""
+    """The command that leads the bridge to the addresses that `origin` has now.
+
+    "" where it has several ports: provision takes one.
+    """
     ends = bridge.endpoints_of(port)
     if len(bridge.ports) != 1 or not ends or bridge.source != IN_CLUSTER:
         return ""
