@@ -84,22 +84,22 @@ def _readiness_patches(bridge: Bridge, port: Port) -> str:
 
 def _unset(bridge: Bridge, name: str, indexes: list[int]) -> str:
     steps = [{"op": "remove", "path": f"/endpoints/{i}/conditions/ready"} for i in indexes]
-    return (
-        f"kubectl patch endpointslice -n {bridge.namespace} {name} --type=json "
-        f"-p '{json.dumps(steps, separators=(',', ':'))}'"
-    )
+    return _patch(bridge, name, "json", steps)
 
 
-def provision_to(bridge: Bridge, port: Port, addresses: Iterable[str], origin: str) -> str:
-    """The command that leads the bridge to the addresses that `origin` has now.
+def lead_to(bridge: Bridge, addresses: Iterable[str]) -> str:
+    """The command that gives the bridge's one slice these addresses in place of its own.
 
-    "" where it has several ports: provision takes one.
+    "" where several slices, or legacy Endpoints, hold them: which of them is to have which?
     """
-    ends = bridge.endpoints_of(port)
-    if len(bridge.ports) != 1 or not ends or bridge.source != IN_CLUSTER:
+    sources = {e.source for e in bridge.endpoints}
+    if len(sources) != 1 or not next(iter(sources)).startswith("EndpointSlice/"):
         return ""
-    leads = (word for a in addresses for word in ("--to", join_address(a, ends[0].port)))
-    return shlex.join([
-        "k8sext", "provision", bridge.service, "-n", bridge.namespace, *leads,
-        "--port", str(port.port), "--protocol", port.protocol, "--origin", origin, "--adopt",
-    ])  # fmt: skip
+    name = next(iter(sources)).partition("/")[2]
+    endpoints = [{"addresses": [a]} for a in addresses]
+    return _patch(bridge, name, "merge", {"endpoints": endpoints})
+
+
+def _patch(bridge: Bridge, name: str, kind: str, patch: object) -> str:
+    where = ("kubectl", "patch", "endpointslice", "-n", bridge.namespace, name, f"--type={kind}")
+    return shlex.join([*where, "-p", json.dumps(patch, separators=(",", ":"))])

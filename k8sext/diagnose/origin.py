@@ -60,7 +60,7 @@ def _moved(
         "now": ", ".join(now),
         "stale": old,
         "where": _where(case, stale[0]),
-        "lead_anew": mending.provision_to(case.bridge, case.port, now, origin),
+        "lead_anew": mending.lead_to(case.bridge, now),
     }
     said = say(case, rows_reach.ORIGIN_MOVED, stage, name, None, **facts)
     return _seen_by(said, by_hand), frozenset(e.address for e in stale)
