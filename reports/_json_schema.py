@@ -73,8 +73,8 @@ _FINDING = _object(
         "culprit": _word(Culprit),
         "harmful": {"type": "boolean"},
     },
-    "fix", "command", "confidence", "location", "bridge", "ports", "addresses", "explains", "culprit",
-    "harmful",
+    "fix", "command", "confidence", "location", "bridge", "ports", "addresses", "explains",
+    "culprit", "harmful",
 )  # fmt: skip
 
 _STAGE = _object(

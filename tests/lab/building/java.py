@@ -128,7 +128,7 @@ def _share_classes(app: App) -> None:
     new = archive.with_suffix(f".{os.getpid()}")
     options = [f"-XX:ArchiveClassesAtExit={new}", "-Dspring.context.exit=onRefresh"]
     subprocess.run(
-        [JAVA, *OPTIONS, *options, "-jar", str(app.jar)], capture_output=True, timeout=120
+        [JAVA, *OPTIONS, *options, "-jar", str(app.jar)], capture_output=True, timeout=600
     )
     if new.exists():
         new.rename(archive)
