@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,7 @@ def schema() -> Schema:
             "setup": steps,
             "fault": steps,
             "doctor": {"type": "list"},
+            "files": {"type": "mapping"},
             "apart": {"type": "boolean"},
             "times": {"type": "number"},
             "expect": verdict.EXPECT,
@@ -133,6 +134,8 @@ class Case:
     fault: tuple[Mapping[str, Any], ...]
     doctor: tuple[str, ...]
     expect: Mapping[str, Any]
+    files: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Files that doctor may be given: `${file.NAME}` is the path of one."""
     kind: str = ""
     """Of the kinds of README.md; the sample of `make test` has a case of each."""
     times: int = 1
@@ -228,6 +231,7 @@ def _case(document: Document, id: str) -> Case:
         fault=tuple(data.get("fault", ())),
         doctor=tuple(str(word) for word in data.get("doctor", ())),
         expect=data["expect"],
+        files=data.get("files", {}),
         kind=data.get("kind", ""),
         times=int(data.get("times", 1)),
         apart=data.get("apart", False),
@@ -269,10 +273,20 @@ def _wrong_names(case: Case) -> Wrong:
             yield f"bridges[{number}]", "`to` is missing (or `protocol`, for one without addresses)"
     for part, steps in (("setup", case.setup), ("fault", case.fault)):
         for number, step in enumerate(steps):
-            ((word, value),) = step.items()
-            for name in actions.TABLE[word].servers(value):
-                if name not in case.servers:
-                    yield f"{part}[{number}].{word}", f"there is no server {name} in this case"
+            yield from _wrong_step(case, f"{part}[{number}]", step)
+
+
+def _wrong_step(case: Case, path: str, step: Mapping[str, Any]) -> Wrong:
+    ((word, value),) = step.items()
+    for name in actions.TABLE[word].servers(value):
+        if name not in case.servers:
+            yield f"{path}.{word}", f"there is no server {name} in this case"
+    for number, inner in enumerate(value["do"] if word == "later" else ()):
+        ((name, _),) = inner.items()
+        if name not in actions.TABLE or actions.TABLE[name].during is None:
+            yield f"{path}.later.do[{number}]", f"{name} is nothing that can be done to the lab"
+        else:
+            yield from _wrong_step(case, f"{path}.later.do[{number}]", inner)
 
 
 def _wrong_images(case: Case) -> Wrong:
@@ -309,7 +323,9 @@ def _wrong_expectation(case: Case) -> Wrong:
 def _services(case: Case) -> set[str]:
     added = chain.from_iterable(step.get("add", ()) for step in (*case.setup, *case.fault))
     raw = (o for o in (*case.objects, *added) if o.get("kind") == "Service")
-    return {str(b["name"]) for b in case.bridges} | {str(o["metadata"]["name"]) for o in raw}
+    written = (f.get("bridges", ()) for f in case.files.values() if isinstance(f, Mapping))
+    named = (*case.bridges, *chain.from_iterable(written))
+    return {str(b["name"]) for b in named} | {str(o["metadata"]["name"]) for o in raw}
 
 
 def is_address(text: str) -> bool:

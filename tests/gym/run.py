@@ -193,7 +193,7 @@ class Gym:
         return result
 
     def _seen(self, run: Scene, namespace: str, look: Look, which: str = "") -> score.Seen:
-        seen = run.doctor(namespace, look.node)
+        seen = run.doctor(namespace, look.node, () if which else run.case.fault)
         if self.reports:
             self.reports.mkdir(parents=True, exist_ok=True)
             mark = f".{look.number}" if look.number > 1 else ""

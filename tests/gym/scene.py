@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import tempfile
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tests.gym import actions, objects, pods, score, standing
 from tests.gym.case import Case
 from tests.gym.verdict import listed
 from tests.lab.cluster import apps, kubeapi
+from tests.lab.component import write_private
 from tests.lab.guise import Guise, Wardrobe, roles
 from tests.lab.guises.ingress import ROLE as INGRESS_ROLE
 from tests.lab.guises.ingress import class_of
@@ -100,11 +103,26 @@ class Scene:
         edited = actions.edited([*made, *raw], fill(list(steps)))
         standing.stand(self.lab.place, name, edited, far)
 
-    def doctor(self, namespace: str, node: str = "") -> score.Seen:
-        """Doctor on a namespace, from a certain node or any."""
-        fill = objects.filler({**self.facts, "namespace": namespace})
+    def doctor(
+        self, namespace: str, node: str = "", fault: Sequence[Mapping[str, Any]] = ()
+    ) -> score.Seen:
+        """Doctor on a namespace, from a certain node or any; with a fault, what the fault adds."""
         there = ["--node-selector", f"kubernetes.io/hostname={node}"] if node else []
-        return self._look(namespace, [*there, *fill(list(self.case.doctor))])
+        words = [*there, *self.case.doctor, *actions.words_of(fault)]
+        with tempfile.TemporaryDirectory(prefix="gym-") as folder:
+            files = self._written(Path(folder), namespace)
+            fill = objects.filler({**self.facts, **files, "namespace": namespace})
+            with actions.meanwhile(self.world(namespace), fault):
+                return self._look(namespace, fill(words))
+
+    def _written(self, folder: Path, namespace: str) -> dict[str, str]:
+        """The case's files, written out, and how `${…}` speaks of them."""
+        fill = objects.filler({**self.facts, "namespace": namespace})
+        for name, content in self.case.files.items():
+            filled = fill(content)
+            text = filled if isinstance(filled, str) else json.dumps(filled)
+            write_private(folder / name, text)
+        return {f"file.{name}": str(folder / name) for name in self.case.files}
 
     def await_fronts(self, namespaces: Sequence[str]) -> None:
         """Until the case's ingress controller has taken over every Ingress of its class."""

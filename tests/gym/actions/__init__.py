@@ -12,13 +12,31 @@ from typing import Any
 
 from tests.gym.reader import Schema
 
-from . import cluster, edits, servers, way
+from . import cluster, edits, looking, servers, way
 from .action import Action, Object, World
 from .cluster import CLUSTER_LOCK
+from .looking import words_of
 
-__all__ = ["CLUSTER_LOCK", "TABLE", "World", "done", "edited", "locks_of", "schemas"]
+__all__ = [
+    "CLUSTER_LOCK",
+    "TABLE",
+    "World",
+    "done",
+    "edited",
+    "flat",
+    "locks_of",
+    "meanwhile",
+    "schemas",
+    "words_of",
+]
 
-TABLE: Mapping[str, Action] = {**servers.TABLE, **way.TABLE, **cluster.TABLE, **edits.TABLE}
+TABLE: Mapping[str, Action] = {
+    **servers.TABLE,
+    **way.TABLE,
+    **cluster.TABLE,
+    **edits.TABLE,
+    **looking.TABLE,
+}
 
 
 def schemas() -> Mapping[str, Schema]:
@@ -48,6 +66,19 @@ def done(world: World, steps: Iterable[Mapping[str, Any]]) -> Generator[None]:
         yield
 
 
+def meanwhile(
+    world: World, steps: Iterable[Mapping[str, Any]]
+) -> contextlib.AbstractContextManager[None]:
+    """What happens while doctor looks: the steps of every `later`."""
+    return looking.meanwhile(world, steps, done)
+
+
+def flat(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The steps, those of every `later` too."""
+    known = [*steps]
+    return [*known, *(inner for step in known for inner in step.get("later", {}).get("do", ()))]
+
+
 def locks_of(steps: Iterable[Mapping[str, Any]]) -> set[str]:
     """What the steps need for themselves."""
-    return {lock for step in steps for word in step for lock in TABLE[word].locks}
+    return {lock for step in flat(steps) for word in step for lock in TABLE[word].locks}

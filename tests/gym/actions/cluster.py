@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from tests.gym import pods
 from tests.gym.reader import Schema
-from tests.lab.cluster import dns
+from tests.lab.cluster import dns, kubeapi, records, resources
 
-from .action import NUMBER, TEXT, TEXTS, Action, World, shape
+from .action import MAPPING, NUMBER, TEXT, TEXTS, Action, World, shape
 
 DNS_LOCK, CLUSTER_LOCK = "dns", "cluster"
 PODS_S = 60
@@ -27,6 +27,10 @@ BROKEN: Schema = {"type": "text", "enum": ["servfail", "refused", "silent", "emp
 @contextlib.contextmanager
 def _dns(world: World, value: Mapping[str, Any]) -> Generator[None]:
     name = str(value["name"])
+    if "records" in value:
+        with records.name_has(world.lab.place, name, world.fill(value["records"])):
+            yield
+        return
     if "broken" in value:
         with dns.name_broken(world.lab.place, name, cast("dns.Broken", value["broken"])):
             yield
@@ -82,9 +86,25 @@ def _remove(world: World, value: Mapping[str, Any]) -> Generator[None]:
     yield
 
 
+@contextlib.contextmanager
+def _change(world: World, value: Mapping[str, Any]) -> Generator[None]:
+    """An object that is there already is changed; it goes with its namespace."""
+    named = {"apiVersion": value.get("apiVersion", "v1"), "kind": value["kind"]}
+    for namespace in world.namespaces:
+        item = {**named, "metadata": {"name": value["name"], "namespace": namespace}}
+        path = resources.path_of(world.lab.place, item)
+        kubeapi.merge(world.lab.place, path, world.fill(value["merge"]))
+    yield
+
+
 TABLE: Mapping[str, Action] = {
+    "change": Action(
+        shape({"kind": TEXT, "name": TEXT, "merge": MAPPING}, {"apiVersion": TEXT}), _change
+    ),
     "dns": Action(
-        shape({"name": TEXT}, {"addresses": TEXTS, "broken": BROKEN}), _dns, locks=(DNS_LOCK,)
+        shape({"name": TEXT}, {"addresses": TEXTS, "records": TEXTS, "broken": BROKEN}),
+        _dns,
+        locks=(DNS_LOCK,),
     ),
     "cluster": Action(shape({}, {"stop": TEXT, "freeze": TEXT}), _cluster, locks=(CLUSTER_LOCK,)),
     "pause": Action(NUMBER, _pause),

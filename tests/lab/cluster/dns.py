@@ -8,6 +8,7 @@ what is not in it does not exist.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import struct
 import time
@@ -23,6 +24,8 @@ from tests.lab.hosts import BROKER, CLOSED, CLUSTER_DNS, DATABASE, DNS, NODE1, R
 from tests.lab.pki import kubeconfig_file
 from tests.lab.place import LabError, Place
 
+A, AAAA = 1, 28
+"""Types of records (RFC 1035, RFC 3596)."""
 NAMES = {
     "db.corp.example": DATABASE.address,
     "postgresql.corp.example": DATABASE.address,
@@ -74,7 +77,7 @@ _PLUGINS: dict[Broken, str] = {
 _NOTHING = """. 1 IN SOA dns.corp.example. nobody.corp.example. 1 60 60 60 1
 . 1 IN NS dns.corp.example.
 """
-"""An empty root zone: without it the hosts plug-in says SERVFAIL where NXDOMAIN is meant."""
+"""A root zone without names: without it the hosts plug-in says SERVFAIL where NXDOMAIN is meant."""
 
 
 def names_file(place: Place) -> Path:
@@ -89,7 +92,7 @@ def set_name(place: Place, name: str, addresses: tuple[str, ...]) -> None:
     new = [f"{address} {name}" for address in addresses]
     _replace(place, "\n".join([*kept, *new]) + "\n")
     give_up = time.monotonic() + 10
-    while set(lookup(place, name)) != set(addresses):
+    while {*lookup(place, name), *lookup(place, name, record=AAAA)} != set(addresses):
         if time.monotonic() > give_up:
             raise LabError(f"the lab's DNS does not take over {name}")
         time.sleep(0.05)
@@ -111,50 +114,56 @@ def name_broken(place: Place, name: str, how: Broken) -> Generator[None]:
     """The outside server answers a name (and what is below it) badly for a while."""
     file = folder_for(place, "dns") / f"{name}.broken"
     file.write_text(f"{name}:53 {{\n  bind {DNS.address}\n  {_PLUGINS[how]}\n}}\n")
-    _start_again(place)
+    start_again(place)
     try:
         yield
     finally:
         file.unlink()
-        _start_again(place)
+        start_again(place)
 
 
-def _broken_zones(folder: Path) -> Iterator[str]:
-    return (file.read_text() for file in sorted(folder.glob("*.broken")))
+def _lines(folder: Path, kind: str) -> Iterator[str]:
+    """What cases have written: zones that are broken, records of the root zone."""
+    return (file.read_text() for file in sorted(folder.glob(f"*.{kind}")))
 
 
-def _start_again(place: Place) -> None:
+def start_again(place: Place) -> None:
+    """The outside server, with what its files say now."""
     outside = COMPONENTS[0]
     outside.stop(place)
     outside.start(place)
     outside.await_ready(place)
 
 
-def lookup(place: Place, name: str, host: str = DNS.name, server: str = "") -> tuple[str, ...]:
-    """IPv4 addresses of a name; none when it does not exist."""
+def lookup(
+    place: Place, name: str, host: str = DNS.name, server: str = "", record: int = A
+) -> tuple[str, ...]:
+    """Addresses of a name, of one family; none when it does not exist."""
     question = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     with wire.network_of(place, host):
         client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with client:
         client.settimeout(2)
         client.connect((server or DNS.address, 53))
-        client.send(struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + question + b"\0\0\1\0\1")
+        client.send(
+            struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + question + struct.pack(">BHH", 0, record, 1)
+        )
         answer = client.recv(4096)
     flags, _, count = struct.unpack(">3H", answer[2:8])
     if flags & 15 not in (0, 3):
         raise LabError(f"DNS answers {name} with code {flags & 15}")
-    return tuple(_addresses(answer, 12 + len(question) + 5, count))
+    return tuple(_addresses(answer, 12 + len(question) + 5, count, record))
 
 
-def _addresses(answer: bytes, at: int, count: int) -> Iterator[str]:
-    """The A records of an answer whose question ends at `at`."""
+def _addresses(answer: bytes, at: int, count: int, record: int) -> Iterator[str]:
+    """The addresses in an answer whose question ends at `at`."""
     for _ in range(count):
         while answer[at] & 0xC0 != 0xC0 and answer[at]:
             at += 1 + answer[at]
         at += 2 if answer[at] else 1
         kind, _, _, size = struct.unpack(">HHIH", answer[at : at + 10])
-        if kind == 1:
-            yield ".".join(str(byte) for byte in answer[at + 10 : at + 10 + size])
+        if kind == record:
+            yield str(ipaddress.ip_address(answer[at + 10 : at + 10 + size]))
         at += 10 + size
 
 
@@ -173,9 +182,9 @@ def _start_outside(place: Place) -> None:
         _replace(place, "\n".join(lines) + "\n")
     corefile = folder / "Corefile"
     nothing = folder / "nothing"
-    nothing.write_text(_NOTHING)
+    nothing.write_text(_NOTHING + "".join(_lines(folder, "records")))
     text = _OUTSIDE.format(address=DNS.address, names=names_file(place), nothing=nothing)
-    corefile.write_text(text + "".join(_broken_zones(folder)))
+    corefile.write_text(text + "".join(_lines(folder, "broken")))
     spawn(place, "dns", DNS.name, [binary("coredns"), "-conf", str(corefile)])
 
 

@@ -21,10 +21,19 @@ def _administrator(place: Place, generation: int) -> ssl.SSLContext:
     return context
 
 
+APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+
+
 def request(
-    place: Place, path: str, *, method: str = "GET", body: object = None, timeout: float = 5.0
+    place: Place,
+    path: str,
+    *,
+    method: str = "GET",
+    body: object = None,
+    timeout: float = 5.0,
+    patch: str = APPLY,
 ) -> wire.Reply:
-    """One request as the administrator, from the first node."""
+    """One request as the administrator, from the first node; `patch`: which kind a PATCH is."""
     key = place.pki / "admin.crt"
     if not key.exists():
         raise LabError("the lab is not up")
@@ -36,7 +45,7 @@ def request(
         path,
         method=method,
         body=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/apply-patch+yaml"} if method == "PATCH" else {},
+        headers={"Content-Type": patch} if method == "PATCH" else {},
         tls=_administrator(place, key.stat().st_mtime_ns),
         timeout=timeout,
     )
@@ -59,3 +68,10 @@ def apply(place: Place, path: str, manifest: dict[str, object]) -> None:
     reply = request(place, path + query, method="PATCH", body=manifest)
     if reply.status not in (200, 201):
         raise LabError(f"apply {path}: {reply.status} {reply.body[:300]!r}")
+
+
+def merge(place: Place, path: str, change: object) -> None:
+    """JSON merge patch (RFC 7386) of an object that is there."""
+    reply = request(place, path, method="PATCH", body=change, patch=MERGE)
+    if reply.status != 200:
+        raise LabError(f"change {path}: {reply.status} {reply.body[:300]!r}")

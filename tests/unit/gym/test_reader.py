@@ -84,6 +84,8 @@ def nodes_of(read: case.Case) -> list[str]:
         ("expect: {", "expect: {nodes: {node1: {code: KX302}}, ", "6:25", "go together"),
         ("culprit: server-host", "culprit: [path, somebody]", "6:39", "it may be manifest"),
         ("title: t", "title: t\nkind: Z9", "2:7", "it may be A1"),
+        ("stop: cache", "later: {seconds: 1, do: [{stop: other}]}", "5:42", "no server other"),
+        ("stop: cache", "later: {seconds: 1, do: [{delete: {}}]}", "5:35", "nothing that can be"),
         ("source: s\n", "", "1:1", "source is missing"),
         ("source: s", "source: [", "4:1", "this is not YAML"),
         ("title: t", "title: t\ntitle: u", "2:1", "written twice"),
@@ -141,5 +143,5 @@ def test_the_readme_tells_every_word_of_the_format() -> None:
     }
     for action in actions.TABLE.values():
         words |= set(action.schema.get("keys", {}))
-    told = set(re.findall(r"[a-z_]+", text))
+    told = set(re.findall(r"[A-Za-z_]+", text))
     assert words <= told, words - told
