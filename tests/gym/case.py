@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -281,7 +281,8 @@ def _wrong_step(case: Case, path: str, step: Mapping[str, Any]) -> Wrong:
     for name in actions.TABLE[word].servers(value):
         if name not in case.servers:
             yield f"{path}.{word}", f"there is no server {name} in this case"
-    for number, inner in enumerate(value["do"] if word == "later" else ()):
+    late: Sequence[Mapping[str, Any]] = value["do"] if word == "later" else []
+    for number, inner in enumerate(late):
         ((name, _),) = inner.items()
         if name not in actions.TABLE or actions.TABLE[name].during is None:
             yield f"{path}.later.do[{number}]", f"{name} is nothing that can be done to the lab"
