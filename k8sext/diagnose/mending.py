@@ -19,8 +19,11 @@ from .case import Case
 IN_CLUSTER = "cluster"  # Bridge.source of what was discovered; a file's is FILE:LINE
 
 
-def facts(case: Case) -> dict[str, str]:
-    """Values for the commands of one bridge port; "" where somebody has to choose."""
+def facts(case: Case, detail: str) -> dict[str, str]:
+    """Values for the commands of one bridge port; "" where somebody has to choose.
+
+    `detail` is what the stage said that failed.
+    """
     bridge, port = case.bridge, case.port
     return {
         "annotate": "annotate" if bridge.source == IN_CLUSTER else "",
@@ -30,6 +33,7 @@ def facts(case: Case) -> dict[str, str]:
         "tls_mode": _tls_mode(bridge, port),
         "alias_address": _address_of_alias(bridge, port),
         "service_base64": base64.b64encode(bridge.service.encode()).decode(),
+        "ca": _authority(bridge, port, detail),
         "make_ready": _readiness_patches(bridge, port),
     }
 
@@ -61,6 +65,29 @@ def _tls_mode(bridge: Bridge, port: Port) -> str:
     """
     spec = dict(bridge.tls_by_port).get(port.key, bridge.tls)
     return "verify-full" if spec and spec.ca_secret else "require"
+
+
+def _authority(bridge: Bridge, port: Port, detail: str) -> str:
+    """What to do about the authority that a certificate is verified with."""
+    spec = dict(bridge.tls_by_port).get(port.key, bridge.tls)
+    where = f"(namespace {bridge.namespace})"
+    if not spec or not spec.ca_secret:
+        secret = f"{bridge.service}-ca"
+        return (
+            f"kubectl create secret generic -n {bridge.namespace} {secret} --from-file=ca.crt=FILE "
+            "with the authority's certificate, then say so: kubectl annotate --overwrite service "
+            f"-n {bridge.namespace} {bridge.service} k8sext.io/tls-ca={secret}#ca.crt"
+        )
+    named = f"Secret {spec.ca_secret} {where}"
+    if f"has no {spec.ca_key}" in detail:
+        return (
+            f"put the authority's certificate under the key {spec.ca_key} into {named}, or name "
+            f"the key that it has: {_annotation(bridge, port, 'tls-ca')}={spec.ca_secret}#KEY"
+        )
+    return (
+        f"put the authority that signed it into the key {spec.ca_key} of {named}, or let the "
+        "server send its whole chain"
+    )
 
 
 def _address_of_alias(bridge: Bridge, port: Port) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -44,7 +45,8 @@ def _moved(
 ) -> tuple[Diagnosis, frozenset[str]] | None:
     """What differs, and the addresses that the origin has no more."""
     origin = str(told.get("name"))
-    by_hand = f" · kubectl exec -n {case.context.namespace} YOUR-POD -- getent hosts {origin}"
+    asked = f"kubectl exec -n {case.context.namespace} YOUR-POD -- getent hosts"
+    by_hand = f" · {asked} {shlex.quote(origin)}"  # the annotation may hold anything
     now = cast("Sequence[str]", told.get("addresses") or ())
     if not now:
         detail = str(told.get("detail") or f"no address: {origin}")

@@ -90,7 +90,7 @@ ANSWERS: dict[Reason, Row] = {
         "compare protocol versions and ciphers: openssl s_client -connect {target}"),
     Reason.CERTIFICATE_UNTRUSTED: Row("KX404", Culprit.TLS,
         "the certificate of {target} is not trusted: {detail}",
-        "put the CA into a Secret and annotate k8sext.io/tls-ca=SECRET#ca.crt"),
+        "{ca}"),
     Reason.CERTIFICATE_NAME_MISMATCH: Row("KX405", Culprit.TLS,
         "the certificate of {target} is for other names: {detail}",
         "add {service} to the certificate, or annotate k8sext.io/tls-server-name"),

@@ -117,7 +117,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "service_ports": _names(p.name for p in bridge.ports),
         "endpoint_ports": _names(e.port_name for e in bridge.endpoints),
         "hinted": "".join(f"; {hint}" for hint in _hints(ended)),
-        **mending.facts(case),
+        **mending.facts(case, ended.detail),
     }
 
 

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from k8sext.errors import K8sextError
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.words import Culprit, Severity
 
+# Who did not admit a pod, in the words of the API server's own plug-ins, and what to do about it.
+# The first that fits; groups are the names that it gives.
+_DENIED = (
+    (re.compile(r"exceeded quota: (\S+?),"), "raise the quota {0} (kubectl describe quota -n "
+        "{namespace} {0}), or let the pod ask for less: --pod-patch"),
+    (re.compile(r'violates PodSecurity "([^"]+)"'), "let the pod meet the level {0} (it does "
+        "without --pod-patch), or look at the label pod-security.kubernetes.io/enforce: kubectl "
+        "get namespace {namespace} --show-labels"),
+    (re.compile(r'admission webhook "([^"]+)"'), "meet the rule of the webhook {0} (--pod-label, "
+        "--pod-annotation, --pod-patch, --image), or ask its owner for an exception: kubectl get "
+        "validatingwebhookconfigurations,mutatingwebhookconfigurations"),
+    (re.compile(r"ValidatingAdmissionPolicy '([^']+)'"), "meet the policy (--pod-label, "
+        "--pod-annotation, --pod-patch, --image), or ask its owner for an exception: kubectl get "
+        "validatingadmissionpolicy {0} -o yaml"),
+    (re.compile(r"LimitRange|(?:maximum|minimum) (cpu|memory) usage"), "let the pod ask for what "
+        "the LimitRange allows (--pod-patch): kubectl describe limitrange -n {namespace}"),
+    (re.compile(r'unable to validate against any security context constraint'), "let the pod run "
+        "under a constraint that its service account may use (--pod-patch): kubectl get scc"),
+)  # fmt: skip
 FIXES = {
     "KX901": "check --kubeconfig and --context: kubectl version",
     "KX902": "give the Role that this prints: k8sext rbac --for doctor -n {namespace}",
@@ -26,16 +46,26 @@ FIXES = {
 
 
 def start_failure(code: str, namespace: str, what: str, why: str) -> Diagnosis:
-    """Why the probe of one namespace did not start."""
+    """Why the probe of one namespace did not start; `why` is the cluster's own words."""
+    place = namespace or "NAMESPACE"
+    denied = _denied(why, place) if code == "KX903" else ""
     return Diagnosis(
         code=code,
         severity=Severity.INCONCLUSIVE,
         culprit=Culprit.TOOL_ENVIRONMENT,
         summary=what,
         why=why,
-        fix=FIXES[code].format(namespace=namespace or "NAMESPACE"),
+        fix=denied or FIXES[code].format(namespace=place),
         see=f"k8sext explain {code}",
     )
+
+
+def _denied(why: str, namespace: str) -> str:
+    """What to do where the words say who denied the pod; "" where they do not."""
+    for pattern, fix in _DENIED:
+        if match := pattern.search(why):
+            return fix.format(*match.groups(), namespace=namespace)
+    return ""
 
 
 def from_error(namespace: str, error: K8sextError) -> Diagnosis:

@@ -1,0 +1,39 @@
+"""Who denied the probe's pod is named, and what to do depends on it."""
+
+import pytest
+
+from k8sext.diagnose.start import FIXES, start_failure
+
+DENIALS = [
+    (
+        'pods "k8sext-1" is forbidden: exceeded quota: small, requested: limits.cpu=1, used: 2',
+        ["quota small", "kubectl describe quota -n dev small"],
+    ),
+    (
+        'pods "k8sext-1" is forbidden: violates PodSecurity "restricted:latest": seccompProfile',
+        ["level restricted:latest", "kubectl get namespace dev"],
+    ),
+    (
+        'admission webhook "validate.kyverno.svc-fail" denied the request: label team is required',
+        ["webhook validate.kyverno.svc-fail", "--pod-label"],
+    ),
+    (
+        "ValidatingAdmissionPolicy 'uid-range' with binding 'uid' denied request: no",
+        ["kubectl get validatingadmissionpolicy uid-range"],
+    ),
+    (
+        'pods "k8sext-1" is forbidden: maximum cpu usage per Container is 100m, but limit is 1',
+        ["kubectl describe limitrange -n dev"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), DENIALS)
+def test_the_fix_names_who_denied(words: str, expected: list[str]) -> None:
+    fix = start_failure("KX903", "dev", "the pod was not admitted", words).fix
+    assert all(e in fix for e in expected), fix
+
+
+def test_words_that_name_nobody_leave_the_usual_fix() -> None:
+    said = start_failure("KX903", "dev", "the pod was not admitted", "forbidden: by someone")
+    assert said.fix == FIXES["KX903"].format(namespace="dev")
