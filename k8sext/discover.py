@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from k8sext import annotations as notes
-from k8sext import infer, registry
+from k8sext import handmade, infer, registry
 from k8sext.agent import expect
 from k8sext.model.bridge import Bridge, BridgeClass, Endpoint, Kind, Port
 
@@ -58,13 +58,27 @@ def bridges(snapshot: Objects) -> tuple[Bridge, ...]:
     """Every Service that leads out, with its class, by namespace and name."""
     words = infer.vocabulary(e.info for e in registry.wire_checks().values())
     index = _index(snapshot, words)
-    found = (_bridge(s, index) for s in snapshot.services if _leads_out(s))
+    found = (_bridge(s, index) for s in snapshot.services if _leads_out(s, index))
     return tuple(sorted(found, key=lambda b: (b.namespace, b.service)))
 
 
-def _leads_out(service: Object) -> bool:
+def _leads_out(service: Object, index: _Index) -> bool:
     spec = service.get("spec") or {}
-    return spec.get("type") == "ExternalName" or not spec.get("selector")
+    if spec.get("type") == "ExternalName" or not spec.get("selector"):
+        return True
+    return _left_in(service, index)
+
+
+def _left_in(service: Object, index: _Index) -> bool:
+    """Whether it has a selector although people wrote addresses for it: the selector is a leftover.
+
+    Only proof counts. A Service of pods that are gone, scaled to 0 or not ready is no bridge.
+    """
+    key = (service["metadata"]["namespace"], service["metadata"]["name"])
+    legacy = index.endpoints.get(key)
+    return any(map(handmade.slice_by_hand, index.slices.get(key, ()))) or bool(
+        legacy and handmade.endpoints_by_hand(legacy)
+    )
 
 
 def _index(snapshot: Objects, words: infer.Vocabulary) -> _Index:
@@ -131,6 +145,7 @@ def _bridge(service: Object, index: _Index) -> Bridge:
         expect=said.expect,
         expect_by_port=said.expect_by_port,
         ignore=said.ignore,
+        selector=() if outside else tuple(sorted((spec.get("selector") or {}).items())),
         problems=(*said.unread, *unknown, *problems),
         unread=said.unread,
         unknown=unknown,
@@ -342,8 +357,8 @@ def _own_class(
 
 
 def _inside_name(name: str) -> str:
-    bare = name.rstrip(".").lower()
-    inside = bare.endswith((".svc.cluster.local", ".svc"))
+    """Why it is none of ours; `….svc` is no whole name and leads nowhere (k8sext.aliases)."""
+    inside = name.rstrip(".").lower().endswith(".svc.cluster.local")
     return f"its externalName {name} is a Service of this cluster" if inside else ""
 
 

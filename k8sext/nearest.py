@@ -15,6 +15,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return close[1] if close else ""
 
 
+def near(one: str, other: str) -> bool:
+    """Whether two names differ by a slip of the pen, or one is the other with an ending."""
+    allowed = 1 if min(len(one), len(other)) <= SHORT else 2
+    shorter, longer = sorted((one, other), key=len)
+    return longer.startswith(f"{shorter}-") or distance(one, other, allowed) <= allowed
+
+
 def distance(one: str, other: str, limit: int) -> int:
     """Changes between two names (a letter more, less, other, or two swapped), up to `limit` + 1."""
     if abs(len(one) - len(other)) > limit:

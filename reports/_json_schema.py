@@ -70,11 +70,12 @@ _FINDING = _object(
         "ports": _TEXTS,
         "addresses": _TEXTS,
         "explains": _TEXTS,
+        "refines": _TEXTS,
         "culprit": _word(Culprit),
         "harmful": {"type": "boolean"},
     },
     "fix", "command", "confidence", "location", "bridge", "ports", "addresses", "explains",
-    "culprit", "harmful",
+    "refines", "culprit", "harmful",
 )  # fmt: skip
 
 _STAGE = _object(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sext import discover, doctor, fronts, linted, registry
+from k8sext import aliases, discover, doctor, fronts, linted, registry
 from k8sext.errors import K8sextError
 from k8sext.kube import snapshot as snapshots
 from k8sext.kube import workload
@@ -196,13 +196,24 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         extra = ("workloads", "configmaps") if request.workloads else ()
         elsewhere = snapshots.later(session, linted.kinds(namespace, source.selector))
         snapshot = fetch(session, namespace, source.selector, extra=("nodes", "pods", *extra))
-        found, skips = _with_fronts(session, snapshot, discover.bridges(snapshot), from_files)
+        bridges = _with_aliases(discover.bridges(snapshot), snapshot, elsewhere)
+        found, skips = _with_fronts(session, snapshot, bridges, from_files)
         notes = (*missing.result(), *skips)
         openshift = rights.is_openshift(groups.result())
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
     bridges = _over(found, from_files) if source.files else found
     return _with_rules(cluster, snapshot, bridges, source, request, elsewhere), bridges
+
+
+def _with_aliases(
+    found: tuple[Bridge, ...], snapshot: Snapshot, elsewhere: linted.Lists
+) -> tuple[Bridge, ...]:
+    """Aliases of Services of this cluster, weighed by those: waited for only where there are any."""
+    if not aliases.inside(found):
+        return found
+    everywhere = elsewhere()[0].get("services", snapshot.services)
+    return found if everywhere is None else aliases.looked_at(found, everywhere)
 
 
 def _with_rules(

@@ -47,11 +47,13 @@ def list_command(
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(fetch, session, where, selector)
         # Loading these takes about as long as the API server's answer.
-        from k8sext import discover, registry
+        from k8sext import aliases, discover, registry
 
         registry.wire_checks()
         snapshot = coming.result()
     found = discover.bridges(snapshot)
+    if where is None and selector is None:  # else a Service of another namespace is not seen
+        found = aliases.looked_at(found, snapshot.services)
     for skip in snapshot.skips:
         sys.stderr.write(f"k8sext: {skip}\n")
     shown = [b for b in found if include or b.bridge_class is BridgeClass.BRIDGE]

@@ -6,13 +6,16 @@ neither the server nor the network is blamed. Where the bridge works, it is a wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from k8sext.model.bridge import Bridge
+from k8sext.model.bridge import Bridge, Endpoint
 from k8sext.model.diagnosis import Diagnosis, Finding
+from k8sext.model.plan import join_address
 from k8sext.model.words import Severity
 
+from . import rows_reach
 from .case import Case, Context, failed, findings_of
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", "ReplicaSet")
@@ -23,10 +26,22 @@ def instead(case: Case, root: Diagnosis | None) -> Diagnosis | None:
     if root is None or root.severity is not Severity.FAIL:
         return root
     finding = next((f for f in case.findings if _explains(f, root, case)), None)
-    if finding is None:
-        return root
-    cause = _diagnosis(finding, Severity.FAIL)
-    return replace(cause, why=root.why, because=(*root.because, finding.object))
+    if finding:
+        cause = _diagnosis(finding, Severity.FAIL)
+        return replace(cause, why=root.why, because=(*root.because, finding.object))
+    return functools.reduce(_refined, (f for f in case.findings if root.code in f.refines), root)
+
+
+def _refined(root: Diagnosis, finding: Finding) -> Diagnosis:
+    """The same verdict with the cause of it; the first of several says what to do."""
+    refined = any("#" in mark for mark in root.because)
+    return replace(
+        root,
+        why=f"{root.why}; {finding.summary} ({finding.code})",
+        because=(*root.because, f"{finding.object}#{finding.code}"),
+        fix=root.fix if refined else finding.fix,
+        see=f"{root.see} · k8sext explain {finding.code}",
+    )
 
 
 def _explains(finding: Finding, root: Diagnosis, case: Case) -> bool:
@@ -39,8 +54,54 @@ def _explains(finding: Finding, root: Diagnosis, case: Case) -> bool:
 
 def beside(bridge: Bridge, context: Context, said: Iterable[Diagnosis]) -> list[Diagnosis]:
     """The findings of a bridge that are no cause of a failure here."""
-    known = {d.code for d in said}
-    return [_standing(f) for f in findings_of(bridge, context) if _is_new(f, known)]
+    diagnoses = list(said)
+    known = {d.code for d in diagnoses} | {_code_in(m) for d in diagnoses for m in d.because}
+    new = [_standing(f) for f in findings_of(bridge, context) if _is_new(f, known)]
+    return [*new, *([] if rows_reach.PORT_NAME.code in known else _unmatched(bridge))]
+
+
+def _code_in(mark: str) -> str:
+    """The finding that a diagnosis refers to, by what it refers to."""
+    return mark.partition("#")[2]
+
+
+def _unmatched(bridge: Bridge) -> Iterator[Diagnosis]:
+    """Endpoints that no Service port can use, where others work: half of what was meant is missing.
+
+    A slice may well have ports that the Service does not; what counts is that it lacks one of them.
+    """
+    wanted = {p.name for p in bridge.ports}
+    for source in dict.fromkeys(e.source for e in bridge.endpoints):
+        mine = [e for e in bridge.endpoints if e.source == source]
+        lacking = wanted - {e.port_name for e in mine}
+        lost = [e for e in mine if e.port_name not in wanted]
+        meant = [e for e in lost if not _also_matched(e, mine, wanted)]
+        if meant and lacking:
+            yield _port_name(bridge, source, meant[0], sorted(lacking))
+
+
+def _also_matched(lost: Endpoint, mine: Sequence[Endpoint], wanted: set[str]) -> bool:
+    """Whether the same number is there under a name that a Service port has."""
+    return any(e.port_name in wanted and e.port == lost.port for e in mine)
+
+
+def _port_name(bridge: Bridge, source: str, lost: Endpoint, lacking: Sequence[str]) -> Diagnosis:
+    kind, _, name = source.partition("/")
+    names = " or ".join(repr(n) if n else "no name" for n in lacking)
+    own = repr(lost.port_name) if lost.port_name else "by no name"
+    target = join_address(lost.address, lost.port)
+    there = f"{kind}/{bridge.namespace}/{name}"
+    return Diagnosis(
+        code=rows_reach.PORT_NAME.code,
+        severity=Severity.WARN,
+        culprit=rows_reach.PORT_NAME.culprit,
+        summary=f"{target} never gets a connection: {source} calls its port {own}, and Service "
+        f"{bridge.service} looks for {names}",
+        because=(there,),
+        fix=f"kubectl edit {kind.lower()} -n {bridge.namespace} {name}, and give port {lost.port} "
+        f"the name {lacking[0]!r}",
+        see=f"k8sext explain {rows_reach.PORT_NAME.code} · {_by_hand(there)}",
+    )
 
 
 def _is_new(finding: Finding, known: set[str]) -> bool:

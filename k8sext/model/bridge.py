@@ -85,6 +85,7 @@ class Bridge:
     service_type: str = "ClusterIP"
     cluster_ips: tuple[str, ...] = ()
     external_name: str = ""
+    selector: tuple[tuple[str, str], ...] = ()  # left in beside addresses that people wrote
     virtual: tuple[str, ...] = ()  # endpoints that are the cluster IP of another Service
     internal_traffic: str = ""  # spec.internalTrafficPolicy where it is not the usual Cluster
     external_traffic: str = ""  # spec.externalTrafficPolicy, likewise

@@ -36,6 +36,7 @@ class Finding:
     ports: tuple[str, ...] = ()  # keys of the bridge's ports that it is about; none: all of them
     addresses: tuple[str, ...] = ()  # endpoints that it is about, HOST:PORT; none: all of them
     explains: tuple[str, ...] = ()  # codes of failures of the bridge that it is the cause of
+    refines: tuple[str, ...] = ()  # codes that stay, with what this adds: the cause and the fix
     culprit: Culprit = Culprit.MANIFEST
     harmful: bool = False  # proven harm: fails the bridge even where every probe passes
 

@@ -75,6 +75,52 @@ def addresses(bridge: Bridge) -> list[tuple[str, int, bool]]:
 # -- which Services lead out, and how -----------------------------------------------------------
 
 
+BY_PODS = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
+APPLIED = '{"kind":"Endpoints","subsets":[{"addresses":[{"ip":"198.51.100.21"}]}]}'
+
+
+def wrote(manager: str, *fields: str) -> dict[str, Any]:
+    return {"managedFields": [{"manager": manager, "fieldsV1": {f: {} for f in fields}}]}
+
+
+LEFT_IN: list[tuple[str, bool, dict[str, Any]]] = [
+    ("nothing", False, {}),
+    ("pods that are gone", False, {"endpointslices": [piece(labels=BY_PODS)]}),
+    ("pods", False, {"endpointslices": [piece("198.18.1.7", labels=BY_PODS)]}),
+    ("another cluster's pods", False, {"endpointslices": [piece("198.18.9.7", labels={
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-mesh-controller.cilium.io"})]}),
+    ("a slice of people", True, {"endpointslices": [piece("198.51.100.21")]}),
+    ("a slice of a word of theirs", True, {"endpointslices": [piece("198.51.100.21", labels={
+        "endpointslice.kubernetes.io/managed-by": "cluster-admins"})]}),
+    ("both", True, {"endpointslices": [piece("198.18.1.7", labels=BY_PODS),
+                                       piece("198.51.100.21", name="mine")]}),
+    ("Endpoints that were applied", True,
+     {"endpoints": [legacy(meta={"annotations": {
+         "kubectl.kubernetes.io/last-applied-configuration": APPLIED}})]}),
+    ("Endpoints that were applied empty", False,
+     {"endpoints": [legacy(meta={"annotations": {
+         "kubectl.kubernetes.io/last-applied-configuration": '{"kind":"Endpoints"}'}})]}),
+    ("Endpoints and a broken copy", False,
+     {"endpoints": [legacy(meta={"annotations": {
+         "kubectl.kubernetes.io/last-applied-configuration": "{"}})]}),
+    ("Endpoints by Helm", True, {"endpoints": [legacy(meta=wrote("helm", "f:subsets"))]}),
+    ("Endpoints by Flux", True,
+     {"endpoints": [legacy(meta=wrote("kustomize-controller", "f:subsets"))]}),
+    ("Endpoints with a label by Helm", False,
+     {"endpoints": [legacy(meta=wrote("helm", "f:metadata"))]}),
+    ("the controller's Endpoints", False,
+     {"endpoints": [legacy("198.18.1.7", meta=wrote("kube-controller-manager", "f:subsets"))]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "shown", "objects"), LEFT_IN, ids=[c[0] for c in LEFT_IN])
+def test_a_selector_beside_what_people_wrote_is_left_in(
+    case: str, shown: bool, objects: dict[str, Any]
+) -> None:
+    found = seen(service(selector={"app": "x"}), **objects)
+    assert [b.selector for b in found] == ([(("app", "x"),)] if shown else [])
+
+
 def test_a_selector_leads_to_pods() -> None:
     assert seen(service(selector={"app": "x"})) == ()
     assert len(seen(service(selector={}))) == 1
@@ -325,8 +371,8 @@ CASES: dict[str, tuple[BridgeClass, str, Any, dict[str, Any]]] = {
              {"pods": PODS, "endpointslices": [piece("10.0.0.7")]}),
     "a Service": (BridgeClass.INTERNAL, "is a Service of this cluster",
                   external(target="x.knative.svc.cluster.local."), {}),
-    "a Service, short": (BridgeClass.INTERNAL, "is a Service of this cluster",
-                         external(target="X.Knative.SVC"), {}),
+    "a Service, cut short: no such name": (BridgeClass.BRIDGE, "",
+                                           external(target="X.Knative.SVC"), {}),
     "the API": (BridgeClass.INTERNAL, "the API server's own",
                 service("kubernetes", meta={"namespace": "default"}), {}),
     "people": (BridgeClass.BRIDGE, "", service(meta=managed("kubectl-client-side-apply", "Helm",

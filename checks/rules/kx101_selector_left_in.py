@@ -1,0 +1,55 @@
+"""KX101: a Service has a selector beside addresses that people wrote for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from k8sext import handmade
+from k8sext.model.bridge import Bridge
+from k8sext.model.diagnosis import Finding
+from k8sext.model.lint import Rule, Subject
+from k8sext.model.words import Severity
+
+from ._pieces import NO_BACKEND, key_of_bridge
+
+NO_NAME = ("KX201", "KX202", "KX206")  # a headless Service without endpoints has none
+
+
+def judge(subject: Subject) -> Iterator[Finding]:
+    """One finding for each bridge that has a selector."""
+    for bridge in subject.bridges:
+        if bridge.selector:
+            yield _finding(bridge, subject)
+
+
+def _finding(bridge: Bridge, subject: Subject) -> Finding:
+    words = ", ".join(f"{k}={v}" for k, v in bridge.selector)
+    return Finding(
+        code=RULE.code,
+        severity=Severity.FAIL,
+        object=f"Service/{bridge.ref}",
+        summary=f"Service {bridge.service} has a selector ({words}), so Kubernetes keeps its "
+        f"endpoints: {_harm(bridge, subject)}",
+        fix=f"kubectl patch service -n {bridge.namespace} {bridge.service} --type=json -p "
+        '\'[{"op":"remove","path":"/spec/selector"}]\', then apply the addresses again',
+        bridge=bridge.ref,
+        explains=(*NO_BACKEND, *NO_NAME),
+    )
+
+
+def _harm(bridge: Bridge, subject: Subject) -> str:
+    """The Endpoints of a Service with a selector are overwritten; slices of others are not."""
+    slices = subject.objects.slices_of.get(key_of_bridge(bridge), ())
+    written = [s["metadata"]["name"] for s in slices if handmade.slice_by_hand(s)]
+    if not written:
+        return f"it replaces the addresses that were written into Endpoints {bridge.service}"
+    pods = any(s.get("endpoints") for s in slices if handmade.managed_by(s) == handmade.CONTROLLER)
+    share = "pods get a share" if pods else "pods that match it would get a share"
+    return f"beside EndpointSlice {written[0]}, {share} of the connections"
+
+
+RULE = Rule(
+    code="KX101",
+    line="a Service has a selector beside addresses that people wrote for it",
+    judge=judge,
+)

@@ -1,0 +1,76 @@
+"""Who made an object: somebody by hand or from Git, or a controller."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+Object: TypeAlias = Mapping[str, Any]
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+CONTROLLER = "endpointslice-controller.k8s.io"
+MIRROR = "endpointslicemirroring-controller.k8s.io"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+OURS = "k8sext"
+PROGRAMS = ("-operator", "-controller", "-controller-manager", "-manager", "-agent")
+# Controllers that write what people wrote into a repository.
+FROM_GIT = ("kustomize-controller", "helm-controller", "argocd-controller",
+            "argocd-application-controller")  # fmt: skip
+
+
+def managed_by(item: Object) -> str:
+    """What its label says of who keeps a slice; "" where it says nothing."""
+    return str((item["metadata"].get("labels") or {}).get(MANAGED_BY) or "")
+
+
+def slice_by_hand(item: Object) -> bool:
+    """Whether people made an EndpointSlice: no controller owns it or keeps it by its label.
+
+    Controllers write their domain there (endpointslice-controller.k8s.io,
+    endpointslice-mesh-controller.cilium.io); people are to write a word of theirs
+    (kubernetes.io/docs/concepts/services-networking/endpoint-slices, Management).
+    """
+    meta = item["metadata"]
+    keeper = managed_by(item)
+    if keeper != OURS and ("." in keeper or keeper.endswith(PROGRAMS)):
+        return False
+    if any(o.get("controller") for o in meta.get("ownerReferences") or ()):
+        return False
+    managers = list(_managers(item))
+    return not managers or any(by_people(m) for m in managers)
+
+
+def endpoints_by_hand(item: Object) -> bool:
+    """Whether people wrote addresses into an Endpoints object.
+
+    kubectl's own copy of what was applied stays when a controller empties the object, and so does
+    the entry of a manager as long as it owns another field.
+    """
+    applied = (item["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if applied and _subsets_in(applied):
+        return True
+    return any(_wrote_subsets(f) for f in item["metadata"].get("managedFields") or ())
+
+
+def _subsets_in(applied: str) -> bool:
+    try:
+        document: Any = json.loads(applied)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and bool(document.get("subsets"))
+
+
+def _wrote_subsets(field: Object) -> bool:
+    return by_people(str(field.get("manager") or "")) and "f:subsets" in (
+        field.get("fieldsV1") or {}
+    )
+
+
+def _managers(item: Object) -> Iterator[str]:
+    for field in item["metadata"].get("managedFields") or ():
+        yield str(field.get("manager") or "")
+
+
+def by_people(manager: str) -> bool:
+    """Whether a field manager writes what people told it to."""
+    return manager in FROM_GIT or not manager.endswith(PROGRAMS)
