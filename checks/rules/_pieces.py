@@ -61,7 +61,7 @@ def pieces(objects: Objects, key: Key) -> Iterator[Piece]:
 
 def _subsets(item: Object) -> Iterator[Piece]:
     for number, subset in enumerate(item.get("subsets") or ()):
-        known = [*(subset.get("addresses") or ()), *(subset.get("notReadyAddresses") or ())]
+        known = [a for word in ("addresses", "notReadyAddresses") for a in subset.get(word) or []]
         yield Piece(
             "Endpoints",
             str(item["metadata"]["name"]),

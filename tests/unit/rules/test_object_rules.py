@@ -101,7 +101,7 @@ def operations(command: str) -> Any:
     return json.loads(words[words.index("-p") + 1])
 
 
-UDP = {"protocol": "UDP"}
+UDP: Object = {"protocol": "UDP"}
 TARGET = port(6379, targetPort=26379)
 PROXY = "service.kubernetes.io/service-proxy-name"
 TRACKING = "argocd.argoproj.io/tracking-id"
