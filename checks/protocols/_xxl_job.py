@@ -1,8 +1,8 @@
 """Reading the answers of an XXL-JOB admin: pure, and right for any JSON.
 
-Facts: github.com/xuxueli/xxl-job, tags 2.3.0 to 3.1.0 (`ReturnT`: code 200 or not, `msg`; job
-groups with `registryList`; the trigger log, whose `triggerMsg` names each address that was called,
-its code and why: XxlJobTrigger, ExecutorRouteFailover, XxlJobRemotingUtil).
+Facts: github.com/xuxueli/xxl-job, tags 2.3.0 to v3.4.0 (`ReturnT`, since 3.3 `Response`: code 200
+or not, `msg`; job groups with `registryList`; LoginController, SimpleLoginStore), measured with
+3.0, 3.2, 3.3 and 3.4. The trigger log is read in `_xxl_job_log.py`.
 """
 
 from __future__ import annotations
@@ -10,26 +10,46 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from k8sext.agent.check import Fault, Registered
 from k8sext.agent.http import Response
 from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.spring import status_word
 from k8sext.model.plan import join_address
 from k8sext.model.words import Reason
 
-COOKIE = "XXL_JOB_LOGIN_IDENTITY"
+from ._xxl_job_log import UP, Outcome, rows_of
+
 SHIPPED_USER, SHIPPED_PASSWORD = "admin", "123456"  # doc/db/tables_xxl_job.sql
 SHIPPED_KEY = "default_token"  # application.properties from 2.3.1 on; 2.3.0 ships none
-WRONG_TOKEN, UNKNOWN_METHOD = "access token is wrong", "not found"
+UNKNOWN_METHOD = "not found"
 _VERSION = re.compile(rb"XXL-JOB</b>\s*([0-9][0-9A-Za-z.-]{0,20})")
-_COOKIE = re.compile(rf"{COOKIE}=([^;,\s]{{1,4096}})")
-_CALLED = re.compile(r"address：(.{1,200}?)<br>code：(\d{1,6})<br>msg：(.{0,400}?)(?=<br>|$)", re.S)
 _DATABASE = ("jdbc", "sql", "hikari", "mybatis", "communications link")
-_NOT_REACHED, _LATE = "remoting error", "Read timed out"  # no answer of HTTP came
-LATE_S = 30.0
+UP_WORD = "UP"
+_NO_SESSION = "not login for path"  # xxl-sso, in place of JSON; pages are redirected
+_NO_RIGHT = ("权限", "權限", "permission", "not have role")  # the first three: message_*.properties
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How people log in. `page` shows the form, `form` takes it; `about` tells the version.
+
+    `one_session`: the admin knows one session for each user (SimpleLoginStore keeps one token), so
+    that a login ends the one before, and a logout ends them all.
+    """
+
+    page: str
+    form: str
+    cookie: str
+    about: str
+    one_session: bool = False
+
+
+TO_3_1 = Generation("/toLogin", "/login", "XXL_JOB_LOGIN_IDENTITY", "/help")
+FROM_3_2 = Generation("/auth/login", "/auth/doLogin", "xxl_job_login_token", "/", one_session=True)
+GENERATIONS = (TO_3_1, FROM_3_2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +74,9 @@ def version_of(answer: Response) -> str:
     return found[1].decode("latin-1") if found else ""
 
 
-def cookie_of(answer: Response) -> str:
-    """The login's cookie; "" where none came."""
-    found = _COOKIE.search(answer.headers.get("set-cookie", ""))
+def cookie_of(answer: Response, name: str) -> str:
+    """The value of a cookie that an answer sets; "" where it does not come."""
+    found = re.search(rf"{name}=([^;,\s]{{1,4096}})", answer.headers.get("set-cookie", ""))
     return found[1] if found else ""
 
 
@@ -64,6 +84,16 @@ def message(answer: Response) -> tuple[bool, str]:
     """A `ReturnT`: whether it says yes, and its words."""
     data = mapping(answer.json())
     return data.get("code") == 200, str(data.get("msg") or "")[:500]
+
+
+def no_session(words: str) -> bool:
+    """Whether the admin knows no such session (any more)."""
+    return _NO_SESSION in words.lower()
+
+
+def no_right(words: str) -> bool:
+    """Whether the user lacks a right, or the role of an administrator."""
+    return any(part in words.lower() for part in _NO_RIGHT)
 
 
 def database_fault(words: str) -> Fault | None:
@@ -78,21 +108,18 @@ def database_fault(words: str) -> Fault | None:
 def unwell(answer: Response) -> str:
     """What Spring Boot's health says that is not UP, as `DOWN (db DOWN)`; "" for UP."""
     data = mapping(answer.json())
-    status = str(data.get("status") or answer.status)
-    if answer.status == 200 and status == "UP":
+    status = status_word(data.get("status")) or str(answer.status)
+    if answer.status == 200 and status == UP_WORD:
         return ""
     parts = mapping(data.get("components") or data.get("details"))
-    bad = [
-        f"{name} {mapping(part).get('status')}"
-        for name, part in [*parts.items()][:16]
-        if mapping(part).get("status") != "UP"
-    ]
+    words = {name: status_word(mapping(part).get("status")) for name, part in parts.items()}
+    bad = [f"{name} {word}" for name, word in [*words.items()][:16] if word != UP_WORD]
     return f"{status} ({', '.join(bad)})" if bad else status
 
 
 def groups_of(data: Any) -> list[Group]:
     """The job groups on one page."""
-    return [_group(mapping(row)) for row in sequence(mapping(data).get("data")) if mapping(row)]
+    return [_group(row) for row in rows_of(data)]
 
 
 def _group(row: Mapping[str, Any]) -> Group:
@@ -127,53 +154,6 @@ def why_in_use(group: Group, jobs: list[Any]) -> str:
     return "its job sends mails" if job.get("alarmEmail") else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call of an address ended: `up`, `unwell` or `down`, and the admin's own words."""
-
-    state: str
-    error: str = ""
-    when: float = 0.0  # Unix time
-
-
-def outcomes(pages: Iterable[Any]) -> dict[str, Outcome]:
-    """The latest outcome for each address in the trigger log, newest lines first.
-
-    An executor that was reached shortly before its last, failed call was late, or is busy; it is
-    not out of reach.
-    """
-    found: dict[str, Outcome] = {}
-    for row in (mapping(r) for page in pages for r in sequence(mapping(page).get("data"))):
-        when = _seconds(row.get("triggerTime"))
-        calls = _CALLED.findall(str(row.get("triggerMsg") or "")[:20_000])
-        for address, code, said in calls[::-1]:  # a run stands after its heartbeat
-            one = _outcome(code, said, when)
-            last = found.setdefault(address.strip(), one)
-            if last.state != "up" and one.state == "up" and when > max(last.when - LATE_S, 0):
-                found[address.strip()] = one
-    return found
-
-
-def _outcome(code: str, said: str, when: float) -> Outcome:
-    """An executor that answered was reached, whatever it says of the job."""
-    if code == "200":
-        return Outcome("up", when=when)
-    if _NOT_REACHED in said:
-        return Outcome("unwell" if _LATE in said else "down", said, when)
-    refused = WRONG_TOKEN in said or said.startswith("xxl-rpc remoting")  # a status, or no JSON
-    return Outcome("unwell", said, when) if refused else Outcome("up", when=when)
-
-
-def _seconds(value: Any) -> float:
-    """A time as Spring Boot writes it, `2021-11-04T05:44:05.000+00:00`, or in milliseconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return min(max(value / 1000, 0.0), 1e11)
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return 0.0
-
-
 def where(address: str) -> str:
     """`host:port` of what an executor registered, mostly a URL; the text itself if it is none."""
     try:
@@ -190,5 +170,18 @@ def registered(groups: Iterable[Group], known: Mapping[str, Outcome]) -> tuple[R
 
 
 def _registered(app: str, address: str, outcome: Outcome | None) -> Registered:
-    state, error = (outcome.state, outcome.error) if outcome else ("unknown", "")
-    return Registered(address=where(address), app=app, state=state, error=error)
+    if outcome is None:
+        return Registered(address=where(address), app=app)
+    return Registered(
+        address=where(address),
+        app=app,
+        state=outcome.state,
+        error=_of_each(outcome) if outcome.callers else outcome.error,
+        callers=outcome.callers,
+    )
+
+
+def _of_each(outcome: Outcome) -> str:
+    """How each scheduler fares, and the words of the one whose calls fail."""
+    arrive = ", ".join(name for name, state in outcome.callers.items() if state == UP)
+    return f"calls of {arrive} arrive, calls of {outcome.scheduler} do not: {outcome.error}"

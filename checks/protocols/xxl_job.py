@@ -1,6 +1,6 @@
-"""The XXL-JOB admin (2.x, 3.0, 3.1): who is registered there, and whom it does not reach.
+"""The XXL-JOB admin (2.x, 3.0 to 3.4): who is registered there, and whom it does not reach.
 
-Paths and their order of checks: github.com/xuxueli/xxl-job, tag 2.3.0, JobApiController,
+Paths and their order of checks: github.com/xuxueli/xxl-job, tags 2.3.0 to v3.4.0, JobApiController,
 IndexController, JobGroupController, JobLogController. The access token is tried with a method that
 does not exist: the API looks at the token first and then says that there is no such method, so
 nothing changes. Nothing is registered, triggered or saved without `--active`.
@@ -12,28 +12,25 @@ import re
 import time
 from dataclasses import replace
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Registered, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.http import Response
-from k8sext.agent.http_api import SAFE, HttpApi, mapping, sequence, some, told, wrong_product
+from k8sext.agent.http_api import SAFE, HttpApi, some, told, wrong_product
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
 from . import _xxl_job as answers
+from . import _xxl_job_log as log
+from ._xxl_job_pages import Pages
 
-CONTEXT = "/xxl-job-admin"
-LOGIN_PAGE, NEWER_LOGIN_PAGE = "/toLogin", "/auth/login"
-ELSEWHERE = ("", "/xxl-job-admin", "/xxl-job")
+CONTEXTS = ("/xxl-job-admin", "", "/xxl-job")
+"""Of the admin: through 3.3, since 3.4 (measured), and what people choose."""
 HEADER = "XXL-JOB-ACCESS-TOKEN"
 NO_METHOD = "/api/k8sext"  # asks for nothing: see above
 MAX_GROUPS, MAX_LINES, MAX_LOGS = 200, 50, 8
-FORM = "application/x-www-form-urlencoded"
-CALLED_S, GOODBYE_S = 8.0, 2.0
-NO_WORK = (
-    b'{"code":500,"msg":"k8sext: called back, nothing done"}'  # ends the job's line in the log
-)
+PERSON = "admin"  # the user that it ships with, which people use
 _LINE_END = re.compile(r"[\r\n\0]")
 
 
@@ -55,26 +52,32 @@ class XxlJob(HttpApi):
             ),
         },
         expects={
-            "path": Key(f"the admin's context path, default {CONTEXT}; / for none"),
+            "path": Key("the admin's context path; / for none; default: where it is found"),
             "applications": Key("applications (appname) that must have an executor", "words"),
             "executors": Key("executors that each of them must have at least", "number"),
             "version": Key("range, e.g. >=2.3", "version"),
+            "login_as_admin": Key("true: log in as admin, which since 3.2 ends that user's session",
+                "flag"),
         },
         active=(
             "with --reverse-app: registers the probe as executor of that application, has its one, "
             "stopped job run at the probe, deregisters; a failed line stays in that job's log"
         ),
     )  # fmt: skip
-    first = LOGIN_PAGE
-    newer = False
-    cookie = ""
+    first = answers.TO_3_1.page
+    generation = answers.TO_3_1
+    context: str | None = None  # where it was found
+    pages: Pages | None = None  # with a login
+    not_as = ""  # why a login that there is was not used
     api_said = ""  # what is known of the token, in words
     shipped: tuple[str, ...] = ()
 
     @property
     def base(self) -> str:
-        """The context path."""
-        path = quote(str(self.target.expect.get("path") or CONTEXT), safe=SAFE).strip("/")
+        """The context path: where it was found, else where it is to be."""
+        if self.context is not None:
+            return self.context
+        path = quote(str(self.target.expect.get("path") or CONTEXTS[0]), safe=SAFE).strip("/")
         return f"/{path}" if path else ""
 
     # -- who answers, and is it well -------------------------------------------------------------
@@ -100,18 +103,22 @@ class XxlJob(HttpApi):
         return Seen(evidence={"context": self.base or "/"})
 
     async def _elsewhere(self, fault: Fault) -> Seen:
-        """Another release's login page, or the same one under another path."""
-        if answers.is_login_page(await self.get(NEWER_LOGIN_PAGE)):
-            self.newer = True
-            return Seen(evidence={"context": self.base or "/"})
-        for path in (p for p in ELSEWHERE if p != self.base):
-            for page in (LOGIN_PAGE, NEWER_LOGIN_PAGE):
-                if answers.is_login_page(await self.http.request("GET", f"{path}{page}")):
-                    text = (
-                        f"the admin lies under {path or '/'}, and not under {self.base or '/'}: "
-                        "executors that are told the latter get 404"
-                    )
-                    raise Fault(Reason.UNEXPECTED, text, context=path or "/")
+        """Another generation's login page, and where no path is expected, another path."""
+        wanted = self.base
+        contexts = dict.fromkeys((wanted, *CONTEXTS))
+        places = [(c, g) for c in contexts for g in answers.GENERATIONS]
+        for context, generation in places[1:]:  # the first has been asked
+            answer = await self.http.request("GET", f"{context}{generation.page}")
+            if not answers.is_login_page(answer):
+                continue
+            if context != wanted and "path" in self.target.expect:
+                text = (
+                    f"the admin lies under {context or '/'}, and not under {wanted or '/'}: "
+                    "executors that are told the latter get 404"
+                )
+                raise Fault(Reason.UNEXPECTED, text, context=context or "/")
+            self.answer, self.context, self.generation = answer, context, generation
+            return Seen(evidence={"context": context or "/"})
         raise fault
 
     async def _health(self) -> str:
@@ -141,20 +148,28 @@ class XxlJob(HttpApi):
         await self._try_token(login.get("token") if login else "")
         if login is None:
             return None
-        if not (login.get("username") or login.get("password")):
-            return self._accepted(login, self.api_said)
-        if self.newer:
-            text = "the login of XXL-JOB 3.2 and later is none that k8sext speaks"
-            raise Fault(Reason.AUTH_METHOD_UNSUPPORTED, text)
-        await self._log_in(login.get("username"), login.get("password"))
-        who = f"user {login.get('username')}"
-        return self._accepted(login, f"{who}; {self.api_said}")
+        username = login.get("username")
+        if not (username or login.get("password")) or self._of_a_person(username):
+            return self._accepted(login, self.api_said) if login.get("token") else None
+        self.pages = Pages(self, self.generation)
+        await self.pages.log_in(username, login.get("password"))
+        return self._accepted(login, f"user {username}; {self.api_said}")
+
+    def _of_a_person(self, username: str) -> bool:
+        """Whether a login would end the session of somebody who works there."""
+        if not self.generation.one_session or username.casefold() != PERSON:
+            return False
+        if self.target.expect.get("login_as_admin"):
+            return False
+        self.not_as = (
+            f"not logged in as {username}: since 3.2 a user has one session, and this would end "
+            "that of whoever uses it; give the Secret a user of its own, or expect login_as_admin"
+        )
+        return True
 
     def _accepted(self, login: Login, detail: str) -> Seen:
-        if (login.get("username"), login.get("password")) == (
-            answers.SHIPPED_USER,
-            answers.SHIPPED_PASSWORD,
-        ):
+        shipped = (answers.SHIPPED_USER, answers.SHIPPED_PASSWORD)
+        if self.pages and (login.get("username"), login.get("password")) == shipped:
             self.shipped += ("its administrator still has the password that it ships with",)
         return Seen(detail=detail, warning=self.logged_in().warning)
 
@@ -186,60 +201,50 @@ class XxlJob(HttpApi):
         answer = await self.send("POST", NO_METHOD, headers, b"{}")
         self.json_of(answer, "/api", "API for executors")
         _, words = answers.message(answer)
-        if answers.WRONG_TOKEN in words:
+        if log.WRONG_TOKEN in words:
             return False
         if answers.UNKNOWN_METHOD in words:
             return True
         raise Fault(Reason.SERVER_ERROR, f"its API for executors says: {words or told(answer)}")
 
-    async def _log_in(self, username: str, password: str) -> None:
-        form = urlencode({"userName": username, "password": password}).encode()
-        answer = await self.send("POST", "/login", {"Content-Type": FORM}, form)
-        self.json_of(answer, "/login", "login")
-        good, words = answers.message(answer)
-        database = answers.database_fault(words)
-        if database:
-            raise database
-        self.cookie = answers.cookie_of(answer)
-        if not good or not self.cookie:
-            raise Fault(Reason.AUTH_REJECTED, f"it says: {words or 'no cookie'}", words=words)
-
     # -- what it knows ---------------------------------------------------------------------------
 
     async def verify(self) -> Seen:
         """Version and executors, where a login lets us see them."""
-        if not self.cookie:
+        if self.pages is None:
             return self._without_login()
-        version = answers.version_of(await self.get("/help", self._as_user()))
+        version = await self.pages.version()
         facts: dict[str, Json] = {"version": version} if version else {}
         self._expected_version(version)
         try:
-            groups = await self._groups()
+            groups = await self._groups(self.pages)
         except Fault as fault:
             if fault.reason is not Reason.PERMISSION_DENIED or self._wanted():
                 raise
             text = f"the user may not see executors: {fault.detail}"
             return Seen(detail=text, evidence=facts, warning=Reason.PERMISSION_DENIED)
         mine = self._mine(groups)
-        known = await self._outcomes(mine)
-        entries = answers.registered(mine, known)
+        lines = await self._log(self.pages, mine)
+        entries = answers.registered(mine, log.outcomes(lines))
         if self.target.reverse_app:
-            entries = (await self._reversed(groups, self.target.reverse_app, facts), *entries)
+            entries = (await self._reversed(self.pages, groups, facts), *entries)
         facts["applications"] = {g.app: len(g.addresses) for g in groups[:MAX_LINES]}
+        facts["schedulers"] = [*log.schedulers(lines)[:MAX_LOGS]]
         return Seen(
             detail="; ".join(filter(None, (_told(version, mine), *self.shipped))),
             evidence=facts,
             warning=Reason.DEFAULT_LOGIN if self.shipped else None,
-            callbacks=_callbacks(entries),
+            callbacks=_callbacks(entries, tuple(self._wanted())),
         )
 
     def _without_login(self) -> Seen:
         if self._wanted():
-            text = "who is registered is seen on its pages only, and the bridge has no login"
+            why = self.not_as or "the bridge has no login"
+            text = f"who is registered is seen on its pages only, and {why}"
             raise Fault(Reason.AUTH_REQUIRED, text)
         text = "which executors are registered is not seen without a login of its pages"
         return Seen(
-            detail="; ".join((text, *self.shipped)),
+            detail="; ".join(filter(None, (text, self.not_as, *self.shipped))),
             warning=Reason.DEFAULT_LOGIN if self.shipped else None,
         )
 
@@ -275,110 +280,53 @@ class XxlJob(HttpApi):
                 raise Fault(Reason.NOT_REGISTERED, text, addresses=[*group.addresses])
         return [by_app[app] for app in wanted]
 
-    async def _groups(self) -> list[answers.Group]:
-        """The first page; of a longer list also those that are expected and not on it."""
-        path = f"/jobgroup/pageList?start=0&length={MAX_GROUPS}"
-        found = answers.groups_of(await self._page(path))
+    async def _groups(self, pages: Pages) -> list[answers.Group]:
+        """The first page; of a longer list also those that are expected and not on it. 3.0 to 3.2
+        answer 400 to a question without `appname` and `title` (measured).
+        """
+
+        async def page(app: str) -> list[answers.Group]:
+            table = await pages.table("/jobgroup/pageList", MAX_GROUPS, appname=app, title="")
+            return answers.groups_of(table)
+
+        found = await page("")
         apps = {g.app for g in found}
         for app in [a for a in self._wanted() if a not in apps and len(found) >= MAX_GROUPS]:
-            found += answers.groups_of(await self._page(f"{path}&appname={quote(app, safe='')}"))
+            found += await page(app)
         return found
 
-    async def _outcomes(self, groups: list[answers.Group]) -> dict[str, answers.Outcome]:
-        """How the admin's latest calls ended; of groups whose log may not be read: nothing."""
-        pages: list[Any] = []
+    async def _log(self, pages: Pages, groups: list[answers.Group]) -> list[Any]:
+        """The latest lines; of groups whose log may not be read: nothing."""
+        found: list[Any] = []
         for group in [g for g in groups if g.addresses][:MAX_LOGS]:
-            query: dict[str, int | str] = {
-                "jobGroup": group.id,
-                "jobId": 0,
-                "logStatus": -1,
-                "start": 0,
-            }
-            query |= {"length": MAX_LINES, "filterTime": _lately()}
+            query = {"jobGroup": group.id, "jobId": 0, "logStatus": -1}
             try:
-                pages.append(await self._page(f"/joblog/pageList?{urlencode(query)}"))
+                found.append(
+                    await pages.table("/joblog/pageList", MAX_LINES, **query, filterTime=_lately())
+                )
             except Fault as fault:
                 if fault.reason is not Reason.PERMISSION_DENIED:
                     raise
-        return answers.outcomes(pages)
-
-    # -- calling back, where the user gives an application up for it -----------------------------
+        return found
 
     async def _reversed(
-        self, groups: list[answers.Group], app: str, facts: dict[str, Json]
+        self, pages: Pages, groups: list[answers.Group], facts: dict[str, Json]
     ) -> Registered:
-        """A listener in this pod, registered under the application, and whether the admin called
-        it. Raises Fault for an application that is not there, or in use.
+        """Whether it calls the probe back. Raises Fault for an application that is not there, or in
+        use.
         """
-        from k8sext.agent.listener import listening
+        from . import _xxl_job_reverse as reverse
 
-        group = next((g for g in groups if g.app == app), None)
-        if group is None:
-            text = f"there is no job group {app}: make one for this test, with one stopped job"
-            raise Fault(Reason.OBJECT_MISSING, text)
-        query = f"jobGroup={group.id}&triggerStatus=-1&jobDesc=&executorHandler=&author="
-        table = mapping(await self._page(f"/jobinfo/pageList?{query}&start=0&length=2"))
-        jobs = sequence(table.get("data"))
-        why = answers.why_in_use(group, jobs)
-        if why:
-            text = f"--reverse-app {app} is none for a test alone, so nothing was done: {why}"
-            raise Fault(Reason.UNEXPECTED, text)
-        async with listening(self.stream, NO_WORK) as here:
-            await self._run(group, mapping(jobs[0]).get("id"), f"http://{here.address}/")
-            call = await here.called(min(CALLED_S, max(self.stream.left_s - GOODBYE_S, 0.1)))
-            await self._leave(group, f"http://{here.address}/")
-        facts["reverse"] = {"address": here.address, "called_from": call.peer if call else ""}
-        known = {} if call else await self._outcomes([replace(group, addresses=(here.address,))])
-        outcome = known.get(f"http://{here.address}/")
+        app = self.target.reverse_app
+        group, job = await reverse.lent(pages, groups, app)
+        address, call = await reverse.called_back(pages, group, job, self.login)
+        facts["reverse"] = {"address": address, "called_from": call.peer if call else ""}
+        url = f"http://{address}/"
+        lines = [] if call else await self._log(pages, [replace(group, addresses=(address,))])
+        outcome = log.outcomes(lines).get(url)
         error = outcome.error if outcome else "" if call else "no call came"
-        state = "up" if call else "down"
-        return Registered(address=here.address, app=app, state=state, error=error, ours=True)
-
-    async def _run(self, group: answers.Group, job: Json, url: str) -> None:
-        """Registers the address, has the job run there. Raises Fault, and leaves nothing then."""
-        await self._api("registry", _registration(group, url))
-        try:
-            form = urlencode({"id": job, "executorParam": "k8sext", "addressList": url}).encode()
-            headers = {**self._as_user(), "Content-Type": FORM}
-            answer = await self.send("POST", "/jobinfo/trigger", headers, form)
-            good, words = answers.message(answer)
-            if not good:
-                raise Fault(Reason.SERVER_ERROR, f"it does not run the job: {words}"[:300])
-        except Fault:
-            await self._leave(group, url)
-            raise
-
-    async def _leave(self, group: answers.Group, url: str) -> None:
-        """Takes the registration away, even if the time is up."""
-        self.stream.give(max(self.stream.left_s, GOODBYE_S))
-        await self._api("registryRemove", _registration(group, url))
-
-    async def _api(self, what: str, value: Json) -> None:
-        """As an executor does. Raises Fault where it is not taken."""
-        key = self.login.get("token") if self.login else ""
-        headers = {HEADER: key} if key else {}
-        answer = await self.post(f"/api/{what}", value, headers)
-        good, words = answers.message(answer)
-        if not good:
-            raise Fault(Reason.SERVER_ERROR, f"{what}: {words or told(answer)}")
-
-    # -- pages -----------------------------------------------------------------------------------
-
-    async def _page(self, path: str) -> Any:
-        """A table. Raises Fault (PERMISSION_DENIED, UNHEALTHY, …)."""
-        answer = await self.get(path, self._as_user())
-        what = path.partition("?")[0]
-        if answer.redirect:
-            text = f"{told(answer)} for {what}: the login is not taken there"
-            raise Fault(Reason.PERMISSION_DENIED, text)
-        data = self.json_of(answer, path, what)
-        good, words = answers.message(answer)
-        if isinstance(data, dict) and "data" not in data and not good:
-            raise answers.database_fault(words) or Fault(Reason.PERMISSION_DENIED, words[:200])
-        return data
-
-    def _as_user(self) -> dict[str, str]:
-        return {"Cookie": f"{answers.COOKIE}={self.cookie}", "Accept": "application/json, */*"}
+        state = log.UP if call else log.DOWN
+        return Registered(address=address, app=app, state=state, error=error, ours=True)
 
 
 # -- helpers -------------------------------------------------------------------------------------
@@ -391,11 +339,7 @@ def _lately() -> str:
     return " - ".join(ends)
 
 
-def _registration(group: answers.Group, url: str) -> dict[str, Json]:
-    return {"registryGroup": "EXECUTOR", "registryKey": group.app, "registryValue": url}
-
-
-def _callbacks(entries: tuple[Registered, ...]) -> Callbacks | None:
+def _callbacks(entries: tuple[Registered, ...], expected: tuple[str, ...]) -> Callbacks | None:
     if not entries:
         return None
     return Callbacks(
@@ -406,6 +350,7 @@ def _callbacks(entries: tuple[Registered, ...]) -> Callbacks | None:
             "xxl.job.executor.ip with the same port on both sides"
         ),
         inside="run the admin inside the cluster, where pods are reached",
+        expected=expected,
     )
 
 

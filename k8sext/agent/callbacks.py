@@ -46,6 +46,8 @@ async def look_back(log: StageLog, callbacks: Callbacks, look: Look, resolve: Re
         "known": len(callbacks.entries),
         "entries": [fact(e, seen.get(e.address), led.get(_name(e), ""), log) for e in entries],
     }
+    if callbacks.expected is not None:
+        facts["expected"] = [*callbacks.expected]
     log.add(replace(stage, evidence={**stage.evidence, "callbacks": facts}))
 
 
@@ -77,6 +79,8 @@ def fact(entry: Registered, looked: Looked | None, address: str, log: StageLog) 
         found["error"] = text(entry.error)
     if entry.ours:
         found["ours"] = True
+    if entry.callers:
+        found["callers"] = {text(caller): state for caller, state in entry.callers.items()}
     if entry.age_s is not None:
         found["age_s"] = round(entry.age_s, 1)
     if looked and looked.seen:

@@ -102,7 +102,8 @@ class Registered:
 
     `state`: `up`, it has reached the address itself; `unwell`, it has, and did not get what it
     wants; `down`, it has tried and did not; `unknown`, it does not say. `error` is its own word,
-    `age_s` the time since the last sign of life.
+    `age_s` the time since the last sign of life. `callers`, where several processes of that system
+    call and fare differently: how each fares, by its address.
     """
 
     address: str  # host:port, IPv6 in brackets
@@ -111,6 +112,7 @@ class Registered:
     error: str = ""
     age_s: float | None = None
     ours: bool = False  # the probe's own listener (`--reverse`)
+    callers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,8 @@ class Callbacks:
 
     `setting` is how an application says under which address it is to be called, `inside` what else
     helps; both end up in a fix. `distinct`: each instance must have an address of its own.
+    `expected`: the applications that the bridge expects: of others, what lies elsewhere only warns;
+    None where the check does not tell one application from another.
     """
 
     entries: tuple[Registered, ...]
@@ -126,6 +130,7 @@ class Callbacks:
     setting: str = ""
     inside: str = ""
     distinct: bool = True
+    expected: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

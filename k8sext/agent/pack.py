@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
@@ -106,12 +107,17 @@ def _everything(modules: Iterable[str], clients: Sequence[str]) -> dict[str, str
         found[f"{folder}/__init__.py"] = ""
     protocols = resources.files("k8sext.checks.protocols")
     for module in modules:
-        half = f"_{module}.py"  # the other half of a large check
-        for name in (f"{module}.py", *([half] if protocols.joinpath(half).is_file() else [])):
+        for name in (f"{module}.py", *_parts(module, protocols)):
             found[f"k8sext/checks/protocols/{name}"] = protocols.joinpath(name).read_text("utf-8")
     for name in ("__init__", *clients) if clients else ():
         found[f"k8sext/checks/clients/{name}.py"] = _text("k8sext.checks.clients", f"{name}.py")
     return {path: text for path, text in found.items() if path not in NOT_IN_THE_POD}
+
+
+def _parts(module: str, protocols: Traversable) -> list[str]:
+    """The other files of a large check: `_NAME.py`, `_NAME_….py`."""
+    part = re.compile(rf"_{re.escape(module)}(_\w+)?\.py")
+    return sorted(entry.name for entry in protocols.iterdir() if part.fullmatch(entry.name))
 
 
 def _text(package: str, name: str) -> str:

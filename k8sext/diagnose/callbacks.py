@@ -24,6 +24,7 @@ from .scrape_words import reason_of
 SHOWN = 4
 UP, UNWELL, DOWN = "up", "unwell", "down"
 CALLABLE = ("pod", "node-port", "host-port", "service")
+HERE = (*CALLABLE, "node")  # an address of this cluster; any other lies elsewhere
 # Words of a caller that got no answer at all; any other is an answer that is not what it wants.
 _UNANSWERED = (
     Reason.REFUSED, Reason.TIMED_OUT, Reason.NO_ROUTE, Reason.NOT_PERMITTED, Reason.RESET,
@@ -43,6 +44,8 @@ class _Entry:
     reached: bool | None
     owner: Owner
     leads_to: str = ""
+    expected: bool | None = None  # by the bridge; None where nobody says which applications are
+    callers: frozenset[str] = frozenset()  # how the processes that call it fare
 
     @property
     def answered(self) -> bool:
@@ -61,7 +64,10 @@ def judge(case: Case) -> list[Diagnosis]:
         return []
     seen, stage, facts = found
     owners = {o.address: o for o in case.context.owners}
-    entries = [_entry(e, owners) for e in facts.get("entries") or () if isinstance(e, dict)]
+    expected = facts.get("expected")
+    entries = [
+        _entry(e, owners, expected) for e in facts.get("entries") or () if isinstance(e, dict)
+    ]
     by_row: dict[Row, list[tuple[_Entry, Severity]]] = {}
     for entry in entries:
         for row, severity in _verdicts(entry, entries, case, distinct=bool(facts.get("distinct"))):
@@ -103,19 +109,23 @@ def _facts(stage: StageResult | None) -> Mapping[str, Any] | None:
     return cast("Mapping[str, Any]", found) if isinstance(found, dict) else None
 
 
-def _entry(fact: Mapping[str, Any], owners: Mapping[str, Owner]) -> _Entry:
+def _entry(fact: Mapping[str, Any], owners: Mapping[str, Owner], expected: Any) -> _Entry:
     address = str(fact.get("address"))
     reached = fact.get("reached")
     # The probe's pod has ended when the cluster is asked.
     ours = Owner(address=address, kind="pod", name="of the probe") if fact.get("ours") else None
+    app = str(fact.get("app") or "")
+    callers = fact.get("callers")
     return _Entry(
         address,
-        str(fact.get("app") or ""),
+        app,
         str(fact.get("state") or "unknown"),
         str(fact.get("error") or ""),
         reached if isinstance(reached, bool) else None,
         ours or owners.get(_place(fact), Owner(address=address, kind="unknown")),
         str(fact.get("leads_to") or ""),
+        app in expected if isinstance(expected, list) else None,
+        frozenset(map(str, callers.values())) if isinstance(callers, dict) else frozenset(),
     )
 
 
@@ -125,22 +135,29 @@ def _verdicts(
     """The rows that fit one address."""
     if distinct and entry.owner.replicas > 1:
         yield rows.INDISTINCT, rows.INDISTINCT.severity
-    if entry.state == UP:
-        return
-    row = _row(entry, case)
-    if row is None:
-        return
+    row = _row(entry, case) if entry.state != UP else None
+    if row is not None:
+        yield row, _severity(row, entry, entries)
+
+
+def _severity(row: Row, entry: _Entry, entries: list[_Entry]) -> Severity:
+    """How much it weighs: by who is hurt, and whether anybody has tried."""
     severity = row.severity
     if row is rows.GONE and _all_gone(entry, entries):
         severity = Severity.FAIL
-    if row.severity is Severity.FAIL and entry.state != DOWN and row is not rows.UNUSABLE:
-        severity = Severity.WARN  # nobody has tried: likely
-    yield row, severity
+    if row is rows.TARGET_UNWELL and entry.expected and _none_reached(entry, entries):
+        severity = Severity.FAIL
+    if entry.expected is False and entry.owner.kind not in HERE:
+        return Severity.WARN  # another team's, elsewhere: this bridge is none the worse for it
+    certain = entry.state == DOWN or row in (rows.UNUSABLE, rows.GONE)
+    return severity if certain else Severity.WARN  # nobody has tried: likely
 
 
 def _row(entry: _Entry, case: Case) -> Row | None:
     """What is wrong with an address that the system has not reached."""
     kind = entry.owner.kind
+    if UP in entry.callers and len(entry.callers) > 1:
+        return rows.ANOTHER_CALLER
     if _unusable(entry.host):
         return rows.UNUSABLE
     if _one_sided(entry.host) or (entry.error and reason_of(entry.error) in _UNRESOLVED):
@@ -171,6 +188,11 @@ def _elsewhere(entry: _Entry) -> Row:
 def _all_gone(entry: _Entry, entries: list[_Entry]) -> bool:
     """Whether the application has no other address left."""
     return all(e.owner.kind == "gone" for e in entries if e.app == entry.app)
+
+
+def _none_reached(entry: _Entry, entries: list[_Entry]) -> bool:
+    """Whether each address of the application was tried, and none reached."""
+    return all(e.state == DOWN for e in entries if e.app == entry.app)
 
 
 def _masqueraded(case: Case) -> bool:

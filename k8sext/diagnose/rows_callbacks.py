@@ -45,3 +45,10 @@ LIKELY_NO_WAY_BACK = Row(
     "KX810", Culprit.CALLBACK,
     "{caller} likely cannot call back what runs in this cluster: {entries}", _ANNOUNCE, WARN,
 )  # fmt: skip
+ANOTHER_CALLER = Row(
+    "KX811", Culprit.SERVER_CONFIG,
+    "several schedulers work on the database of {caller}, and not all of them reach what they "
+    "call: {entries}",
+    "stop the scheduler whose calls fail, if somebody has started it on that database by mistake; "
+    "if it belongs there, let it reach these addresses, too",
+)  # fmt: skip

@@ -105,4 +105,17 @@ see: From the system's host: nc -vz ADDRESS PORT
 repair: As for KX805: another announced address, a route to pods, or the caller inside.
 wrong: A network in which pods are routed outside and only their outgoing connections are
   masqueraded: then the way back exists.
+
+KX811
+means: Two or more processes of one system call the same address, and those of one of them fail
+  while those of the other arrive: about half of all jobs fail, by chance. Most often somebody has
+  started a second XXL-JOB admin, on a laptop or in a test, with the production database.
+how: XXL-JOB's log names the scheduler of each call. One scheduler's calls of an address failed at
+  least twice, and in between another one's arrived. Several schedulers alone are normal.
+see: The page of the log (trigger details), where each line names its scheduler; at the database
+  SELECT host FROM information_schema.processlist WHERE db = 'xxl_job'
+repair: Stop the scheduler that does not belong there, and give its owner a database of its own. One
+  that belongs there needs the same way to the executors, and the same access token, as the others.
+wrong: Lines of a scheduler that has been stopped stay in the log: it is said until newer lines have
+  taken their place (fifty of an application), for two days at most.
 """

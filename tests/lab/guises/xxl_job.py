@@ -1,4 +1,4 @@
-"""A stand-in for the XXL-JOB admin 2.3.0, which is on no registry (tests/lab/standins).
+"""A stand-in for the XXL-JOB admin 2.3.0 to 3.4, which is on no registry (tests/lab/standins).
 
 User `shop` of its pages, and an access token; both made for this lab run. With `mysql` it logs
 in to that MySQL server as an application does; without, its database is declared to be there.
@@ -53,12 +53,19 @@ def _start(place: Place, guise: Guise) -> None:
     spawn(place, guise.component_name, guise.name, argv, env=env)
 
 
+def _number(guise: Guise) -> tuple[int, ...]:
+    """Its release; alone this decides where people log in."""
+    version = str(guise.options.get("settings", {}).get("version", "2.3.0"))
+    return tuple(int(part) for part in version.split("."))
+
+
 def _context(guise: Guise) -> str:
-    return str(guise.options.get("settings", {}).get("context", CONTEXT))
+    usual = "" if _number(guise) >= (3, 4) else CONTEXT
+    return str(guise.options.get("settings", {}).get("context", usual))
 
 
 def _ready(place: Place, guise: Guise) -> bool:
-    path = f"{_context(guise)}/toLogin"
+    path = f"{_context(guise)}{'/auth/login' if _number(guise) >= (3, 2) else '/toLogin'}"
     return wire.http_request(place, guise.name, guise.address, guise.port, path).status == 200
 
 
@@ -70,7 +77,8 @@ def _tell(place: Place, guise: Guise, text: str) -> str:
     login = _login(place)
     with closing(http.client.HTTPConnection(guise.address, guise.port, timeout=20)) as connection:
         connection.sock = wire.connect(place, guise.name, guise.address, guise.port, 20)
-        cookie = _ask(connection, guise, "/login", userName=login["username"],
+        page = "/auth/doLogin" if _number(guise) >= (3, 2) else "/login"
+        cookie = _ask(connection, guise, page, userName=login["username"],
                       password=login["password"])[1]  # fmt: skip
         return _ask(connection, guise, path, cookie, **form)[0]
 

@@ -37,6 +37,13 @@ def entries(*registered: Registered) -> tuple[list[dict[str, Any]], list[str], l
     return asyncio.run(run())["entries"], looked, asked
 
 
+def test_how_each_caller_fares_and_what_is_expected_become_evidence() -> None:
+    ((fact,), _, _) = entries(
+        Registered(address="192.0.2.9:1", state="down", callers={"10.0.0.1 canary-4711": "up"})
+    )
+    assert fact["callers"] == {"10.0.0.1 ***": "up"}
+
+
 def test_where_names_lead_to_is_told_whether_they_are_up_or_down() -> None:
     found, looked, asked = entries(
         Registered(address="gateway.example:31208", state="up"),

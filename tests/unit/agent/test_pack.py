@@ -71,6 +71,12 @@ def test_only_what_the_plan_needs_travels() -> None:
     assert archive.testzip() is None
 
 
+def test_all_files_of_a_large_check_travel_and_no_other_ones() -> None:
+    names = zipfile.ZipFile(io.BytesIO(pack.bundle(["xxl_job", "elk"]))).namelist()
+    mine = {n.rpartition("/")[2] for n in names if "/protocols/_" in n} - {"__init__.py"}
+    assert mine == {"_elk.py", "_xxl_job.py", "_xxl_job_log.py"}
+
+
 def test_a_module_that_is_not_there_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         pack.bundle(["no_such_check"])

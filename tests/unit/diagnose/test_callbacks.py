@@ -20,8 +20,10 @@ def said(
     *owners: Owner,
     source: str = "192.0.2.11",
     distinct: bool = True,
+    expected: list[str] | None = None,
 ) -> list[Diagnosis]:
     facts: dict[str, Any] = {
+        **({} if expected is None else {"expected": expected}),
         "caller": "the dashboard",
         "setting": "-Dheartbeat.ip=NODE",
         "inside": "run it inside",
@@ -117,6 +119,53 @@ def test_one_address(
 ) -> None:
     found = said([fact], *([owner] if owner else []))
     assert [(d.code, d.severity) for d in found] == ([(code, severity)] if code else [])
+
+
+OUTSIDE = "203.0.113.9:9999"
+REFUSED: dict[str, Any] = {"reached": False, "error": "Connection refused"}
+DIFFER = {"callers": {"10.244.1.7": "up", "172.17.0.2": "down"}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "owner", "expected", "code", "severity"),
+    [
+        # Another team's executor, elsewhere, is not this bridge's failure.
+        ([entry("127.0.0.1:9999")], None, [], "KX803", Severity.WARN),
+        ([entry("127.0.0.1:9999")], None, ["shop"], "KX803", Severity.FAIL),
+        ([entry(POD)], Owner(address=POD, kind="gone"), ["other"], "KX804", Severity.WARN),
+        ([entry(POD, reached=True)], pod(), [], "KX805", Severity.FAIL),
+        # The only executor of an expected application.
+        ([entry(OUTSIDE, **REFUSED)], None, ["shop"], "KX808", Severity.FAIL),
+        ([entry(OUTSIDE, **REFUSED)], None, ["other"], "KX808", Severity.WARN),
+        (
+            [entry(OUTSIDE, **REFUSED), entry("203.0.113.8:9999", "up")],
+            None, ["shop"], "KX808", Severity.WARN,
+        ),
+        ([entry(OUTSIDE, "unwell")], None, ["shop"], "KX808", Severity.WARN),
+        # Outcomes differ by who calls.
+        ([entry(POD, reached=True, **DIFFER)], pod(), [], "KX811", Severity.FAIL),
+        ([entry(OUTSIDE, **DIFFER)], None, ["shop"], "KX811", Severity.FAIL),
+        ([entry(OUTSIDE, **DIFFER)], None, [], "KX811", Severity.WARN),
+        ([entry(POD, "up", callers={"a": "up", "b": "up"})], pod(), ["shop"], None, None),
+    ],
+)  # fmt: skip
+def test_an_application_that_the_bridge_expects_or_does_not(
+    facts: list[dict[str, Any]],
+    owner: Owner | None,
+    expected: list[str],
+    code: str | None,
+    severity: Severity | None,
+) -> None:
+    found = said(facts, *([owner] if owner else []), expected=expected)
+    assert [(d.code, d.severity) for d in found] == ([(code, severity)] if code else [])
+
+
+def test_a_second_scheduler_does_not_hide_what_else_is_wrong() -> None:
+    facts = [entry(POD, reached=True, **DIFFER), {**entry("127.0.0.1:9999"), "app": "sums"}]
+    found = said(facts, pod(), expected=["shop", "sums"])
+    assert {(d.code, d.severity) for d in found} == {
+        ("KX811", Severity.FAIL), ("KX803", Severity.FAIL),
+    }  # fmt: skip
 
 
 def test_a_gone_pod_beside_a_live_one_only_warns() -> None:

@@ -65,19 +65,25 @@ def test_it_changes_nothing_and_calls_nobody() -> None:
     assert asked == {"POST /xxl-job-admin/login", "POST /xxl-job-admin/api/k8sext"}
 
 
-@pytest.mark.parametrize("context", ["", "/jobs"])
+@pytest.mark.parametrize("context", ["", "/xxl-job", "/jobs"])
 def test_the_context_path_is_another(context: str) -> None:
     with standin(**OURS, context=context) as admin:
         told = see(admin, expect={"path": context or "/"})
         assert (told.status, ended(told)) == (Status.PASS, None)
         seen = see(admin)
-    stage = seen.stage(Stage.HANDSHAKE)
-    assert stage is not None
-    if context:  # nobody guesses that one
+    if context == "/jobs":  # nobody guesses that one
         assert ended(seen) == (Stage.HANDSHAKE, Reason.WRONG_PRODUCT)
     else:
-        assert ended(seen) == (Stage.HANDSHAKE, Reason.UNEXPECTED)
-        assert "lies under /, and not under /xxl-job-admin" in stage.detail
+        assert (seen.status, seen.fact("context")) == (Status.PASS, context or "/")
+
+
+def test_a_context_path_that_is_expected_is_not_another() -> None:
+    with standin(**OURS, version="3.4.2") as admin:
+        seen = see(admin, expect={"path": "/xxl-job-admin"})
+    stage = seen.stage(Stage.HANDSHAKE)
+    assert ended(seen) == (Stage.HANDSHAKE, Reason.UNEXPECTED)
+    assert stage is not None
+    assert "lies under /, and not under /xxl-job-admin" in stage.detail
 
 
 @pytest.mark.parametrize("details", [False, True])
@@ -247,7 +253,7 @@ def test_an_admin_that_does_not_get_through_to_the_probe(monkeypatch: pytest.Mon
         return {"code": 500, "msg": said}
 
     monkeypatch.setattr("tests.lab.standins.xxl_job_admin.admin.call", walled)
-    monkeypatch.setattr("k8sext.checks.protocols.xxl_job.CALLED_S", 0.3)
+    monkeypatch.setattr("k8sext.checks.protocols._xxl_job_reverse.CALLED_S", 0.3)
     with standin(**OURS, jobs=[{"app": GIVEN_UP}]) as admin:
         (entry,) = (e for e in entries(see(admin, **LENDS)) if e["app"] == GIVEN_UP)
         assert (entry["state"], entry["ours"]) == ("down", True)
@@ -318,55 +324,6 @@ def test_something_else_answers(answer: bytes, reason: Reason) -> None:
     assert ended(seen) == (Stage.HANDSHAKE, reason)
 
 
-def test_the_release_with_another_login_is_told() -> None:
-    login = b'<b>XXL</b>JOB <input name="userName">'
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            path = (await reader.readuntil(b"\r\n\r\n")).decode().split(" ")[1]
-            if path.endswith("/auth/login"):
-                writer.write(page(200, login))
-            elif "/api/" in path:
-                await reader.readexactly(2)
-                known = {"code": 500, "msg": "invalid request, uri-mapping(k8sext) not found."}
-                writer.write(page(200, json.dumps(known).encode()))
-            elif path.endswith("/health"):
-                writer.write(page(200, b'{"status":"UP"}'))
-            else:
-                writer.write(page(404, b""))
-
-    seen = against(handle, MODULE, PROTOCOL, login=LOGIN, tls=PLAIN)
-    assert ended(seen) == (Stage.AUTH, Reason.AUTH_METHOD_UNSUPPORTED)
-
-
-def line(said: str, at: str, address: str = "http://a:1/") -> dict[str, str]:
-    """A line of the trigger log."""
-    code = 200 if said == "null" else 500
-    told = f"Trigger Job：<br>address：{address}<br>code：{code}<br>msg：{said}"
-    return {"triggerMsg": told, "triggerTime": f"2021-11-04T05:44:{at}.000+00:00"}
-
-
-DEAD = "xxl-rpc remoting error(connect timed out), for url : http://a:1/run"
-LATE = "xxl-rpc remoting error(Read timed out), for url : http://a:1/run"
-
-
-@pytest.mark.parametrize(
-    ("lines", "state"),
-    [
-        ([line("null", "30")], "up"),
-        ([line(DEAD, "30")], "down"),
-        ([line(DEAD, "30"), line("null", "20")], "up"),  # one of many was lost
-        ([line(DEAD, "50"), line(DEAD, "40"), line("null", "10")], "down"),
-        ([line(LATE, "30")], "unwell"),
-        ([line("xxl-rpc remoting fail, StatusCode(404) invalid. for url : x", "30")], "unwell"),
-        ([line("job handler [one] not found.", "30")], "up"),  # it was asked, and answered
-        ([line("null", "30"), line(DEAD, "20")], "up"),
-    ],
-)
-def test_how_an_executor_fares(lines: list[dict[str, str]], state: str) -> None:
-    assert read.outcomes([{"data": lines}])["http://a:1/"].state == state
-
-
 @pytest.mark.parametrize(
     ("registered", "seen"),
     [
@@ -388,7 +345,7 @@ def test_any_json_is_no_defect_of_ours() -> None:
     said = "address：http://a:1/<br>code：500<br>msg：xxl-rpc remoting error(x)"
     leaves += [said, "The access token is wrong.", "not found", 200, ["http://b/", None]]
     keys = ["status", "components", "db", "code", "msg", "data", "id", "appname", "registryList"]
-    keys += ["addressList", "triggerMsg", "triggerCode", "addressType"]
+    keys += ["addressList", "triggerMsg", "triggerCode", "addressType", "executorAddress"]
 
     def anything(depth: int = 0) -> Any:
         if depth > 3 or dice.random() < 0.2:

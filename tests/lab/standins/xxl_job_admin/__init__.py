@@ -1,4 +1,8 @@
-"""A stand-in for the XXL-JOB admin 2.3.0, which is on no registry: its documented HTTP behaviour.
+"""A stand-in for the XXL-JOB admin 2.3.0 to 3.4, which is on no registry: its HTTP behaviour.
+
+`version` chooses the release whose behaviour it has; what differs was measured with the real 2.3,
+3.0, 3.2, 3.3 and 3.4 and is in `wording.py` and `pages.py`: the login since 3.2 (one session for
+each user), tables and times since 3.3, context path and times since 3.4, words of a failed call.
 
 Not the product. Paths, their order of checks and their words are those of the public source
 (github.com/xuxueli/xxl-job, tag 2.3.0, xxl-job-admin): JobApiController (POST, then the token, then

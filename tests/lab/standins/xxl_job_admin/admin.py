@@ -15,8 +15,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .database import Database
+from .wording import Wording, number
 
 COOKIE = "XXL_JOB_LOGIN_IDENTITY"
+NEWER_COOKIE = "xxl_job_login_token"  # since 3.2
 TOKEN = "XXL-JOB-ACCESS-TOKEN"
 CALL_S = 3.0
 """What an executor is given to accept, and to answer (ExecutorBizClient)."""
@@ -31,6 +33,10 @@ class Settings:
     port: int = 8080
     context: str = "/xxl-job-admin"
     version: str = "2.3.0"
+    language: str = "zh_CN"  # of the labels in its log (xxl.job.i18n)
+    scheduler: str = ""  # its own address in its log; default: where it listens
+    calls: tuple[Mapping[str, Any], ...] = ()
+    """Lines that are in the log from the start, also of other schedulers: keys of `Call`."""
     access_token: str = ""  # 2.3.0 ships an empty one, 2.3.1 and later `default_token`
     users: Mapping[str, str] = field(default_factory=lambda: {"admin": "123456"})
     limited: tuple[str, ...] = ()  # users without the role of an administrator
@@ -49,9 +55,23 @@ class Settings:
 
 
 def settings_of(data: Mapping[str, Any]) -> Settings:
-    """Settings as JSON has them."""
+    """Settings as JSON has them; 3.4 ships without a context path."""
     lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    if number(str(data.get("version", Settings.version))) >= (3, 4):
+        lists.setdefault("context", "")
     return Settings(**lists)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A line of the log that is declared: whose call of which address came to what, and when."""
+
+    app: str
+    address: str
+    scheduler: str
+    age_s: float
+    error: str = ""  # as Java words it; "": it arrived
+    refused: str = ""  # what an executor answered in place of success
 
 
 @dataclass
@@ -95,10 +115,16 @@ class Admin:
         self.numbers = itertools.count(1)
         self.turns: dict[int, int] = {}
         self.sessions: dict[str, str] = {}
+        self.number = number(settings.version)
+        self.wording = Wording(settings.version, settings.language)
         self.database = Database(**settings.database) if settings.database else None
         self.jobs = [Job(id=n, **dict(j)) for n, j in enumerate(settings.jobs, 1)]
         named = (*settings.groups, *settings.registered, *(j.app for j in self.jobs))
-        self.groups = list(dict.fromkeys(["xxl-job-executor-sample", *named]))
+        calls = [Call(**c) for c in settings.calls]
+        called = (c.app for c in calls)
+        self.groups = list(dict.fromkeys(["xxl-job-executor-sample", *named, *called]))
+        for one in sorted(calls, key=lambda c: -c.age_s):
+            self._declare(one)
 
     def start(self) -> None:
         """The registry's monitor and the scheduler."""
@@ -182,7 +208,7 @@ class Admin:
             said: list[str] = []
             for address in addresses:
                 answer = call(address, "beat", "", self.settings)
-                said.append(_line("Heartbeats", address, answer))
+                said.append(self.wording.heartbeat(address, answer))
                 if answer.get("code") == OK:
                     return address, "<br><br>".join(said)
             return None, "<br><br>".join(said)
@@ -202,7 +228,8 @@ class Admin:
         log = self._log(job)
         log.address = address
         if address is None:
-            log.code, log.said = FAIL, said
+            log.code = FAIL
+            log.said = self._text(job.app, self.settings.scheduler, None, failure(""), said)
             return
         wanted = {
             "jobId": job.id,
@@ -219,8 +246,26 @@ class Admin:
             "broadcastTotal": total,
         }
         answer = call(address, "run", wanted, self.settings)
-        log.said = "<br><br>".join(filter(None, (said, _line("Trigger Job", address, answer))))
+        log.said = self._text(job.app, self.settings.scheduler, address, answer, said)
         log.code = int(answer.get("code") or FAIL)
+
+    def _text(
+        self, app: str, scheduler: str, address: str | None, answer: Mapping[str, Any], said: str
+    ) -> str:
+        own = scheduler or self.settings.address or "127.0.0.1"
+        return self.wording.line(own, self.lists.get(app, ()), address, answer, said)
+
+    def _declare(self, one: Call) -> None:
+        """A line that is there from the start."""
+        answer: dict[str, Any] = {"code": OK, "msg": None}
+        if one.error:
+            answer = failure(self.wording.unanswered(one.error, f"{one.address}run"))
+        if one.refused:
+            answer = failure(one.refused)
+        log = Log(next(self.numbers), one.app, 1, time.time() - one.age_s, one.address)
+        log.code = int(answer["code"])
+        log.said = self._text(one.app, one.scheduler, one.address, answer, "")
+        self.logs.append(log)
 
     def callback(self, results: Any) -> None:
         """What executors say of jobs that they have done."""
@@ -230,12 +275,6 @@ class Admin:
                     log.handled, log.answer = one.get("handleCode", 0), str(one.get("handleMsg"))
 
 
-def _line(what: str, address: str, answer: Mapping[str, Any]) -> str:
-    """One call in the log (XxlJobTrigger.runExecutor, ExecutorRouteFailover)."""
-    parts = (f"{what}：", f"address：{address}", f"code：{answer.get('code')}")
-    return "<br>".join((*parts, f"msg：{answer.get('msg')}"))
-
-
 def call(address: str, what: str, body: Any, settings: Settings) -> dict[str, Any]:
     """POST to an executor; a failure in the words of XxlJobRemotingUtil."""
     url = address if address.endswith("/") else f"{address}/"
@@ -243,7 +282,9 @@ def call(address: str, what: str, body: Any, settings: Settings) -> dict[str, An
     headers = {"Content-Type": "application/json;charset=UTF-8", "Connection": "Keep-Alive"}
     if settings.access_token.strip():
         headers[TOKEN] = settings.access_token
-    failed, timed_out = f"for url : {url}{what}", "connect timed out"
+    words = Wording(settings.version, settings.language)
+    late = "Connect" if words.version >= (3, 3) else "connect"
+    failed, timed_out = f"{url}{what}", f"{late} timed out"
     try:
         if parts.scheme != "http" or not parts.hostname:
             raise OSError(f"no protocol: {url}{what}")
@@ -255,15 +296,13 @@ def call(address: str, what: str, body: Any, settings: Settings) -> dict[str, An
             answer = connection.getresponse()
             text = answer.read(1 << 20)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return failure(f"xxl-rpc remoting error({_java(error, timed_out)}), {failed}")
+        return failure(words.unanswered(_java(error, timed_out), failed))
     if answer.status != 200:
-        return failure(f"xxl-rpc remoting fail, StatusCode({answer.status}) invalid. {failed}")
+        return failure(words.status(answer.status, failed))
     try:
         return {**json.loads(text)}
     except (ValueError, TypeError):
-        said = text.decode("utf-8", "replace")
-        where = f"xxl-rpc remoting (url={url}{what}) response content invalid"
-        return failure(f"{where}({said}).")
+        return failure(words.garbage(text.decode("utf-8", "replace"), failed))
 
 
 def _java(error: Exception, timed_out: str) -> str:

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from .admin import COOKIE, OK, TOKEN, Admin, Settings, failure
+from .admin import COOKIE, NEWER_COOKIE, OK, TOKEN, Admin, Settings, failure
 
 SUCCESS: Mapping[str, Any] = {"code": OK, "msg": None, "content": None}
 PAGE = """<!DOCTYPE html>
@@ -47,15 +47,23 @@ class Pages(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     admin: ClassVar[Admin]
     paths: ClassVar[Mapping[str, str]] = {
-        "/toLogin": "login_page",
-        "/login": "log_in",
-        "/logout": "log_out",
+        "/": "first_page",
         "/help": "help_page",
         "/actuator/health": "health",
         "/jobgroup/pageList": "job_groups",
         "/jobinfo/pageList": "jobs",
         "/jobinfo/trigger": "trigger",
         "/joblog/pageList": "trigger_log",
+    }
+    login_paths: ClassVar[Mapping[str, str]] = {
+        "/toLogin": "login_page",
+        "/login": "log_in",
+        "/logout": "log_out",
+    }
+    newer_login_paths: ClassVar[Mapping[str, str]] = {  # since 3.2
+        "/auth/login": "login_page",
+        "/auth/doLogin": "log_in",
+        "/auth/logout": "log_out",
     }
     needs_login: ClassVar[tuple[str, ...]] = (
         "/",
@@ -86,7 +94,7 @@ class Pages(BaseHTTPRequestHandler):
         if not inside:
             return self._html(404, "<!doctype html><title>HTTP Status 404 – Not Found</title>")
         form = "json" not in self.headers.get("Content-Type", "")
-        self.given = dict(parse_qsl(parts.query))
+        self.given = dict(parse_qsl(parts.query, keep_blank_values=True))
         self.given |= dict(parse_qsl(body)) if form else {}
         try:
             self._page(path, body)
@@ -98,13 +106,26 @@ class Pages(BaseHTTPRequestHandler):
         if path.startswith("/api/"):
             return self._api(path.removeprefix("/api/"), body)
         if path in self.needs_login and not self._user():
-            context = self.admin.settings.context
-            return self._send(302, "", {"Location": f"{context}/toLogin"})
-        name = self.paths.get(path)
+            return self._not_logged_in(path)
+        login = self.newer_login_paths if self.newer else self.login_paths
+        name = {**self.paths, **login}.get(path)
         if name is None or (name == "health" and not self.admin.settings.health):
             return self._html(404, "<!DOCTYPE html><h3>404</h3>")
         page: Callable[[], None] = getattr(self, name)
         return page()
+
+    @property
+    def newer(self) -> bool:
+        """Whether it is 3.2 or later, which logs in by xxl-sso."""
+        return self.admin.number >= (3, 2)
+
+    def _not_logged_in(self, path: str) -> None:
+        context = self.admin.settings.context
+        if not self.newer:
+            return self._send(302, "", {"Location": f"{context}/toLogin"})
+        if path in ("/", "/help"):
+            return self._send(302, "", {"Location": f"{context}/auth/login"})
+        return self._json(failure(f"xxl-sso, not login for path:{context}{path}"))
 
     # -- pages -----------------------------------------------------------------------------------
 
@@ -125,18 +146,32 @@ class Pages(BaseHTTPRequestHandler):
         if self.admin.settings.users.get(name) != word:
             return self._json(failure("账号或密码错误"))
         session = secrets.token_hex(16)
+        if self.newer:  # a user has one session: his earlier ones end
+            self._end(name)
         self.admin.sessions[session] = name
-        cookie = f"{COOKIE}={session}; Path=/; HttpOnly"
+        cookie = f"{self.cookie}={session}; Path=/; HttpOnly"
         return self._json(SUCCESS, {"Set-Cookie": cookie})
 
     def log_out(self) -> None:
-        """The cookie is taken back; the real one keeps no session."""
-        self.admin.sessions.pop(self._session(), None)
-        self._json(SUCCESS, {"Set-Cookie": f"{COOKIE}=; Path=/; Max-Age=0"})
+        """The cookie is taken back; since 3.2 the user has no session then."""
+        user = self.admin.sessions.pop(self._session(), "")
+        if self.newer:
+            self._end(user)
+        self._json(SUCCESS, {"Set-Cookie": f"{self.cookie}=; Path=/; Max-Age=0"})
+
+    def _end(self, user: str) -> None:
+        for session in [s for s, name in [*self.admin.sessions.items()] if name == user]:
+            self.admin.sessions.pop(session, None)
+
+    def first_page(self) -> None:
+        """Its foot tells the version; since 3.3 that of no other page does."""
+        self._html(200, HELP.replace("{version}", self.admin.settings.version))
 
     def help_page(self) -> None:
-        """The only page that tells the version and asks the database for nothing more."""
-        self._html(200, HELP.replace("{version}", self.admin.settings.version))
+        """Up to 3.2 it has a foot like all pages, and asks the database for nothing more."""
+        if self.admin.number < (3, 3):
+            return self.first_page()
+        return self._html(200, "<!DOCTYPE html><html><body>帮助</body></html>")
 
     def health(self) -> None:
         """Spring Boot's, without components unless it is told to show them."""
@@ -154,7 +189,12 @@ class Pages(BaseHTTPRequestHandler):
     def job_groups(self) -> None:
         """Page of executors. From 2.4.0 on for administrators only."""
         self.admin.need_database()
-        if self._limited() and self.admin.settings.version >= "2.4":
+        if (3,) <= self.admin.number < (3, 3) and not {"appname", "title"} <= {*self.given}:
+            return self._html(400, "<!doctype html><title>HTTP Status 400 – Bad Request</title>")
+        if self._limited() and self.newer:
+            path = f"{self.admin.settings.context}/jobgroup/pageList"
+            return self._json(failure(f"path:{path} does not have role:ADMIN"))
+        if self._limited() and self.admin.number >= (2, 4):
             return self._json(failure("java.lang.RuntimeException: 权限拦截"))
         wanted = self.given.get("appname", "")
         with self.admin.lock:
@@ -171,7 +211,7 @@ class Pages(BaseHTTPRequestHandler):
             "title": app[:12],
             "addressType": 0,
             "addressList": ",".join(addresses) or None,
-            "updateTime": _time(self.admin.updated),
+            "updateTime": self._time(self.admin.updated),
             "registryList": addresses or None,
         }
 
@@ -219,7 +259,7 @@ class Pages(BaseHTTPRequestHandler):
                     "jobGroup": self.admin.groups.index(g.app) + 1,
                     "jobId": g.job,
                     "executorAddress": g.address,
-                    "triggerTime": _time(g.began),
+                    "triggerTime": self._time(g.began),
                     "triggerCode": g.code,
                     "triggerMsg": g.said,
                     "handleCode": g.handled,
@@ -259,8 +299,13 @@ class Pages(BaseHTTPRequestHandler):
     # -- the rest --------------------------------------------------------------------------------
 
     def _session(self) -> str:
-        found = re.search(rf"{COOKIE}=([0-9a-f]+)", self.headers.get("Cookie", ""))
+        found = re.search(rf"{self.cookie}=([0-9a-f]+)", self.headers.get("Cookie", ""))
         return found[1] if found else ""
+
+    @property
+    def cookie(self) -> str:
+        """The name of its cookie."""
+        return NEWER_COOKIE if self.newer else COOKIE
 
     def _user(self) -> str:
         """Who is logged in. The real one reads the user from its database for every page."""
@@ -278,9 +323,23 @@ class Pages(BaseHTTPRequestHandler):
         return groups[number - 1] if 0 < number <= len(groups) else ""
 
     def _table(self, found: list[dict[str, Any]]) -> None:
-        start, length = (int(self.given.get(k) or d) for k, d in (("start", 0), ("length", 10)))
+        flat = self.admin.number < (3, 3)
+        names = ("start", "length") if flat else ("offset", "pagesize")
+        start, length = (int(self.given.get(k) or d) for k, d in zip(names, (0, 10), strict=True))
         page = found[start : start + length]
-        self._json({"recordsTotal": len(found), "recordsFiltered": len(found), "data": page})
+        if flat:
+            total = {"recordsTotal": len(found), "recordsFiltered": len(found)}
+            return self._json({**total, "data": page})
+        inner = {"offset": start, "pagesize": length, "data": page, "total": len(found)}
+        return self._json({"code": OK, "msg": "Success", "data": inner})
+
+    def _time(self, seconds: float) -> str:
+        """As Spring Boot writes a Date; 3.4 without a zone."""
+        at = time.gmtime(seconds)
+        if self.admin.number >= (3, 4):
+            return time.strftime("%Y-%m-%d %H:%M:%S", at)
+        zone = "Z" if self.admin.number >= (3, 3) else "+00:00"
+        return time.strftime(f"%Y-%m-%dT%H:%M:%S.000{zone}", at)
 
     def _json(
         self, value: Any, headers: Mapping[str, str] | None = None, status: int = 200
@@ -300,11 +359,6 @@ class Pages(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
         self.log_request(status)
-
-
-def _time(seconds: float) -> str:
-    """As Spring Boot writes a Date."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime(seconds))
 
 
 class Server(socketserver.ThreadingTCPServer):
