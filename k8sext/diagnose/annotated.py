@@ -9,6 +9,7 @@ from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Diagnosis
 
 from . import rows_annotations as rows
+from .rows import Row
 from .saying import say_without
 
 
@@ -23,6 +24,6 @@ def judge(bridge: Bridge, said: Sequence[Diagnosis]) -> Iterator[Diagnosis]:
         yield _say(bridge, rows.UNKNOWN, problem)
 
 
-def _say(bridge: Bridge, row: rows.Row, problem: str) -> Diagnosis:
+def _say(bridge: Bridge, row: Row, problem: str) -> Diagnosis:
     facts = {"service": bridge.service, "namespace": bridge.namespace, "detail": problem}
     return say_without(row, f"Service/{bridge.ref}", facts)

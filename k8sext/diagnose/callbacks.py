@@ -147,6 +147,8 @@ def _severity(row: Row, entry: _Entry, entries: list[_Entry]) -> Severity:
         severity = Severity.FAIL
     if row is rows.TARGET_UNWELL and entry.expected and _none_reached(entry, entries):
         severity = Severity.FAIL
+    if row is rows.ANOTHER_CALLER:
+        return severity  # whose the address is does not matter: it is the caller that is ill
     if entry.expected is False and entry.owner.kind not in HERE:
         return Severity.WARN  # another team's, elsewhere: this bridge is none the worse for it
     certain = entry.state == DOWN or row in (rows.UNUSABLE, rows.GONE)

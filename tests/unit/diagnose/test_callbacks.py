@@ -145,7 +145,7 @@ DIFFER = {"callers": {"10.244.1.7": "up", "172.17.0.2": "down"}}
         # Outcomes differ by who calls.
         ([entry(POD, reached=True, **DIFFER)], pod(), [], "KX811", Severity.FAIL),
         ([entry(OUTSIDE, **DIFFER)], None, ["shop"], "KX811", Severity.FAIL),
-        ([entry(OUTSIDE, **DIFFER)], None, [], "KX811", Severity.WARN),
+        ([entry(OUTSIDE, **DIFFER)], None, [], "KX811", Severity.FAIL),
         ([entry(POD, "up", callers={"a": "up", "b": "up"})], pod(), ["shop"], None, None),
     ],
 )  # fmt: skip
