@@ -42,6 +42,9 @@ _SENTENCES = (
     ("upstream failure", Reason.UNHEALTHY),
 )
 
+# It has no password, and refuses whoever sends one: Redis 6 and later; before.
+_NO_PASSWORD = ("without any password configured", "but no password is set")
+
 SLOTS = 16384  # of a cluster
 KEPT = (
     "run_id", "master_replid", "master_replid2", "used_memory", "maxmemory", "maxmemory_policy",
@@ -91,6 +94,15 @@ def own_slots(parts: Sequence[str]) -> int:
     ranges = (p.partition("-") for p in parts if p and p[0].isdigit())
     pairs = ((a, b or a) for a, _, b in ranges)
     return sum(int(b) - int(a) + 1 for a, b in pairs if a.isdigit() and b.isdigit())
+
+
+def auth_fault_of(error: RedisError) -> Fault:
+    """An error reply to AUTH. A server without a password refuses every client that sends one."""
+    fault = fault_of(error)
+    if not any(words in error.words for words in _NO_PASSWORD):
+        return fault
+    text = f"{error.words}; it has no password, set one (requirepass) or take it out of the Secret"
+    return Fault(Reason.AUTH_REJECTED, text, **fault.evidence)
 
 
 def told_by_slots(reply: Reply) -> tuple[str, ...]:

@@ -338,13 +338,16 @@ class Postgresql(WireCheck):
                 return fault or row
 
     async def goodbye(self) -> None:
-        """Terminate, where there is a session.
+        """Terminate, where there is a session, and wait for the server to leave.
 
         In the middle of a login it would be logged as an error ("expected password response"); a
-        client that just leaves is not.
+        client that just leaves is not. A backend frees its slot before it closes its socket, and
+        the next login may need that slot (CONNECTION LIMIT 1).
         """
         if self.logged_in:
             await self.messages.send(b"X", b"")
+            while await self.stream.read_some():
+                pass
 
 
 class _Asking(Postgresql):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
+from k8sext.model.result import Facts, Json
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason
 
@@ -29,6 +30,7 @@ class Missing:
 
     reason: Reason
     detail: str
+    evidence: Facts = field(default_factory=dict[str, Json])
 
 
 class LoginSource(Protocol):

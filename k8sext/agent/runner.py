@@ -20,11 +20,13 @@ from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, t
 from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
+from .crowd import Crowd
 from .fault import raised
 from .network import Direct, Network, Way
 from .stages import StageLog, connect, converse
 from .stream import Stream
 from .tls import TargetTls, TlsMemory
+from .turns import Logins, Pace, rejection, spared
 from .visits import Visits
 
 Checks = Mapping[str, type[WireCheck]]
@@ -61,11 +63,13 @@ class Runner:
         self.slots: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(self.budget.per_server)
         )
-        self.login_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.next_logins: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(2))
-        self.rejected: set[str] = set()
-        self.slow_logins = {
-            self.login_key(t) for t in plan.targets if t.active and checks[t.protocol].info.active
+        self.order = Logins(plan.targets)
+        self.pace = Pace(self.budget.per_second)
+        self.slow_servers = {
+            server
+            for t in plan.targets
+            if t.active and checks[t.protocol].info.active
+            for server in self.order.servers(t, t.host)
         }
         self.tls_memory = TlsMemory()
         self.expectable: dict[str, set[str]] = defaultdict(set)  # by any port of a Service
@@ -77,6 +81,7 @@ class Runner:
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
         self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
         self.visits = Visits(self)
+        self.crowd = Crowd(self)
         self.connected = False
         self.failed = False
 
@@ -190,19 +195,10 @@ class Runner:
             await way.close()
 
     async def _connect_and_talk(self, log: StageLog, target: Target, address: str) -> None:
-        info = self.checks[target.protocol].info
         if LOGIN_ORDER.get(target.route, 1) and self.endpoints_left[target.server]:
             # Before a slot is taken: the endpoints that are waited for need slots themselves.
             await self._after_endpoints(target.server)
-        async with self.slots[join_address(address, target.port)]:
-            log.started = asyncio.get_running_loop().time()
-            login, missing = self._login(target, info)
-            log.secrets = login.secrets if login else ()
-            if login:
-                await self._talk_logged_in(log, target, address, login)
-            else:
-                only = GREETING if target.route is Route.NODE_PORT else STAGES
-                await self._talk(log, target, address, None, missing, only)
+        await self.crowd.attempt(log, target, address)
         if target.beside:
             await self._ask_beside(log, target)
         await self._look_further(log, target, address)
@@ -241,6 +237,23 @@ class Runner:
         nothing = Missing(Reason.NO_CREDENTIALS, "")
         return (found, nothing) if isinstance(found, Login) else (None, found)
 
+    async def attempt(self, log: StageLog, target: Target, address: str) -> None:
+        """One connection, with the login where there is one."""
+        async with self.slots[join_address(address, target.port)]:
+            log.started = asyncio.get_running_loop().time()
+            login, missing = self._login(target, self.checks[target.protocol].info)
+            log.secrets = login.secrets if login else ()
+            if login:
+                await self._talk_logged_in(log, target, address, login)
+            else:
+                only = GREETING if target.route is Route.NODE_PORT else STAGES
+                await self._talk(log, target, address, None, missing, only)
+
+    def full_for(self, target: Target, address: str) -> frozenset[str]:
+        """What a server's word that it has no connection left is counted under."""
+        login, _ = self._login(target, self.checks[target.protocol].info)
+        return self.order.keys(target, address, login or Login({}))
+
     async def _talk_logged_in(
         self, log: StageLog, target: Target, address: str, login: Login
     ) -> None:
@@ -250,51 +263,48 @@ class Runner:
         not where the server speaks first and counts those that keep it waiting (MySQL), nor where
         a turn may take long: a broker hangs up on who says nothing for ten seconds.
         """
-        key = self.login_key(target)
-        lock = self.login_locks[key]
-        if self.checks[target.protocol].info.server_speaks_first or key in self.slow_logins:
-            async with lock:
-                log.started = asyncio.get_running_loop().time()
+        loop, keys = asyncio.get_running_loop(), self.order.keys(target, address, login)
+        slow = self.slow_servers & self.order.servers(target, address)
+        if self.checks[target.protocol].info.server_speaks_first or slow:
+            async with self.order.turns.turn(keys):
+                log.started = loop.time()
                 stream = await self._open(log, target, address)
-                await self._log_in(log, target, stream, login, key)
+                await self._log_in(log, target, address, stream, login)
             return
-        async with self.next_logins[key]:
-            log.started = asyncio.get_running_loop().time()
+        async with self.order.ahead.turn(keys):
+            log.started = loop.time()
             stream = await self._open(log, target, address)
             if stream is None:
                 return
-            waits = asyncio.get_running_loop().time()
+            waits = loop.time()
             try:
-                await lock.acquire()
+                async with self.order.turns.turn(keys):
+                    log.started += loop.time() - waits
+                    await self._log_in(log, target, address, stream, login)
             except asyncio.CancelledError:  # the run's time is up
                 await stream.close()
                 raise
-            try:
-                log.started += asyncio.get_running_loop().time() - waits
-                await self._log_in(log, target, stream, login, key)
-            finally:
-                lock.release()
-
-    @staticmethod
-    def login_key(target: Target) -> str:
-        """What a login is counted under: the server and the credential."""
-        secret = target.credentials.secret if target.credentials else target.service
-        return f"{target.server}\0{secret}"
 
     async def _log_in(
-        self, log: StageLog, target: Target, stream: Stream | None, login: Login, key: str
+        self, log: StageLog, target: Target, address: str, stream: Stream | None, login: Login
     ) -> None:
         if stream is None:
             return
-        if key in self.rejected:
-            why = "this login was rejected on another route; trying again could lock it out"
-            missing = Missing(Reason.LOGIN_REJECTED_BEFORE, why)
-            await self._converse(log, target, stream, None, missing)
+        before = self.order.rejection(target, address, login)
+        if before:
+            await self._converse(log, target, stream, None, spared(target, before))
             return
         missing = Missing(Reason.NO_CREDENTIALS, "")
         fault = await self._converse(log, target, stream, login, missing)
         if fault and fault.reason in LOGIN_ENDS:
-            self.rejected.add(key)
+            detail = log.done[Stage.AUTH].detail
+            said = rejection(target, address, fault.reason, detail)
+            self.order.reject(target, address, login, said)
+        elif log.hung:
+            self.order.hangs(self.order.keys(target, address, login))
+        verified = log.done.get(Stage.VERIFY)
+        if verified:
+            self.order.told(target, address, verified.evidence.get("identity"))
 
     # -- addresses that a server tells of -------------------------------------------------------
 
@@ -366,6 +376,7 @@ class Runner:
     async def _open(self, log: StageLog, target: Target, address: str) -> Stream | None:
         """The connect stage; None where it failed."""
         tls, pauses = self.tls_of(target), self._pauses(target)
+        log.started += await self.pace.wait(address)
         stream = await connect(log, address, target.port, tls, self.network, pauses)
         if stream is None:
             self.failed = True

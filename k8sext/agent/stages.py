@@ -99,6 +99,24 @@ class StageLog:
         """What broke under the stream between here and where it was connected from."""
         return self.relayed.fault if self.relayed else None
 
+    def ended(self, reason: Reason) -> StageResult | None:
+        """The stage that failed for that reason, if one did."""
+        failed = (s for s in self.done.values() if s.status is Status.FAIL)
+        return next((s for s in failed if s.reason is reason), None)
+
+    @property
+    def hung(self) -> bool:
+        """Whether a stage failed because its time was up."""
+        failed = (s for s in self.done.values() if s.status is Status.FAIL)
+        return any(s.duration_s >= 0.9 * self.budget.stage_s for s in failed)
+
+    def begin_again(self) -> None:
+        """Forget all but how the name was resolved: the same is asked over another connection."""
+        kept = self.done.get(Stage.RESOLVE)
+        self.done = {Stage.RESOLVE: kept} if kept else {}
+        self.announced = self.callbacks = self.relayed = None
+        self.extra_s = 0.0
+
     def results(self) -> tuple[StageResult, ...]:
         """One result a stage, in order; what never ran was not reached."""
         for stage in STAGES:
@@ -227,7 +245,7 @@ async def converse(
             check.stream.deadline = log.deadline()
             if stage is Stage.AUTH and not login and missing.reason is not Reason.NO_CREDENTIALS:
                 # A login is configured and may not be used: what would be asked next needs it.
-                log.skip(stage, missing.reason, missing.detail)
+                log.skip(stage, missing.reason, missing.detail, **missing.evidence)
                 break
             if not await log.run(stage, steps[stage]):
                 _spare(log, login, ended)

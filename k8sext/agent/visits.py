@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k8sext.model.plan import Target, is_address, join_address, split_address
+from k8sext.model.secret import mask, printable
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import LOGIN_ENDS, Reason
 
@@ -16,6 +17,7 @@ from .announced import out_of_bounds, target_of
 from .check import Fault, Login, WireCheck
 from .stream import Stream
 from .tls import TargetTls
+from .turns import rejection
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -99,29 +101,37 @@ class Visits:
         take as long as the visiting check waits for something, and keeps nobody.
         """
         runner = self.runner
-        login, secret = self._login(one, runner.checks[one.protocol])
+        login = self._login(one, runner.checks[one.protocol])
+        address = one.host
+        if not is_address(address):
+            address = (await runner.resolve(one.host)).addresses[0]
         async with AsyncExitStack() as turn:
             if login:
-                await turn.enter_async_context(runner.login_locks[secret])
-                if secret in runner.rejected:
+                keys = runner.order.keys(one, address, login)
+                await turn.enter_async_context(runner.order.turns.turn(keys))
+                if runner.order.rejection(one, address, login):
                     raise Fault(Reason.LOGIN_REJECTED_BEFORE, "its login was rejected before")
-            other = await self._greeted(stack, one, login, deadline)
+            other = await self._greeted(stack, one, address, login, deadline)
             try:
                 await other.auth(login)
             except Fault as fault:
                 if login and fault.reason in LOGIN_ENDS:
-                    runner.rejected.add(secret)
+                    words = printable(mask(fault.detail, login.secrets))
+                    said = rejection(one, address, fault.reason, words)
+                    runner.order.reject(one, address, login, said)
                 raise
         return other
 
     async def _greeted(
-        self, stack: AsyncExitStack, one: Target, login: Login | None, deadline: float | None
+        self,
+        stack: AsyncExitStack,
+        one: Target,
+        address: str,
+        login: Login | None,
+        deadline: float | None,
     ) -> WireCheck:
         runner = self.runner
         cls = runner.checks[one.protocol]
-        address = one.host
-        if not is_address(address):
-            address = (await runner.resolve(one.host)).addresses[0]
         await stack.enter_async_context(runner.slots[join_address(address, one.port)])
         stream = await self._connected(address, one.port, deadline)
         stack.push_async_callback(stream.close)
@@ -135,6 +145,7 @@ class Visits:
         return other
 
     async def _connected(self, address: str, port: int, deadline: float | None) -> Stream:
+        await self.runner.pace.wait(address)
         way = await self.runner.network.way()
         try:
             return await way.connect(address, port, deadline)  # type: ignore[arg-type]
@@ -142,16 +153,16 @@ class Visits:
             await way.close()
             raise
 
-    def _login(self, one: Target, cls: type[WireCheck]) -> tuple[Login | None, str]:
-        """The login and the key of its lock. Raises Fault where it may not be used."""
+    def _login(self, one: Target, cls: type[WireCheck]) -> Login | None:
+        """The login, if there is one. Raises Fault where it may not be used."""
         if not cls.info.credential_keys:
-            return None, ""
+            return None
         found = self.runner.logins.lookup(one, cls.info.credential_keys)
         if isinstance(found, Login):
-            return found, self.runner.login_key(one)
+            return found
         if found.reason is not Reason.NO_CREDENTIALS:
             raise Fault(found.reason, found.detail)
-        return None, ""
+        return None
 
 
 async def _goodbye(other: WireCheck) -> None:

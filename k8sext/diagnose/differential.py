@@ -12,6 +12,7 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage, Status
 
 from . import callbacks, drivers, identity, manifest, origin, policy, rows, rows_reach
+from . import spared as spared_logins
 from .case import INSIDE, Case, answered, connected, failed, none_ready, spared, split
 from .rows import Row
 from .saying import say, say_by_reason, say_without
@@ -26,7 +27,8 @@ def judge_case(case: Case) -> list[Diagnosis]:
         return [_said_lost(case)]
     if must_not_be_reached(case.bridge, case.port):
         return _kept_away(case)
-    root, moved = origin.weigh(case, manifest.instead(case, _root_cause(case)))
+    cause = _root_cause(case) or spared_logins.by_another(case)
+    root, moved = origin.weigh(case, manifest.instead(case, cause))
     roots = [root] if root else _systems(case)
     return [
         *roots,

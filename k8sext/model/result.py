@@ -61,8 +61,11 @@ class Observation:
 
     @property
     def login_ended(self) -> bool:
-        """Whether its login must not be tried again: it was rejected, or would count as such."""
-        return any(s.reason in LOGIN_ENDS for s in self.stages)
+        """Whether its login must not be tried again: it was rejected, here or where the same login
+        was tried before, or would count as rejected.
+        """
+        ends = (*LOGIN_ENDS, Reason.LOGIN_REJECTED_BEFORE)
+        return any(s.reason in ends for s in self.stages)
 
     @property
     def depth(self) -> Stage | None:

@@ -259,9 +259,10 @@ def test_a_long_visit_keeps_nobody_from_logging_in() -> None:
         (target,), (store,) = made.targets, made.companions
         check = Path(target, await Stream.connect(HOST, port, None))
         check.around = runner.visits
-        lock, held = runner.login_locks[runner.login_key(store)], []
+        login, held = Login({"password": Secret("right")}), []
+        keys = runner.order.keys(store, HOST, login)
         async with check.visit("store"):
-            held.append(str(lock.locked()))
+            held.append(str(not runner.order.turns.free(keys)))
         await check.stream.close()
         server.close()
         return held

@@ -105,8 +105,11 @@ def test_a_giant_is_not_believed() -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (b"-ERR AUTH <password> called without any password configured", None),
-        (b"-ERR Client sent AUTH, but no password is set", None),  # before Redis 6
+        (
+            b"-ERR AUTH <password> called without any password configured for the default user",
+            Reason.AUTH_REJECTED,
+        ),
+        (b"-ERR Client sent AUTH, but no password is set", Reason.AUTH_REJECTED),  # before Redis 6
         (b"-ERR wrong number of arguments for 'auth' command", Reason.AUTH_METHOD_UNSUPPORTED),
         (b"-ERR invalid password", Reason.AUTH_REJECTED),
     ],

@@ -361,8 +361,24 @@ def test_tls_and_both_wrong_doors(tmp_path: Path) -> None:
 
 
 def test_a_login_where_the_server_has_no_password(tmp_path: Path) -> None:
+    """Jedis, Lettuce and go-redis end with this error: for them the server is down."""
     with server(tmp_path, free_ports(1)[0]) as number:
         auth = see(number, {"password": "x"}).stage(Stage.AUTH)
         assert auth is not None
-        assert (auth.status, auth.reason) == (Status.WARN, Reason.UNEXPECTED)
-        assert "anyone may come in" in auth.detail
+        assert (auth.status, auth.reason) == (Status.FAIL, Reason.AUTH_REJECTED)
+        assert "it has no password" in auth.detail
+
+
+@pytest.mark.parametrize("login", [{"password": ""}, {"password": "", "database": "0"}])
+def test_an_empty_password_is_not_sent_where_none_is_asked_for(
+    login: dict[str, str], tmp_path: Path
+) -> None:
+    with server(tmp_path, free_ports(1)[0]) as number:
+        assert see(number, login).status is Status.PASS
+
+
+def test_an_empty_password_is_sent_where_one_is_asked_for(tmp_path: Path) -> None:
+    with server(tmp_path, free_ports(1)[0], "requirepass right") as number:
+        auth = see(number, {"password": ""}).stage(Stage.AUTH)
+        assert auth is not None
+        assert (auth.status, auth.reason) == (Status.FAIL, Reason.AUTH_REJECTED)
