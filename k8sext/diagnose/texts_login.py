@@ -4,7 +4,8 @@ TEXT = """
 KX601
 means: The server rejects the login.
 how: One login was tried with the values of the Secret, at one address first. After a rejection
-  the same login was not tried again on this server, so that the account is not locked.
+  the same login was not tried again on this server, so that the account is not locked; every
+  other bridge that leads there with the same values fails by it ("tried once only, at …").
 see: Log in with the same user from a pod; the evidence has the server's own words, and under
   credential_hints what is odd about the values (an end of line, quotes, base64 twice, a
   placeholder), told without showing any of them.

@@ -24,7 +24,8 @@ wrong: Applications often create such objects when they start for the first time
 
 KX704
 means: The server takes no more connections.
-how: Its own error at the greeting or the login.
+how: Its own error at the greeting or the login, and again up to three times within two seconds,
+  while none of our own probes was connected to it.
 see: PostgreSQL: SELECT count(*) FROM pg_stat_activity; MySQL: SHOW PROCESSLIST
 repair: Find who holds them (a pool that is too large, times the number of replicas), or raise the
   limit.
