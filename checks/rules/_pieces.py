@@ -60,7 +60,7 @@ def pieces(objects: Objects, key: Key) -> Iterator[Piece]:
 
 
 def _subsets(item: Object) -> Iterator[Piece]:
-    for number, subset in enumerate(item.get("subsets") or ()):
+    for number, subset in enumerate(item.get("subsets") or []):
         known = [a for word in ("addresses", "notReadyAddresses") for a in subset.get(word) or []]
         yield Piece(
             "Endpoints",

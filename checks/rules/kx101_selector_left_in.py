@@ -10,7 +10,7 @@ from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.words import Severity
 
-from ._pieces import NO_BACKEND, key_of_bridge
+from ._pieces import NO_BACKEND, key_of_bridge, patch
 
 NO_NAME = ("KX201", "KX202", "KX206")  # a headless Service without endpoints has none
 
@@ -23,6 +23,10 @@ def judge(subject: Subject) -> Iterator[Finding]:
 
 
 def _finding(bridge: Bridge, subject: Subject) -> Finding:
+    emptied = not _written(bridge, subject)
+    command = patch(
+        "service", bridge.namespace, bridge.service, {"op": "remove", "path": "/spec/selector"}
+    )
     words = ", ".join(f"{k}={v}" for k, v in bridge.selector)
     return Finding(
         code=RULE.code,
@@ -30,8 +34,8 @@ def _finding(bridge: Bridge, subject: Subject) -> Finding:
         object=f"Service/{bridge.ref}",
         summary=f"Service {bridge.service} has a selector ({words}), so Kubernetes keeps its "
         f"endpoints: {_harm(bridge, subject)}",
-        fix=f"kubectl patch service -n {bridge.namespace} {bridge.service} --type=json -p "
-        '\'[{"op":"remove","path":"/spec/selector"}]\', then apply the addresses again',
+        fix=f"{'apply the addresses again after' if emptied else 'take it out'}: {command}",
+        command="" if emptied else command,
         bridge=bridge.ref,
         explains=(*NO_BACKEND, *NO_NAME),
     )
@@ -39,13 +43,19 @@ def _finding(bridge: Bridge, subject: Subject) -> Finding:
 
 def _harm(bridge: Bridge, subject: Subject) -> str:
     """The Endpoints of a Service with a selector are overwritten; slices of others are not."""
-    slices = subject.objects.slices_of.get(key_of_bridge(bridge), ())
-    written = [s["metadata"]["name"] for s in slices if handmade.slice_by_hand(s)]
+    written = _written(bridge, subject)
     if not written:
         return f"it replaces the addresses that were written into Endpoints {bridge.service}"
+    slices = subject.objects.slices_of[key_of_bridge(bridge)]
     pods = any(s.get("endpoints") for s in slices if handmade.managed_by(s) == handmade.CONTROLLER)
     share = "pods get a share" if pods else "pods that match it would get a share"
     return f"beside EndpointSlice {written[0]}, {share} of the connections"
+
+
+def _written(bridge: Bridge, subject: Subject) -> list[str]:
+    """The slices that people made."""
+    slices = subject.objects.slices_of.get(key_of_bridge(bridge), ())
+    return [str(s["metadata"]["name"]) for s in slices if handmade.slice_by_hand(s)]
 
 
 RULE = Rule(

@@ -43,7 +43,7 @@ def _finding(bridge: Bridge, port: Port, other: list[tuple[Piece, int]], *, whol
     """Where no endpoint fits, the port leads nowhere; a UDP port is not probed, so this is said."""
     piece, number = other[0]
     transport = _transport(dict(piece.ports[number]))
-    commands = (
+    command = "; ".join(
         patch(
             p.kind, bridge.namespace, p.name,
             replaced(f"{p.path}/ports/{n}/protocol", port.transport),
@@ -57,7 +57,8 @@ def _finding(bridge: Bridge, port: Port, other: list[tuple[Piece, int]], *, whol
         object=piece.ref(bridge.namespace),
         summary=f"port {port.key} of Service {bridge.service} is {port.transport} and the port of "
         f"that name in {piece.kind} {piece.name} is {transport}: {effect}",
-        fix="; ".join(commands),
+        fix=f"say {port.transport} there: {command}",
+        command=command,
         bridge=bridge.ref,
         ports=(port.key,),
         explains=EXPLAINS if whole else (),

@@ -37,6 +37,7 @@ def _finding(
     there = " and ".join(sorted({str(e.port) for e in ends}))
     repeated = {e.port for e in ends} == {port.port}
     headless = bridge.kind is Kind.HEADLESS
+    command = _command(bridge, port, wanted, subject)
     return Finding(
         code=RULE.code,
         severity=Severity.NOTE if repeated else Severity.WARN,
@@ -45,7 +46,8 @@ def _finding(
         f"{there}: "
         + ("a headless Service maps no ports" if headless else "without a selector only the "
            "endpoints' port counts"),
-        fix=_fix(bridge, port, wanted, subject),
+        fix=f"if the server listens on {wanted}, write it there: {command}",
+        command=command,
         bridge=bridge.ref,
         ports=(port.key,),
         addresses=tuple(join_address(e.address, e.port) for e in ends),
@@ -53,7 +55,7 @@ def _finding(
     )  # fmt: skip
 
 
-def _fix(bridge: Bridge, port: Port, wanted: int, subject: Subject) -> str:
+def _command(bridge: Bridge, port: Port, wanted: int, subject: Subject) -> str:
     """The endpoints' port becomes the targetPort; at a headless Service the Service's port too."""
     commands = [
         patch(p.kind, bridge.namespace, p.name, operation(f"{p.path}/ports/{n}/port", wanted))
@@ -62,11 +64,9 @@ def _fix(bridge: Bridge, port: Port, wanted: int, subject: Subject) -> str:
         if (entry.get("name") or "") == port.name
     ]
     if bridge.kind is Kind.HEADLESS:
-        number = bridge.ports.index(port)
-        change = operation(f"/spec/ports/{number}/port", wanted)
+        change = operation(f"/spec/ports/{bridge.ports.index(port)}/port", wanted)
         commands.append(patch("service", bridge.namespace, bridge.service, change))
-    said = f"if the server listens on {wanted}"
-    return f"{'; '.join(commands)} ({said})" if commands else f"write port {wanted} ({said})"
+    return "; ".join(commands)
 
 
 RULE = Rule(

@@ -60,10 +60,7 @@ def _cut_short(bridge: Bridge, meant: str, there: bool) -> Finding:
     command = patch(
         "service", bridge.namespace, bridge.service, replaced("/spec/externalName", meant)
     )
-    fix = f"{command} (the Service {meant} exists)" if there else (
-        "write the whole name of the outside host into spec.externalName"
-        + (f"; of a Service of this cluster it would be {meant}")
-    )  # fmt: skip
+    whole = "write the whole name of the outside host into spec.externalName; of a Service of this "
     return Finding(
         code=RULE.code,
         severity=Severity.NOTE,
@@ -71,7 +68,10 @@ def _cut_short(bridge: Bridge, meant: str, there: bool) -> Finding:
         summary=f"Service {bridge.service} is an alias of {bridge.external_name}, which is not a "
         "whole name: the target of an alias is looked up as it is written, without the search list "
         "of pods",
-        fix=fix,
+        fix=f"name the Service that exists: {command}"
+        if there
+        else f"{whole}cluster it would be {meant}",
+        command=command if there else "",
         bridge=bridge.ref,
         explains=NO_NAME,
     )

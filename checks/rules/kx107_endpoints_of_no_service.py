@@ -40,7 +40,7 @@ def _strays(objects: Objects) -> Iterator[tuple[Object, str, str]]:
 
 
 def _finding(bridge: Bridge, item: Object, kind: str, used: str) -> Finding:
-    name, label = item["metadata"]["name"], f"{SERVICE_NAME}={bridge.service}"
+    name, command = item["metadata"]["name"], ""
     labelled = SERVICE_NAME in (item["metadata"].get("labels") or {})
     if kind == "Endpoints":
         said = f"Endpoints {name} belong to no Service: their name must be {bridge.service}"
@@ -50,13 +50,16 @@ def _finding(bridge: Bridge, item: Object, kind: str, used: str) -> Finding:
         said = f"EndpointSlice {name} belongs to no Service: its label {SERVICE_NAME} " + (
             f"says {used}" if labelled else "is missing"
         )
-        fix = f"kubectl label endpointslice -n {bridge.namespace} {name} {label} --overwrite"
+        command = f"kubectl label endpointslice -n {bridge.namespace} {name} "
+        command += f"{SERVICE_NAME}={bridge.service} --overwrite"
+        fix = f"if it is meant: {command}"
     return Finding(
         code=RULE.code,
         severity=Severity.WARN,
         object=f"{kind}/{bridge.namespace}/{name}",
         summary=f"{said}; likely Service {bridge.service} is meant, which has no endpoints",
         fix=fix,
+        command=command,
         confidence="likely",
         bridge=bridge.ref,
         refines=("KX305", "KX201", "KX202", "KX206"),

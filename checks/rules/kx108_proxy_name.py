@@ -20,13 +20,15 @@ def judge(subject: Subject) -> Iterator[Finding]:
         service = subject.objects.service_of.get(key_of_bridge(bridge), {})
         labels = (service.get("metadata") or {}).get("labels") or {}
         if LABEL in labels and bridge.kind is Kind.SELECTORLESS:
+            command = f"kubectl label service -n {bridge.namespace} {bridge.service} {LABEL}-"
             yield Finding(
                 code=RULE.code,
                 severity=Severity.NOTE,
                 object=f"Service/{bridge.ref}",
                 summary=f"Service {bridge.service} has the label {LABEL}={labels[LABEL]}: "
                 "kube-proxy passes over it and leaves it to a proxy of that name",
-                fix=f"kubectl label service -n {bridge.namespace} {bridge.service} {LABEL}-",
+                fix=f"leave it to kube-proxy: {command}",
+                command=command,
                 bridge=bridge.ref,
                 explains=("KX303", "KX306"),
             )

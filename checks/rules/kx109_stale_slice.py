@@ -40,6 +40,7 @@ def _finding(bridge: Bridge, stale: list[Object]) -> Finding:
         for p in s.get("ports") or ()
         if e.get("addresses") and p.get("port")
     ]
+    command = f"kubectl delete endpointslice -n {bridge.namespace} {names}"
     return Finding(
         code=RULE.code,
         severity=Severity.WARN,
@@ -47,7 +48,8 @@ def _finding(bridge: Bridge, stale: list[Object]) -> Finding:
         summary=f"Service {bridge.service} has no selector any more, and what its pods were is "
         f"still in EndpointSlice {names}: {', '.join(addresses[:3])} get a share of the "
         "connections, and no controller corrects that",
-        fix=f"kubectl delete endpointslice -n {bridge.namespace} {names}",
+        fix=f"delete what is left: {command}",
+        command=command,
         bridge=bridge.ref,
         addresses=tuple(addresses),
         explains=("KX307", "KX507", "KX508", "KX509", *NOBODY_THERE, *ANOTHER_ANSWERS),

@@ -38,14 +38,15 @@ def _unused(item: Object, bridge: Bridge) -> Iterator[str]:
 def _finding(bridge: Bridge, item: Object, unused: list[str]) -> Finding:
     name = item["metadata"]["name"]
     body = shlex.quote(json.dumps({"endpoints": _apart(item)}, separators=(",", ":")))
+    command = f"kubectl patch endpointslice -n {bridge.namespace} {name} --type=merge -p {body}"
     return Finding(
         code=RULE.code,
         severity=Severity.WARN,
         object=f"EndpointSlice/{bridge.namespace}/{name}",
         summary=f"{', '.join(unused)} of EndpointSlice {name} is never used: it is the second "
         "address of an endpoint, and kube-proxy takes the first one",
-        fix="write one endpoint for each address: kubectl patch endpointslice -n "
-        f"{bridge.namespace} {name} --type=merge -p {body}",
+        fix=f"write one endpoint for each address: {command}",
+        command=command,
         bridge=bridge.ref,
     )
 

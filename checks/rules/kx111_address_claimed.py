@@ -73,6 +73,7 @@ def _addresses(service: Object) -> Iterator[tuple[str, bool]]:
 def _finding(bridge: Bridge, claim: Claim, targets: list[str]) -> Finding:
     """A load balancer's address is claimed rightly; it is the cause only where something fails."""
     namespace, name = key_of(claim.service)
+    command = _command(claim)
     how = "spec.externalIPs" if claim.external else "its load balancer's address"
     return Finding(
         code=RULE.code,
@@ -81,26 +82,24 @@ def _finding(bridge: Bridge, claim: Claim, targets: list[str]) -> Finding:
         summary=f"Service {name} of namespace {namespace} claims {', '.join(targets)} by {how}: "
         "every node leads connections to it to that Service's own endpoints, or refuses them "
         "where it has none",
-        fix=_fix(claim, bridge),
+        fix=f"externalIPs is for traffic that comes in, so take the address out: {command}"
+        if command
+        else f"let applications use {name}.{namespace} in place of {bridge.service}, or give "
+        f"Service {name} ready endpoints",
+        command=command,
         bridge=bridge.ref,
         addresses=tuple(targets),
         explains=EXPLAINS,
     )
 
 
-def _fix(claim: Claim, bridge: Bridge) -> str:
-    namespace, name = key_of(claim.service)
+def _command(claim: Claim) -> str:
+    """The Service without the address; what a load balancer has given cannot be taken back."""
     if not claim.external:
-        return (
-            f"let applications use {name}.{namespace} in place of {bridge.service}, or give "
-            f"Service {name} ready endpoints"
-        )
+        return ""
     kept = [a for a in claim.service["spec"]["externalIPs"] if str(a) != claim.address]
     change = {"op": "replace", "path": "/spec/externalIPs", "value": kept}
-    return (
-        patch("service", namespace, name, change)
-        + " (externalIPs is for traffic that comes in, not for the address of a server outside)"
-    )
+    return patch("service", *key_of(claim.service), change)
 
 
 RULE = Rule(

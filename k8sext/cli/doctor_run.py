@@ -209,7 +209,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
 def _with_aliases(
     found: tuple[Bridge, ...], snapshot: Snapshot, elsewhere: linted.Lists
 ) -> tuple[Bridge, ...]:
-    """Aliases of Services of this cluster, weighed by those: waited for only where there are any."""
+    """Aliases of Services of this cluster, weighed by those; waited for where there are any."""
     if not aliases.inside(found):
         return found
     everywhere = elsewhere()[0].get("services", snapshot.services)

@@ -40,6 +40,7 @@ def _refined(root: Diagnosis, finding: Finding) -> Diagnosis:
         why=f"{root.why}; {finding.summary} ({finding.code})",
         because=(*root.because, f"{finding.object}#{finding.code}"),
         fix=root.fix if refined else finding.fix,
+        command=root.command if refined else finding.command,
         see=f"{root.see} · k8sext explain {finding.code}",
     )
 
@@ -123,6 +124,7 @@ def _diagnosis(finding: Finding, severity: Severity) -> Diagnosis:
         summary=finding.summary,
         because=(finding.object,),
         fix=finding.fix,
+        command=finding.command,
         see=f"k8sext explain {finding.code} · {_by_hand(finding.object)}",
     )
 

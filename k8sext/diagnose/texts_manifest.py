@@ -69,8 +69,8 @@ means: The Service is an alias of another Service of this cluster, and that one 
 how: The name ends in .svc.cluster.local, the Services of all namespaces (or those of its own
   namespace) were read, and it is not among them.
 see: kubectl get service -n NAMESPACE NAME
-repair: Correct the name or make the Service. Example: the Service was moved to namespace data; write
-  redis.data.svc.cluster.local. Example: the release that makes it is not installed yet.
+repair: Correct the name or make the Service. Example: the Service was moved to namespace data;
+  write redis.data.svc.cluster.local. Example: the release that makes it is not installed yet.
 wrong: It is made later, by an operator or another release.
 
 KX107
@@ -107,8 +107,8 @@ wrong: The selector was removed a moment ago and is to come back.
 KX110
 means: An endpoint of a slice holds two addresses. kube-proxy uses the first; the others never get a
   connection, and when the first one fails nothing takes its place.
-how: endpoints[].addresses of the slices of a Service with a cluster IP have more than one entry, and
-  the further ones stand nowhere else. The API's own text says that consumers use the first.
+how: endpoints[].addresses of the slices of a Service with a cluster IP have more than one entry,
+  and the further ones stand nowhere else. The API's own text says that consumers use the first.
 see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE -o yaml
 repair: Write one endpoint for each address. Example: addresses [A, B] becomes two entries under
   endpoints. Example: a template that joins all hosts into one list; let it loop.
@@ -118,12 +118,13 @@ KX111
 means: Another Service claims an address and port of this bridge for itself, by spec.externalIPs or
   as the address of its load balancer. Every node then leads connections to that address to the
   other Service's own endpoints, and refuses them where it has none, for the whole cluster.
-how: spec.externalIPs and status.loadBalancer.ingress of the Services of all namespaces were compared
-  with the endpoints of the bridge. The server outside has not been reached, so it is not blamed.
+how: spec.externalIPs and status.loadBalancer.ingress of the Services of all namespaces were
+  compared with the endpoints of the bridge. The server outside has not been reached, so it is not
+  blamed.
 see: kubectl get services -A -o wide, column EXTERNAL-IP
 repair: Take the address out of externalIPs: they are for traffic that comes in. Example: somebody
-  wrote the address of the database as externalIPs of a Service. Example: a test left a Service
-  with the address of the web server in another namespace.
+  wrote the address of the database as externalIPs of a Service. Example: a test left a Service with
+  the address of the web server in another namespace.
 wrong: The data plane passes over externalIPs (they are deprecated), and the server fails by itself.
   Where the bridge works, it is a warning; at a load balancer's address a note.
 
@@ -138,14 +139,14 @@ repair: Write addresses of a family that the Service has, or an ExternalName. Ex
 wrong: The slice is meant for another consumer than the Service, such as a gateway.
 
 KX113
-means: Argo CD applies this Service, which has no endpoints. Its default settings leave Endpoints and
-  EndpointSlices out, so that a slice that stands in the repository beside it is never applied.
+means: Argo CD applies this Service, which has no endpoints. Its default settings leave Endpoints
+  and EndpointSlices out, so that a slice that stands in the repository beside it is never applied.
 how: The Service has Argo CD's tracking annotation (of this very object) or its instance label, and
   no endpoints. Argo CD's settings were not read, so this is likely, not proven.
 see: kubectl get configmap -n argocd argocd-cm -o jsonpath='{.data.resource\\.exclusions}'
-repair: Take both kinds out of resource.exclusions, or use an ExternalName. Example: after the update
-  to Argo CD 3 all bridges lost their slices with the first prune. Example: a new bridge never gets
-  any.
+repair: Take both kinds out of resource.exclusions, or use an ExternalName. Example: after the
+  update to Argo CD 3 all bridges lost their slices with the first prune. Example: a new bridge
+  never gets any.
 wrong: The slice is missing in the repository, too.
 
 KX114
@@ -153,9 +154,9 @@ means: An endpoint of the Service is the cluster IP of a Service in another name
   translates an address once, so that nothing leads from one cluster IP to the other.
 how: The endpoints were compared with spec.clusterIPs of the Services of all namespaces.
 see: kubectl get services -A -o wide
-repair: Use the other Service's own name, or an alias. Example: 198.19.3.7 is the cluster IP of redis
-  in namespace data; applications use redis.data. Example: to keep the name, make it an ExternalName
-  of redis.data.svc.cluster.local.
+repair: Use the other Service's own name, or an alias. Example: 198.19.3.7 is the cluster IP of
+  redis in namespace data; applications use redis.data. Example: to keep the name, make it an
+  ExternalName of redis.data.svc.cluster.local.
 wrong: Some data planes do translate twice; where the bridge works, this is a warning.
 
 KX115

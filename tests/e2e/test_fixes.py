@@ -8,11 +8,13 @@ import re
 import subprocess
 import time
 from collections.abc import Generator, Mapping
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from k8sext import registry
 from k8sext.diagnose.rows import all_rows
 from tests.gym import actions
 from tests.gym.__main__ import CASES
@@ -38,6 +40,18 @@ CASES_OF: Mapping[str, tuple[str, ...]] = {
     "KX612": ("secret-without-consent",),
 }
 """The cases of the gym whose commands are executed, by code."""
+CASES_OF_RULES: Mapping[str, tuple[str, ...]] = {
+    "KX101": ("selector-beside-a-slice",),
+    "KX102": ("transport-of-the-slice-differs",),
+    "KX103": ("endpoints-repeat-the-service-port", "headless-repeats-the-service-port"),
+    "KX105": ("alias-without-the-cluster-domain",),
+    "KX107": ("slice-for-a-name-that-is-not-there",),
+    "KX108": ("proxy-name-label",),
+    "KX109": ("stale-slice-of-pods",),
+    "KX110": ("second-address-never-used",),
+    "KX111": ("address-claimed-by-external-ips",),
+}
+"""The same for lint rules. KX107 is said of a KX305, which then has the rule's command."""
 GONE_S = 20.0  # controllers follow: mirrored Endpoints, Ingress controllers, kube-proxy
 POD = "your-pod"
 NOT_RUN = (2, 126, 127)  # wrong usage, not executable, not found: of the shell and of kubectl
@@ -47,11 +61,15 @@ pytestmark = pytest.mark.lab
 def cases() -> list[Case]:
     """Those cases."""
     known = {c.id: c for c in load(CASES)}
-    return [known[name] for names in CASES_OF.values() for name in names]
+    every = (*CASES_OF.values(), *CASES_OF_RULES.values())
+    return [known[name] for names in every for name in names]
 
 
 def test_every_code_with_a_command_has_a_case() -> None:
     assert set(CASES_OF) == {row.code for row in all_rows() if row.command}
+    commands = re.compile(r"^ +command=", re.M)
+    rules = {m.RULE.code: getsource(m) for m in registry.rules().values()}
+    assert set(CASES_OF_RULES) == {code for code, text in rules.items() if commands.search(text)}
 
 
 @pytest.fixture(scope="module")

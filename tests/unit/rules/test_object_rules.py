@@ -226,6 +226,7 @@ def test_what_must_be_told(code: str, severity: Severity, made: Made) -> None:
     (said,) = made()
     assert (said.code, said.severity, said.bridge) == (code, severity, "dev/redis-svc")
     assert said.fix
+    assert said.command in said.fix
     assert "Service" in said.object or "Endpoint" in said.object
 
 
@@ -249,9 +250,7 @@ def test_a_selector_says_what_it_does() -> None:
     said = one("KX101", service(selector={"app": "x"}), endpoints=(emptied,))
     assert "has a selector (app=x)" in said.summary
     assert "replaces the addresses that were written into Endpoints redis-svc" in said.summary
-    assert operations(said.fix.partition(", then")[0]) == [
-        {"op": "remove", "path": "/spec/selector"}
-    ]
+    assert operations(said.fix.partition(": ")[2]) == [{"op": "remove", "path": "/spec/selector"}]
     pods = piece("198.18.1.7", name="pods", labels=BY_PODS)
     said = one("KX101", service(selector={"app": "x"}), slices=(pods, piece(A)))
     assert "beside EndpointSlice redis-svc-1, pods get a share" in said.summary
@@ -261,7 +260,7 @@ def test_a_udp_port_that_leads_nowhere_is_harm_although_it_is_not_probed() -> No
     (said,) = found(service(ports=[port(**UDP)]), endpoints=(legacy(A),))
     assert said.harmful
     assert said.object == "Endpoints/dev/redis-svc"
-    assert operations(said.fix) == [
+    assert operations(said.command) == [
         {"op": "add", "path": "/subsets/0/ports/0/protocol", "value": "UDP"}
     ]
     (tcp,) = found(service(), slices=(piece(A, ports=[port(**UDP)]),))
@@ -277,7 +276,7 @@ def test_the_fix_of_a_mirrored_slice_is_one_of_its_endpoints() -> None:
         endpoints=(legacy(A, ports=bad),),
         slices=(piece(A, ports=bad, labels=MIRRORED),),
     )
-    assert said.fix.startswith("kubectl patch endpoints -n dev redis-svc ")
+    assert said.command.startswith("kubectl patch endpoints -n dev redis-svc ")
 
 
 def test_the_target_port_is_written_into_every_slice_at_its_place() -> None:
@@ -289,7 +288,7 @@ def test_the_target_port_is_written_into_every_slice_at_its_place() -> None:
     )
     assert said.ports == ("redis",)
     assert said.addresses == (f"{A}:6379", f"{B}:6379")
-    first, second = said.fix.split("; ")
+    first, second = said.command.split("; ")
     assert operations(first) == operations(second) == [
         {"op": "add", "path": "/ports/1/port", "value": 26379}
     ]  # fmt: skip
@@ -314,7 +313,7 @@ def test_an_alias_with_the_wrong_service_is_told_the_right_one() -> None:
 def test_a_name_cut_short_is_completed_where_the_service_exists() -> None:
     there = service("redis", namespace="data", selector={"a": "b"})
     (said,) = found(alias("redis.data.svc"), others=(there,))
-    assert operations(said.fix.partition(" (")[0]) == [
+    assert operations(said.command) == [
         {"op": "add", "path": "/spec/externalName", "value": "redis.data.svc.cluster.local"}
     ]
 
@@ -324,7 +323,7 @@ def test_two_addresses_become_two_endpoints_with_all_else_kept() -> None:
     item["endpoints"][0]["conditions"] = {"ready": True}
     said = one("KX110", service(), slices=(item,))
     assert B in said.summary
-    assert operations(said.fix) == {
+    assert operations(said.command) == {
         "endpoints": [
             {"addresses": [A], "conditions": {"ready": True}},
             {"addresses": [B], "conditions": {"ready": True}},
@@ -336,8 +335,8 @@ def test_only_the_claimed_address_is_taken_out_of_external_ips() -> None:
     claim = service("web", namespace="prod", externalIPs=[B, A])
     said = one("KX111", service(), slices=(piece(A),), others=(claim,))
     assert said.addresses == (f"{A}:6379",)
-    assert said.fix.startswith("kubectl patch service -n prod web ")
-    assert operations(said.fix.partition(" (")[0]) == [
+    assert said.command.startswith("kubectl patch service -n prod web ")
+    assert operations(said.command) == [
         {"op": "replace", "path": "/spec/externalIPs", "value": [B]}
     ]
 
