@@ -271,28 +271,36 @@ def _family(item: Object) -> str:
 
 
 def _each_once(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
-    """What several slices name (a mirrored one beside one of ours) is one; ready where one is."""
+    """What several slices name (a mirrored one beside one of ours) is one; ready where one is,
+    else serving where one is.
+    """
     found: dict[tuple[str, int, str], Endpoint] = {}
     for endpoint in endpoints:
         key = (endpoint.address, endpoint.port, endpoint.port_name)
         known = found.setdefault(key, endpoint)
-        if endpoint.ready and not known.ready:
+        if _condition(endpoint) > _condition(known):
             found[key] = endpoint
     return tuple(found.values())
 
 
+def _condition(endpoint: Endpoint) -> tuple[bool, bool]:
+    return endpoint.ready, endpoint.serving and endpoint.terminating
+
+
 def _of_slice(item: Object) -> Iterator[Endpoint]:
-    """`ready` unset means ready; of an endpoint's addresses consumers use the first only."""
+    """Of an endpoint's addresses consumers use the first only."""
     source = f"EndpointSlice/{item['metadata']['name']}"
     for index, endpoint in enumerate(item.get("endpoints") or []):
-        ready = (endpoint.get("conditions") or {}).get("ready") is not False
+        conditions = endpoint.get("conditions") or {}
         for port in item.get("ports") or []:
             if endpoint.get("addresses") and port.get("port"):
                 yield Endpoint(
                     address=endpoint["addresses"][0],
                     port=port["port"],
                     port_name=port.get("name") or "",
-                    ready=ready,
+                    ready=conditions.get("ready") is not False,
+                    serving=conditions.get("serving") is not False,
+                    terminating=conditions.get("terminating") is True,
                     source=source,
                     index=index,
                     node=endpoint.get("nodeName") or "",

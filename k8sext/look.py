@@ -267,6 +267,7 @@ def _look_from_one(
         lost=seen_pod.lost(ran, planned),
         owners=owners,
         findings=findings,
+        host=str(ran.pod.get("status", {}).get("hostIP") or ""),
     )
     return _told_once(_judged(seen, ran.records, mine, context, vantage), said.code if said else "")
 

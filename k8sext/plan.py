@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from k8sext import fronts
-from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.front import Front
 from k8sext.model.plan import Beside, Budget, Control, Plan, Target, is_address
 from k8sext.model.tls import TlsMode, TlsSpec
@@ -91,7 +91,7 @@ def _numbered(targets: Iterable[Target], vantage: str) -> Iterator[Target]:
 
 def _acting(targets: Sequence[Target], acting: Acting) -> Iterator[Target]:
     """Each bridge port acts once: by its name, or where there is none by its first address."""
-    planned = [t for t in targets if not t.fallback]
+    planned = [t for t in targets if not (t.fallback or t.greet_only)]
     first: dict[tuple[str, str], str] = {}
     for target in sorted(planned, key=lambda t: t.route not in _MAIN):
         first.setdefault((target.service, target.port_key), target.id)
@@ -166,14 +166,19 @@ def _outside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
 
 def _endpoint_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
     """Every address that a slice names, once; also those whose port name does not match the
-    Service's: whether they answer tells a wrong name from a dead server.
+    Service's: whether they answer tells a wrong name from a dead server. Those that no connection
+    is sent to come last, and are only greeted.
     """
     seen: set[tuple[str, int]] = set()
-    for endpoint in bridge.endpoints_of(port) or _unmatched(bridge):
+    used = bridge.used(port)
+    unused = (e for e in bridge.endpoints_of(port) if e not in used)
+    for endpoint in (*used, *unused) or bridge.unmatched:
         key = (endpoint.address, endpoint.port)
         if key not in seen and is_address(endpoint.address):
             seen.add(key)
-            yield _target(bridge, port, Route.ENDPOINT, *key)
+            made = _target(bridge, port, Route.ENDPOINT, *key)
+            idle = endpoint not in used
+            yield replace(made, credentials=None, expect={}, greet_only=True) if idle else made
 
 
 def _ingress_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
@@ -212,12 +217,7 @@ def _node_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
     """The greeting, by the nodes' addresses; no login goes with it."""
     for name, address in bridge.nodes if port.node_port else ():
         made = _target(bridge, port, Route.NODE_PORT, address, port.node_port or 0)
-        yield replace(made, credentials=None, expect={}, via=f"Node/{name}")
-
-
-def _unmatched(bridge: Bridge) -> Iterator[Endpoint]:
-    names = {p.name for p in bridge.ports}
-    return (e for e in bridge.endpoints if e.port_name not in names)
+        yield replace(made, credentials=None, expect={}, greet_only=True, via=f"Node/{name}")
 
 
 def _name_port(bridge: Bridge, port: Port) -> int:
@@ -226,7 +226,7 @@ def _name_port(bridge: Bridge, port: Port) -> int:
     A headless Service has no virtual address: its name gives the endpoints' addresses, and the
     port that is dialled is the one the server listens on.
     """
-    endpoints = bridge.endpoints_of(port)
+    endpoints = bridge.used(port) or bridge.endpoints_of(port)
     if bridge.kind is Kind.HEADLESS and endpoints:
         return endpoints[0].port
     return port.port

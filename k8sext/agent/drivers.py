@@ -148,7 +148,7 @@ def _chosen(scene: Scene) -> Iterator[Target]:
     """By name where the vantage has names; else one address that works, or the first."""
     ports: dict[tuple[str, str], list[Target]] = defaultdict(list)
     for target in scene.plan.targets:
-        if target.protocol in scene.clients and target.route in ORDER:
+        if target.protocol in scene.clients and target.route in ORDER and not target.greet_only:
             ports[target.service, target.port_key].append(target)
     for targets in ports.values():
         yield min(targets, key=lambda t: (ORDER.index(t.route), _ended(scene, t) is not None))

@@ -15,7 +15,7 @@ from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult, not_reached
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
-from . import beside, expect, origin, resolver
+from . import beside, expect, families, origin, resolver
 from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, target_of
 from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
@@ -40,6 +40,11 @@ PROGRAMMING_S = (0.5, 1.0, 2.0)
 LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
 # Ways for those outside, told beside the bridge's own: no login goes over them.
 FRONTS = (Route.INGRESS, Route.NODE_PORT)
+
+
+def _awaited(target: Target) -> bool:
+    """Whether it is an address behind a bridge's name that connections are sent to."""
+    return target.route is Route.ENDPOINT and not target.greet_only
 
 
 class Runner:
@@ -88,7 +93,7 @@ class Runner:
     async def run(self) -> None:
         """Probe everything; each target is observed exactly once, in time or out of it."""
         for target in self.plan.targets:
-            if target.route is Route.ENDPOINT:
+            if _awaited(target):
                 self.endpoints_left[target.server] += 1
         tasks = {asyncio.create_task(self._target(t)): t for t in self.plan.targets}
         done, late = await asyncio.wait(tasks, timeout=self.budget.run_s) if tasks else ((), ())
@@ -112,7 +117,7 @@ class Runner:
                 return
             await self._probe(target)
         finally:
-            if target.route is Route.ENDPOINT:
+            if _awaited(target):
                 self.endpoints_left[target.server] -= 1
                 if not self.endpoints_left[target.server]:
                     self.endpoints_done[target.server].set()
@@ -128,6 +133,8 @@ class Runner:
     async def _probe(self, target: Target) -> None:
         log = StageLog(target, self.budget, asyncio.get_running_loop().time())
         addresses = await self._resolve_stage(log, target)
+        if self.network.anywhere:
+            addresses = families.usable_first(addresses)
         if not addresses or target.ask_only:
             self._observed(target, log.results())
             return
@@ -231,7 +238,7 @@ class Runner:
                 await done.wait()
 
     def _login(self, target: Target, info: CheckInfo) -> tuple[Login | None, Missing]:
-        if not info.credential_keys or target.route in FRONTS:
+        if not info.credential_keys or target.greet_only or target.route in FRONTS:
             return None, Missing(Reason.NO_CREDENTIALS, "")
         found = self.logins.lookup(target, info.credential_keys)
         nothing = Missing(Reason.NO_CREDENTIALS, "")
@@ -246,7 +253,7 @@ class Runner:
             if login:
                 await self._talk_logged_in(log, target, address, login)
             else:
-                only = GREETING if target.route is Route.NODE_PORT else STAGES
+                only = GREETING if target.greet_only else STAGES
                 await self._talk(log, target, address, None, missing, only)
 
     def full_for(self, target: Target, address: str) -> frozenset[str]:
@@ -382,7 +389,7 @@ class Runner:
             self.failed = True
             return None
         self.connected = True
-        if target.route is Route.ENDPOINT:
+        if _awaited(target):
             self.reached.add(target.server)
         return stream
 

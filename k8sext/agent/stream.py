@@ -12,6 +12,7 @@ from typing import Protocol
 from k8sext.model.result import Facts, Json
 from k8sext.model.words import Reason
 
+from . import families
 from .fault import Fault, fault_of
 
 FIRST_BYTES = 64  # of what the server said, kept for the diagnosis
@@ -106,7 +107,7 @@ class Stream:
             # ETIMEDOUT from the kernel is a TimeoutError as well; both mean: nothing came back.
             raise Fault(Reason.TIMED_OUT, "nothing came back", errno="ETIMEDOUT") from error
         except OSError as error:
-            raise fault_of(error) from error
+            raise families.explained(fault_of(error), address) from error
         stream = cls(reader, writer)
         stream.deadline = deadline
         return stream

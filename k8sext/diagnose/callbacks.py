@@ -27,7 +27,8 @@ CALLABLE = ("pod", "node-port", "host-port", "service")
 HERE = (*CALLABLE, "node")  # an address of this cluster; any other lies elsewhere
 # Words of a caller that got no answer at all; any other is an answer that is not what it wants.
 _UNANSWERED = (
-    Reason.REFUSED, Reason.TIMED_OUT, Reason.NO_ROUTE, Reason.NOT_PERMITTED, Reason.RESET,
+    Reason.REFUSED, Reason.TIMED_OUT, Reason.NO_ROUTE, Reason.NO_FAMILY,
+    Reason.NOT_PERMITTED, Reason.RESET,
     Reason.SERVER_ERROR,
 )  # fmt: skip
 _UNRESOLVED = (Reason.NAME_NOT_FOUND, Reason.DNS_SERVER_FAILURE, Reason.DNS_TIMED_OUT)

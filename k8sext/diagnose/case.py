@@ -49,6 +49,8 @@ class Context:
     owners: tuple[Owner, ...] = ()  # of the addresses that systems outside call back
     source_seen: str = ""  # the address under which some server saw the probe
     findings: tuple[Finding, ...] = ()  # what lint rules found of the bridges here
+    host: str = ""  # the address of the probe's node
+    unenforced: str = ""  # a target that accepted although no NetworkPolicy allows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,10 @@ class Case:
     port: Port
     through: Observation | None  # by name; by cluster IP where the name does not resolve
     by_name: Observation | None
-    endpoints: tuple[Observation, ...]
+    endpoints: tuple[Observation, ...]  # those in use
     context: Context
     clients: tuple[Observation, ...] = ()
+    unused: tuple[Observation, ...] = ()  # addresses that no connection is sent to
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -80,10 +83,25 @@ def case_of(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Co
     here = [o for o in mine if o.port == port.key and not o.client]
     through = {o.route: o for o in here if o.route in THROUGH}
     by_name = through.get(Route.NAME) or through.get(Route.ORIGIN)
-    endpoints = tuple(o for o in here if o.route in ENDPOINTS)
+    ends = tuple(o for o in here if o.route in ENDPOINTS)
+    unused = tuple(o for o in ends if not _in_use(o, bridge, port))
+    endpoints = tuple(o for o in ends if o not in unused)
     first = through.get(Route.CLUSTER_IP) or by_name
     clients = tuple(o for o in mine if o.port == port.key and o.client)
-    return Case(bridge, port, first, by_name, endpoints, context, clients)
+    return Case(bridge, port, first, by_name, endpoints, context, clients, unused)
+
+
+def _in_use(seen: Observation, bridge: Bridge, port: Port) -> bool:
+    """Whether connections are sent to an address: by its conditions, and by its family."""
+    used = {(e.address, e.port) for e in bridge.used(port)}
+    listed = {(e.address, e.port) for e in (*bridge.endpoints_of(port), *bridge.unmatched)}
+    return not of_no_family(seen) and split(seen.target) not in listed - used
+
+
+def of_no_family(seen: Observation) -> bool:
+    """Whether its address is of a family that the probe's place has not."""
+    stage = seen.stage(Stage.CONNECT)
+    return stage is not None and stage.reason is Reason.NO_FAMILY
 
 
 def connected(seen: Observation) -> bool:
@@ -110,9 +128,9 @@ def spared(seen: Observation) -> bool:
     return auth is not None and auth.reason is Reason.LOGIN_REJECTED_BEFORE
 
 
-def none_ready(case: Case) -> bool:
-    """Whether no endpoint of the port is ready (as it is without any)."""
-    return not any(e.ready for e in case.bridge.endpoints_of(case.port))
+def none_used(case: Case) -> bool:
+    """Whether there are endpoints of the port, and no connection is sent to any of them."""
+    return bool(case.bridge.endpoints_of(case.port)) and not case.bridge.used(case.port)
 
 
 def split(target: str) -> tuple[str, int]:

@@ -9,16 +9,20 @@ from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
-from k8sext.model.words import Reason, Severity, Stage, Status
+from k8sext.model.words import STAGES, Reason, Route, Severity, Stage, Status
 
-from . import callbacks, drivers, identity, manifest, origin, policy, rows, rows_reach
+from . import callbacks, causes, drivers, identity, manifest, origin, rows, rows_reach, unused
 from . import spared as spared_logins
-from .case import INSIDE, Case, answered, connected, failed, none_ready, spared, split
+from .case import INSIDE, Case, answered, connected, none_used, spared
+from .causes import Cause
 from .rows import Row
 from .saying import say, say_by_reason, say_without
 
 # How a Service without a backend answers: iptables and nftables refuse, Cilium has its own errno.
 NO_BACKEND_REASONS = (Reason.REFUSED, Reason.NO_ROUTE, Reason.NOT_PERMITTED)
+# What servers call themselves in evidence `role`.
+LEADERS = {"primary", "master"}
+FOLLOWERS = {"replica", "standby", "slave"}
 
 
 def judge_case(case: Case) -> list[Diagnosis]:
@@ -26,7 +30,7 @@ def judge_case(case: Case) -> list[Diagnosis]:
     if _lost(case):
         return [_said_lost(case)]
     if must_not_be_reached(case.bridge, case.port):
-        return _kept_away(case)
+        return [*_kept_away(case), *unused.notes(case)]
     cause = _root_cause(case) or spared_logins.by_another(case)
     root, moved = origin.weigh(case, manifest.instead(case, cause))
     roots = [root] if root else _systems(case)
@@ -34,6 +38,7 @@ def judge_case(case: Case) -> list[Diagnosis]:
         *roots,
         *moved,
         *_warnings(case, root),
+        *unused.notes(case),
         *callbacks.judge(case),
         *_logins(case),
         *_ports(case),
@@ -47,13 +52,16 @@ def must_not_be_reached(bridge: Bridge, port: Port) -> bool:
 
 
 def _kept_away(case: Case) -> list[Diagnosis]:
-    """Any answer of the server fails the bridge; what we could not finish proves nothing."""
+    """Any connection that is accepted fails the bridge. What has no path to be denied, and what we
+    could not finish, proves nothing.
+    """
     probes = [o for o in (case.by_name, *case.endpoints) if o is not None]
-    reached = next((o for o in probes if answered(o)), None)
+    reached = min((o for o in probes if connected(o)), key=lambda o: not answered(o), default=None)
     if reached:
-        stage = reached.stage(reached.depth or Stage.CONNECT)
-        assert stage is not None
-        return [say(case, rows_reach.REACHED, stage, reached, depth=str(stage.stage))]
+        return [_reached(case, reached)]
+    amiss = _nothing_behind(case) or _no_name(case) or unused.only_other_family(case)
+    if amiss:
+        return [manifest.instead(case, amiss) or amiss]
     ours = next((o for o in probes if o.ended_by and o.ended_by.reason in rows.OURS), None)
     seen = ours or next((o for o in probes if o.ended_by), None)
     if seen is None or seen.ended_by is None:
@@ -62,6 +70,26 @@ def _kept_away(case: Case) -> list[Diagnosis]:
         said = say_by_reason(case, rows.OURS, seen.ended_by, seen)
         return [said] if said else []
     return [say(case, rows_reach.NOT_REACHED, seen.ended_by, seen, stage=str(seen.ended_by.stage))]
+
+
+def _reached(case: Case, seen: Observation) -> Diagnosis:
+    """It accepts; a mesh's proxy accepts for everybody."""
+    ended = seen.ended_by
+    if case.context.mesh and ended and not answered(seen):
+        return say(case, rows.MESH, ended, seen)
+    stage = seen.stage(seen.depth or Stage.CONNECT)
+    assert stage is not None
+    how = f"answers to {stage.stage}" if answered(seen) else "accepts connections"
+    return say(case, rows_reach.REACHED, stage, seen, how=how)
+
+
+def _no_name(case: Case) -> Diagnosis | None:
+    """The name does not resolve."""
+    name = case.by_name
+    ended = name.ended_by if name else None
+    if name is None or ended is None or ended.stage is not Stage.RESOLVE:
+        return None
+    return None if ended.reason in rows.OURS else _name_failed(case, name, ended)
 
 
 def _lost(case: Case) -> bool:
@@ -82,25 +110,78 @@ def _said_lost(case: Case) -> Diagnosis:
 
 def _root_cause(case: Case) -> Diagnosis | None:
     """The differential of route against route; first row that fits."""
-    name, ends = case.by_name, case.endpoints
-    if name is None:
-        return _ends_alone(case)
+    name = case.by_name
+    foreign = unused.only_other_family(case)
+    if foreign or name is None:
+        return foreign or _nothing_behind(case) or _ends_alone(case)
     ended = name.ended_by
     if ended is None:
         return _rejected(case, name) or _name_works(case)
     if ended.stage is Stage.RESOLVE:
         return _name_failed(case, name, ended)
-    bad = failed(ends)
-    if bad and len(bad) < len(ends):
-        return _partial(case, bad)
     if ended.stage is Stage.CONNECT:
-        return _connect_failed(case, name, ended)
+        return _nothing_behind(case) or _connect_failed(case, name, ended)
+    found = causes.causes(case, case.endpoints)
+    if found and _explained(found, ended):
+        return _of_ends(case, found)
     return say_by_reason(case, {**rows.ANSWERS, **rows.OURS}, ended, name)
+
+
+def _explained(found: Sequence[Cause], ended: StageResult) -> bool:
+    """Whether the name fails by what its endpoints fail by. A name that got further than all of
+    them, or that fails in a way of its own (another Host, another certificate), does not.
+    """
+    if ended.status is not Status.FAIL or ended.reason in {c.ended.reason for c in found}:
+        return True
+    return STAGES.index(ended.stage) < max(STAGES.index(c.ended.stage) for c in found)
+
+
+def _of_ends(case: Case, found: Sequence[Cause]) -> Diagnosis:
+    """What the endpoints fail by. A rejected login is not tried again at the others, so that
+    nothing is known of those.
+    """
+    asked_once = case.by_name is None or any(map(spared, (case.by_name, *case.endpoints)))
+    rejected = asked_once and found[0].of_login and len(found) == 1
+    dead = sum(len(c.seen) for c in found)
+    open_ends = [o for o in case.endpoints if o.ended_by is None]
+    if open_ends and dead < len(case.endpoints) and not rejected:
+        return causes.partial(case, found)
+    return causes.whole(case, found)
+
+
+def _nothing_behind(case: Case) -> Diagnosis | None:
+    """What of the objects says that no connection can be sent anywhere."""
+    bridge = case.bridge
+    if bridge.kind is Kind.EXTERNAL_NAME or bridge.external_name:
+        return None
+    if not bridge.endpoints:
+        return _by_objects(case, rows_reach.NO_ENDPOINTS)
+    if not bridge.endpoints_of(case.port) and not bridge.used(case.port):
+        return _by_objects(case, rows_reach.PORT_NAME)
+    if not none_used(case):
+        return None
+    accepting = next((o for o in case.unused if connected(o)), None)
+    shown = accepting or next(iter(case.unused), None)
+    state = (f"{shown.target} {'accepts' if accepting else 'does not answer'}") if shown else ""
+    row = rows_reach.NOT_READY_NAME if bridge.kind is Kind.HEADLESS else rows_reach.NOT_READY
+    return _by_objects(case, row, state=f" ({state})" if state else "")
+
+
+def _by_objects(case: Case, row: Row, **facts: str) -> Diagnosis | None:
+    """A row that the objects alone prove; where a probe was made, with what it saw."""
+    seen = case.by_name or next(iter((*case.endpoints, *case.unused)), None)
+    if seen is None:
+        return None
+    stage = seen.ended_by or seen.stage(seen.depth or Stage.CONNECT)
+    assert stage is not None
+    return say(case, row, stage, seen, None, **facts)
 
 
 def _name_failed(case: Case, name: Observation, ended: StageResult) -> Diagnosis | None:
     """The name leads nowhere; whose fault that is depends on the kind of the Service."""
     missing = ended.reason in (Reason.NAME_NOT_FOUND, Reason.NAME_NO_ADDRESS)
+    if missing and case.bridge.kind is Kind.HEADLESS and none_used(case):
+        return _nothing_behind(case)
     if missing and case.bridge.kind is not Kind.EXTERNAL_NAME:
         return say(case, _no_such_service(case), ended, name)
     if missing and is_address(case.bridge.external_name):  # CoreDNS: NXDOMAIN, not an alias
@@ -110,11 +191,8 @@ def _name_failed(case: Case, name: Observation, ended: StageResult) -> Diagnosis
 
 def _no_such_service(case: Case) -> Row:
     """A headless Service has a name only while it has ready endpoints."""
-    if case.bridge.kind is Kind.HEADLESS:
-        if not case.bridge.endpoints:
-            return rows_reach.NO_ENDPOINTS
-        if none_ready(case):
-            return rows_reach.NOT_READY_NAME
+    if case.bridge.kind is Kind.HEADLESS and not case.bridge.endpoints:
+        return rows_reach.NO_ENDPOINTS
     return rows_reach.SERVICE_UNKNOWN
 
 
@@ -122,61 +200,49 @@ def _rejected(case: Case, name: Observation) -> Diagnosis | None:
     """The login was rejected at an endpoint, and for that reason not tried by name."""
     if not spared(name):
         return None
-    first = next((o for o in case.endpoints if o.ended_by), None)
-    return (
-        say_by_reason(case, rows.ANSWERS, first.ended_by, first)
-        if first and first.ended_by
-        else None
-    )
+    found = causes.causes(case, case.endpoints)
+    return _of_ends(case, found) if found else None
 
 
 def _ends_alone(case: Case) -> Diagnosis | None:
     """No name was tried (vantage local): the addresses speak for themselves."""
-    bad = failed(case.endpoints) or [o for o in case.endpoints if o.ended_by]
-    if not bad:
-        return None
-    ended = bad[0].ended_by
-    assert ended is not None
-    if any(spared(o) for o in case.endpoints):
-        return say_by_reason(case, rows.ANSWERS, ended, bad[0])
-    if len(bad) < len(case.endpoints):
-        return _partial_or_untested(case, bad)
-    table = rows_reach.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
-    return say_by_reason(case, {**rows.OURS, **table}, ended, bad[0])
+    found = causes.causes(case, case.endpoints)
+    return _of_ends(case, found) if found else _untested(case)
 
 
 def _name_works(case: Case) -> Diagnosis | None:
-    bad = failed(case.endpoints) or [o for o in case.endpoints if o.ended_by]
-    if not bad:
+    found = causes.causes(case, case.endpoints)
+    if not found:
+        return _untested(case)
+    failing = [o for c in found for o in c.seen]
+    kept_out = all(not connected(o) for o in failing)
+    if kept_out and len(failing) == len(case.endpoints):
+        return say(case, rows_reach.ONLY_BY_NAME, found[0].ended, failing[0])
+    return _of_ends(case, found)
+
+
+def _untested(case: Case) -> Diagnosis | None:
+    """A probe that we could not finish says nothing against its address."""
+    seen = next((o for o in case.endpoints if o.ended_by), None)
+    if seen is None or seen.ended_by is None:
         return None
-    if len(bad) < len(case.endpoints):
-        return _partial_or_untested(case, bad)
-    ended = bad[0].ended_by
-    assert ended is not None
-    if ended.stage is Stage.CONNECT:
-        return say(case, rows_reach.ONLY_BY_NAME, ended, bad[0])
-    return say_by_reason(case, {**rows.ANSWERS, **rows.OURS}, ended, bad[0])
+    return say_by_reason(case, rows.OURS, seen.ended_by, seen)
 
 
 def _connect_failed(case: Case, name: Observation, ended: StageResult) -> Diagnosis | None:
-    """The name resolves and cannot be connected to."""
-    bridge, ends = case.bridge, case.endpoints
-    if not bridge.endpoints and not bridge.external_name:
-        return say(case, rows_reach.NO_ENDPOINTS, ended, name)
-    if not bridge.endpoints_of(case.port) and bridge.endpoints:
-        return say(case, rows_reach.PORT_NAME, ended, name)
-    reached = [o for o in ends if connected(o)]
-    inside = _inside_the_cluster(case, ended) if reached else None
-    if inside:
-        return say(case, inside, ended, name, about=reached[0])
-    first = next((o for o in ends if o.ended_by), name)
-    cause = first.ended_by or ended
-    if cause.reason in (Reason.TIMED_OUT, Reason.NOT_PERMITTED, Reason.REFUSED):
-        isolating = _isolating(case, first)
-        if isolating:
-            return say(case, rows_reach.POLICY, cause, first, policies=", ".join(isolating),
-                         policy=isolating[0])  # fmt: skip
-    return say_by_reason(case, {**rows_reach.PATHS, **rows.OURS}, cause, first)
+    """The name resolves and cannot be connected to: its endpoints explain that, unless every one
+    of them accepts.
+    """
+    ends = case.endpoints
+    if ends and all(connected(o) for o in ends) and case.bridge.cluster_ips:
+        inside = _inside_the_cluster(case, ended)
+        if inside:
+            return say(case, inside, ended, name, about=ends[0])
+    found = causes.causes(case, [o for o in ends if not connected(o)])
+    if found:
+        return _of_ends(case, causes.causes(case, ends))
+    lone = causes.cause_of(case, name)
+    return causes.whole(case, (lone,)) if lone else None
 
 
 def _inside_the_cluster(case: Case, ended: StageResult) -> Row | None:
@@ -186,8 +252,6 @@ def _inside_the_cluster(case: Case, ended: StageResult) -> Row | None:
     """
     bridge = case.bridge
     refused = ended.reason in NO_BACKEND_REASONS
-    if refused and none_ready(case):
-        return rows_reach.NOT_READY
     if bridge.virtual:
         return rows_reach.VIRTUAL
     if (refused or ended.reason is Reason.TIMED_OUT) and bridge.internal_traffic == "Local":
@@ -199,53 +263,40 @@ def _inside_the_cluster(case: Case, ended: StageResult) -> Row | None:
     return rows_reach.NAME_TIMES_OUT if ended.reason is Reason.TIMED_OUT else None
 
 
-def _isolating(case: Case, seen: Observation) -> tuple[str, ...]:
-    """Policies that select the probe and do not allow the address that failed."""
-    if not case.context.policies:
-        return ()
-    host, port = split(seen.target)
-    return policy.isolating(case.context.policies, case.context.labels, host, port)
-
-
-def _partial_or_untested(case: Case, bad: Sequence[Observation]) -> Diagnosis | None:
-    """A probe that we could not finish says nothing against its address."""
-    if failed(bad):
-        return _partial(case, bad)
-    ended = bad[0].ended_by
-    return say_by_reason(case, rows.OURS, ended, bad[0]) if ended else None
-
-
-def _partial(case: Case, bad: Sequence[Observation]) -> Diagnosis:
-    """Some addresses of the bridge work and others do not."""
-    ended = bad[0].ended_by
-    assert ended is not None
-    total = len(case.endpoints)
-    facts = {
-        "dead": str(len(bad)),
-        "all": str(total),
-        "share": str(round(100 * len(bad) / total)),
-        "target": ", ".join(o.target for o in bad),
-    }
-    partial = say(case, rows_reach.PARTIAL, ended, bad[0], None, **facts)
-    table = rows_reach.PATHS if ended.stage is Stage.CONNECT else rows.ANSWERS
-    cause = say_by_reason(case, {**rows.OURS, **table}, ended, bad[0])
-    if cause is None:
-        return partial
-    why = partial.why if ended.stage is Stage.CONNECT else cause.summary
-    return replace(partial, culprit=cause.culprit, why=why)
-
-
 def _systems(case: Case) -> list[Diagnosis]:
-    """Addresses that each work and are not one system."""
-    found = identity.systems(case.endpoints)
+    """Addresses that each work and are not one system, or one that leads to several."""
+    routes = {o.id: o for o in (*case.endpoints, case.by_name, case.through) if o is not None}
+    found = identity.systems(list(routes.values()))
     if found is None:
-        return []
-    groups = list(found.by_identity.items())
-    told = "; ".join(f"{', '.join(o.target for o in seen)} is {name}" for name, seen in groups)
-    first = groups[1][1][0]
+        return _roles(case)
+    systems = "; ".join(f"{_places(seen)} is {name}" for name, seen in found.by_identity.items())
+    first = next(iter(found.by_identity.values()))[0]
     stage = first.stage(Stage.VERIFY)
     assert stage is not None
-    return [say(case, rows.TWO_SYSTEMS[found.sureness], stage, first, systems=told)]
+    return [say(case, rows.TWO_SYSTEMS[found.sureness], stage, first, None, systems=systems)]
+
+
+def _places(seen: Sequence[Observation]) -> str:
+    """The addresses; the name only where it led to a system that no address did."""
+    ends = [o.target for o in seen if o.route is Route.ENDPOINT]
+    return ", ".join(ends or [f"{o.target} (by name)" for o in seen[:1]])
+
+
+def _roles(case: Case) -> list[Diagnosis]:
+    """A primary and what follows it, where nobody said which is expected."""
+    expect = dict(case.bridge.expect_by_port).get(case.port.key, case.bridge.expect)
+    roles: dict[str, list[str]] = {}
+    for seen in sorted(case.endpoints, key=lambda o: o.target):
+        role, mode = str(seen.fact("role") or ""), str(seen.fact("mode") or "standalone")
+        if role in FOLLOWERS or (role in LEADERS and mode == "standalone"):
+            roles.setdefault(role, []).append(seen.target)
+    if expect.get("role") or not (set(roles) & LEADERS and set(roles) & FOLLOWERS):
+        return []
+    first = case.endpoints[0]
+    stage = first.stage(Stage.VERIFY)
+    assert stage is not None
+    said = ", ".join(f"{role} {', '.join(ends)}" for role, ends in roles.items())
+    return [say(case, rows_reach.ROLES, stage, first, None, roles=said)]
 
 
 def _warnings(case: Case, root: Diagnosis | None) -> list[Diagnosis]:

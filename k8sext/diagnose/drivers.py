@@ -25,7 +25,8 @@ NOT_ASKED = (
 )  # fmt: skip
 # Libraries word these differently for one and the same fault.
 NETWORK = (
-    Reason.REFUSED, Reason.TIMED_OUT, Reason.NO_ROUTE, Reason.NOT_PERMITTED, Reason.RESET,
+    Reason.REFUSED, Reason.TIMED_OUT, Reason.NO_ROUTE, Reason.NO_FAMILY,
+    Reason.NOT_PERMITTED, Reason.RESET,
     Reason.CLOSED_EARLY, Reason.SILENT,
 )  # fmt: skip
 FAMILIES = (

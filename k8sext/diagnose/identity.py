@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from k8sext.model.result import Observation
-from k8sext.model.words import Stage, Status
+from k8sext.model.words import Reason, Route, Stage, Status
 
 OWN_IDENTITY = ("mysql",)  # protocols whose replicas do not share an identity
 
@@ -29,17 +29,18 @@ class Systems:
     sureness: str
 
 
-def systems(endpoints: Sequence[Observation]) -> Systems | None:
+def systems(seen: Sequence[Observation]) -> Systems | None:
     """The systems behind one bridge port, where there is more than one; None otherwise.
 
-    Only servers that passed are compared: a replica whose replication is down is said to be so.
+    `seen` are the probes of its addresses and by its name: a load balancer may lead each
+    connection to one address elsewhere. Only servers that passed are compared, if with a warning.
     """
-    known = [o for o in endpoints if _verified(o) and _identity(o)]
+    known = [o for o in seen if _verified(o) and _identity(o)]
     groups: dict[str, list[Observation]] = {}
-    for seen in known:
-        groups.setdefault(_identity(seen), []).append(seen)
-    for seen in known:
-        _join(groups, _identity(seen), str(seen.fact("source_identity") or ""))
+    for one in sorted(known, key=lambda o: (o.route is not Route.ENDPOINT, o.target)):
+        groups.setdefault(_identity(one), []).append(one)
+    for one in known:
+        _join(groups, _identity(one), str(one.fact("source_identity") or ""))
     if len(groups) < 2:
         return None
     return Systems({k: tuple(v) for k, v in groups.items()}, _sureness(known))
@@ -53,8 +54,13 @@ def _sureness(known: Sequence[Observation]) -> str:
 
 
 def _verified(seen: Observation) -> bool:
+    """A replica that has lost its primary may have lost what joins the two as well."""
     stage = seen.stage(Stage.VERIFY)
-    return stage is not None and stage.status is Status.PASS
+    return (
+        stage is not None
+        and stage.status in (Status.PASS, Status.WARN)
+        and stage.reason is not Reason.LAGGING
+    )
 
 
 def _identity(seen: Observation) -> str:
@@ -62,10 +68,19 @@ def _identity(seen: Observation) -> str:
 
 
 def _join(groups: dict[str, list[Observation]], replica: str, source: str) -> None:
-    """A replica belongs to what it follows. MariaDB's replicas know their source's number only,
-    which is the part of an identity before its `@`.
+    """A replica belongs to what it follows, and with others that follow the same. MariaDB's
+    replicas know their source's number only, which is the part of an identity before its `@`.
     """
-    followed = next((k for k in groups if source and source in (k, k.partition("@")[0])), None)
+    if not source:
+        return
     mine = next((k for k, seen in groups.items() if any(_identity(o) == replica for o in seen)), "")
-    if followed is not None and mine and followed != mine:
-        groups[followed] += groups.pop(mine)
+    kin = (k for k, seen in groups.items() if k != mine and _akin(k, seen, source))
+    other = next(kin, None)
+    if mine and other is not None:
+        groups[other] += groups.pop(mine)
+
+
+def _akin(identity: str, seen: Sequence[Observation], source: str) -> bool:
+    if source in (identity, identity.partition("@")[0]):
+        return True
+    return any(str(o.fact("source_identity") or "") == source for o in seen)

@@ -12,7 +12,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
 
-from . import annotated, fronts, manifest, rows, rows_reach
+from . import annotated, fronts, manifest, policy, rows, rows_reach
 from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case
 from .saying import say_without
@@ -33,7 +33,11 @@ def judge(
     context: Context,
 ) -> Judgement:
     """Judge every bridge; one root cause each, and one for the vantage where it is not proven."""
-    context = replace(context, source_seen=_source_seen(observations))
+    context = replace(
+        context,
+        source_seen=_source_seen(observations),
+        unenforced=policy.unenforced(bridges, observations, context),
+    )
     reports = tuple(_judge_bridge(b, observations, context) for b in bridges)
     proof = controls[-1] if controls else {}
     unproven = _unproven(observations, proof, cut=context.cut)

@@ -52,7 +52,7 @@ def _moved(
         detail = str(told.get("detail") or f"no address: {origin}")
         said = say(case, rows_reach.ORIGIN_UNKNOWN, stage, name, None, origin=origin, detail=detail)
         return _seen_by(said, by_hand), frozenset()
-    ends = case.bridge.endpoints_of(case.port)
+    ends = case.bridge.used(case.port)
     stale = [e for e in ends if is_address(e.address) and _plain(e.address) not in now]
     if not stale:
         return None

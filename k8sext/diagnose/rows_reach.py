@@ -82,9 +82,9 @@ NAME_TIMES_OUT = Row(
 )  # fmt: skip
 PARTIAL = Row(
     "KX307", Culprit.SERVER_HOST,
-    "{dead} of {all} addresses does not work ({target}): about {share} % of connections fail",
-    "remove {host} from the slice of {service}, or bring it back: kube-proxy does not check "
-    "addresses outside the cluster",
+    "{dead} of {all} addresses {does} not work ({causes}): about {share} % of connections fail",
+    "{mend}; until that is done take {host} out of {place}: nothing in the cluster checks whether "
+    "an address outside it works",
 )  # fmt: skip
 ONLY_BY_NAME = Row(
     "KX312", Culprit.CLUSTER_NETWORK, "only the name works, {target} itself cannot be reached",
@@ -118,13 +118,13 @@ ORIGIN_UNKNOWN = Row(
 )  # fmt: skip
 NOT_READY = Row(
     "KX315", Culprit.MANIFEST,
-    "every endpoint of {service} is marked not ready, so {name} is refused; {target} accepts",
+    "every endpoint of {service} is marked not ready, so nothing is sent on from {name}{state}",
     "if they are meant to serve, take conditions.ready out of its EndpointSlice (unset is ready)",
     command="{make_ready}",
 )  # fmt: skip
 NOT_READY_NAME = Row(
     "KX315", Culprit.MANIFEST,
-    "every endpoint of {service} is marked not ready, so the name has no address: {detail}",
+    "every endpoint of {service} is marked not ready, so the name {service} has no address{state}",
     "if they are meant to serve, take conditions.ready out of its EndpointSlice (unset is ready)",
     command="{make_ready}",
 )  # fmt: skip
@@ -161,10 +161,32 @@ HEADLESS_PORT = Row(
     "\"replace\",\"path\":\"/spec/ports/{port_index}/port\",\"value\":{port}}}]'",
 )  # fmt: skip
 REACHED = Row(
-    "KX317", Culprit.PATH, "{name} must not be reachable and is: {target} answers to {depth}",
+    "KX317", Culprit.PATH, "{name} must not be reachable and is: {target} {how}",
     "on the firewall before {host} deny TCP {port} from {sources}, or drop expect.unreachable",
 )  # fmt: skip
 NOT_REACHED = Row(
     "KX318", Culprit.PATH, "as expected, {target} cannot be reached: {stage} {detail}",
     "nothing to do: the bridge says expect.unreachable", NOTE,
+)  # fmt: skip
+NOT_USED = Row(
+    "KX323", Culprit.MANIFEST,
+    "not ready, not used: {unused}; connections of Service {service} go to its other addresses",
+    "nothing to do if that is meant; otherwise set conditions.ready to true: kubectl edit "
+    "-n {namespace} {place}", NOTE,
+)  # fmt: skip
+OTHER_FAMILY = Row(
+    "KX210", Culprit.CLUSTER_NETWORK,
+    "not used: {unused}; pods here have no {family} address, so no application chooses it",
+    "nothing to do", NOTE,
+)  # fmt: skip
+PATHS[Reason.NO_FAMILY] = ONLY_OTHER_FAMILY = Row(
+    "KX209", Culprit.MANIFEST,
+    "{service} leads to {family} addresses only ({unused}), and pods here have no {family} address",
+    "{cure}; a route on the nodes would not help",
+)  # fmt: skip
+ROLES = Row(
+    "KX324", Culprit.WRONG_TARGET,
+    "{service} leads to servers of different roles ({roles}), by chance for each connection",
+    "nothing to do if its clients only read; what writes needs a bridge to the primary alone, with "
+    "expect.role so that this is watched", NOTE,
 )  # fmt: skip

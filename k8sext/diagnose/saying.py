@@ -10,7 +10,7 @@ from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
-from . import mending, rows, rows_reach
+from . import mending, policy, rows, rows_reach
 from .case import INSIDE, Case, split
 from .rows import Row
 
@@ -22,16 +22,22 @@ PROXY_REASONS = (Reason.RESET, Reason.CLOSED_EARLY, Reason.SILENT)
 def say_by_reason(
     case: Case, table: Mapping[Reason, Row], ended: StageResult, seen: Observation
 ) -> Diagnosis | None:
+    """What is said of a stage's reason, by `table` first; None where it is nobody's fault."""
+    row = row_of(case, table, ended)
+    return say(case, row, ended, seen) if row else None
+
+
+def row_of(case: Case, table: Mapping[Reason, Row], ended: StageResult) -> Row | None:
     """The row of a stage's reason, in `table` first; None where the reason is nobody's fault."""
     if ended.reason in NOT_A_FAULT:
         return None
     if ended.reason is None:  # a check that does not say why is broken: no pass, nobody's fault
-        return say(case, rows.OURS[Reason.INTERNAL_ERROR], ended, seen)
+        return rows.OURS[Reason.INTERNAL_ERROR]
     if case.context.mesh and ended.stage is not Stage.CONNECT and ended.reason in PROXY_REASONS:
-        return say(case, rows.MESH, ended, seen, mesh=case.context.mesh)
+        return rows.MESH
     tables = (table, rows.ANSWERS, rows_reach.PATHS, rows.OURS)
     found = (t[ended.reason] for t in tables if ended.reason in t)
-    return say(case, next(found, rows.OURS[Reason.INTERNAL_ERROR]), ended, seen)
+    return next(found, rows.OURS[Reason.INTERNAL_ERROR])
 
 
 def say(
@@ -40,16 +46,19 @@ def say(
     ended: StageResult,
     seen: Observation,
     about: Observation | None = None,
+    named: str = "",
     **more: str,
 ) -> Diagnosis:
-    """One row, told of the stage of one probe (its facts may be `about` another)."""
+    """One row, told of the stage of one probe (its facts may be `about` another; `named` stands
+    for its target in the summary).
+    """
     facts = {**facts_of(case, ended, about or seen), **more}
     command = command_of(row, facts)
     return Diagnosis(
         code=row.code,
         severity=row.severity,
         culprit=row.culprit,
-        summary=_filled(row.summary, facts),
+        summary=_filled(row.summary, {**facts, "target": named} if named else facts),
         why=_why(case, ended, seen),
         because=_because(case, ended, seen),
         fix=_with_command(_filled(row.fix, facts), command),
@@ -110,15 +119,29 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "secret": credentials.secret if credentials else "SECRET",
         "alias": bridge.external_name or host,
         "virtual": ", ".join(bridge.virtual),
+        "mesh": context.mesh,
         "node": context.node or "the probe's node",
         "sources": source
         or f"the nodes (pods leave with {context.node or 'their node'}'s address)",
         "seen_as": f" {source}" if source else "",
         "service_ports": _names(p.name for p in bridge.ports),
         "endpoint_ports": _names(e.port_name for e in bridge.endpoints),
+        "unused": seen.target,
+        **_family(bridge.external_name, host),
         "hinted": "".join(f"; {hint}" for hint in _hints(ended)),
         **mending.facts(case, ended.detail),
     }
+
+
+def _family(outside: str, host: str) -> dict[str, str]:
+    """The family of an address, and how a bridge gets one of the other."""
+    family, other = ("IPv6", "IPv4") if ":" in host else ("IPv4", "IPv6")
+    cure = (
+        f"have an {other} address added where {outside} is served"
+        if outside
+        else f"give the bridge an {other} address of its server"
+    )
+    return {"family": family, "cure": cure}
 
 
 def _names(names: Iterable[str]) -> str:
@@ -136,24 +159,14 @@ def _why(case: Case, ended: StageResult, seen: Observation) -> str:
     said = f"the server said: {words}" if words else ""
     mesh = case.context.mesh
     proxy = f"a {mesh} proxy stands in the probe's way, so accepting proves little" if mesh else ""
-    unread = ""
-    if ended.stage is Stage.CONNECT and ended.reason is Reason.TIMED_OUT:
-        unread = _policy_words(case)
-    return "; ".join(dict.fromkeys(p for p in (*parts, said, *_hints(ended), unread, proxy) if p))
+    policies = policy.words(case, seen, ended)
+    return "; ".join(dict.fromkeys(p for p in (*parts, said, *_hints(ended), policies, proxy) if p))
 
 
 def _hints(ended: StageResult) -> tuple[str, ...]:
     """What may be wrong with the values of a rejected login; they never contain them."""
     found = ended.evidence.get("credential_hints")
     return tuple(str(hint) for hint in found) if isinstance(found, list) else ()
-
-
-def _policy_words(case: Case) -> str:
-    if case.context.vantage not in INSIDE:
-        return ""
-    if case.context.policies is None:
-        return "NetworkPolicies could not be read, so a policy may be the cause instead"
-    return "no NetworkPolicy that selects the probe forbids it"
 
 
 def _end_of(seen: Observation) -> str:

@@ -77,6 +77,27 @@ see: kubectl exec -n NAMESPACE YOUR-POD -- getent hosts ORIGIN
 repair: Correct the annotation, or let CoreDNS forward that zone.
 wrong: A name that only your own network knows is no fault of the bridge; it is not compared then.
 
+KX209
+means: The name leads to addresses of one family only (IPv6, most often), and the pods here have no
+  address of that family. No route or firewall is the cause: there is nothing to send from.
+how: DNS or the slices gave no address of the other family; connecting ended with ENETUNREACH (or
+  EADDRNOTAVAIL, EAFNOSUPPORT), and /proc/net/if_inet6 of the probe's pod lists no global address.
+see: kubectl exec -n NAMESPACE YOUR-POD -- cat /proc/net/if_inet6; dig EXTERNAL-NAME A; dig
+  EXTERNAL-NAME AAAA
+repair: Have an address of the pods' family added where the name is served, or make the cluster
+  dual-stack (kube-controller-manager --cluster-cidr with both families, and the CNI).
+wrong: Pods on the host network have their node's families, which may be more than other pods have.
+
+KX210
+means: An address of the bridge is of a family that the pods here do not have, so no application
+  chooses it. It counts in no share and in no verdict.
+how: Connecting ended without a route, and the probe's pod has no address of that family; an
+  address of the other family is there.
+see: kubectl exec -n NAMESPACE YOUR-POD -- getent ahosts SERVICE
+repair: Nothing needs to be done.
+wrong: Applications with a resolver of their own may try addresses in the order of the answer and
+  log a failure for this one before they go on.
+
 KX301
 means: The server's host answers, and nobody listens on that address and port.
 how: The connection was refused (ECONNREFUSED) by name and at the address itself.
@@ -278,4 +299,23 @@ how: The address is among the cluster IPs of the Services that were read; the na
 see: kubectl get services -A -o wide | grep ADDRESS
 repair: Write the address of the host behind that Service, or let applications use its own name.
 wrong: Data planes that balance at the socket may let it pass; it stays unsupported.
+
+KX323
+means: An endpoint of the Service is marked as not ready (or terminates while others are ready), so
+  no connection is sent there. It counts in no share, identity or verdict.
+how: conditions of the EndpointSlice, or notReadyAddresses of the Endpoints. The address was greeted
+  all the same, without a login.
+see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE -o yaml
+repair: Nothing if it is meant, as during maintenance; otherwise set conditions.ready to true.
+wrong: spec.publishNotReadyAddresses changes nothing for slices that people made: it speaks to the
+  controllers that make slices (measured with kube-proxy and CoreDNS).
+
+KX324
+means: The addresses behind the bridge are one system, a primary and what follows it, and each
+  connection reaches one of them by chance. What only reads does not notice.
+how: Every server was asked for its role, and the bridge does not say which one it expects.
+see: k8sext doctor SERVICE -n NAMESPACE -o wide
+repair: Nothing for readers; for writers make a bridge to the primary alone and annotate
+  k8sext.io/expect with the role.
+wrong: Drivers that are given all addresses and look for the primary themselves do not mind.
 """

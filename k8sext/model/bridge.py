@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -47,15 +48,34 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One address and port that a slice, an Endpoints object or a file names."""
+    """One address and port that a slice, an Endpoints object or a file names.
+
+    `ready`, `serving` and `terminating` are its conditions; what a slice leaves out is ready,
+    serving and not terminating (pkg/proxy/endpointslicecache.go).
+    """
 
     address: str
     port: int
     port_name: str = ""
     ready: bool = True
+    serving: bool = True
+    terminating: bool = False
     source: str = ""  # "EndpointSlice/redis-svc-1", "Endpoints/redis-svc", "file"
     index: int = 0  # its place among the endpoints of that slice
     node: str = ""
+
+
+def in_use(endpoints: Sequence[Endpoint], *, headless: bool = False) -> tuple[Endpoint, ...]:
+    """Those of one port's endpoints that connections are sent to.
+
+    kube-proxy takes the ready ones and, where none is ready, those that still serve while they
+    terminate (pkg/proxy/topology.go, CategorizeEndpoints). The name of a headless Service has the
+    ready ones only (CoreDNS, plugin/kubernetes/object/endpoint.go).
+    """
+    ready = tuple(e for e in endpoints if e.ready)
+    if ready or headless:
+        return ready
+    return tuple(e for e in endpoints if e.serving and e.terminating)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,3 +134,17 @@ class Bridge:
     def endpoints_of(self, port: Port) -> tuple[Endpoint, ...]:
         """The endpoints that serve `port`: Kubernetes matches by port name."""
         return tuple(e for e in self.endpoints if e.port_name == port.name)
+
+    def used(self, port: Port) -> tuple[Endpoint, ...]:
+        """The endpoints of `port` that connections are sent to. Whoever dials the name of a
+        headless Service does not ask what its ports are called.
+        """
+        headless = self.kind is Kind.HEADLESS
+        found = self.endpoints_of(port) or (self.unmatched if headless else ())
+        return in_use(found, headless=headless)
+
+    @property
+    def unmatched(self) -> tuple[Endpoint, ...]:
+        """The endpoints whose port name is none of the Service's."""
+        names = {p.name for p in self.ports}
+        return tuple(e for e in self.endpoints if e.port_name not in names)

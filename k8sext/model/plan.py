@@ -44,7 +44,8 @@ class Target:
     check to write; one target of a bridge port at most has it. `companions` are other bridges that
     `expect` names: its key, and the `id` of a target in `Plan.companions`. `origin` is the outside
     name whose addresses the bridge holds: it is asked for, so that the two can be compared.
-    With `ask_only` the name is resolved and nothing is connected to.
+    With `ask_only` the name is resolved and nothing is connected to; with `greet_only` nothing is
+    asked beyond the protocol's greeting, and no login is sent.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Target:
     beside: Beside | None = None
     origin: str = ""
     ask_only: bool = False
+    greet_only: bool = False
     shard: int = 0  # which of several pods makes it
     active: bool = False
     reverse_app: str = ""  # the sacrificial application under which the check may register itself

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     REFUSED = "refused"
     TIMED_OUT = "timed_out"
     NO_ROUTE = "no_route"  # EHOSTUNREACH, ENETUNREACH
+    NO_FAMILY = "no_family"  # this place has no address of the family that the target has
     NOT_PERMITTED = "not_permitted"  # EPERM: a local policy forbids it
     RESET = "reset"
     CLOSED_EARLY = "closed_early"

@@ -436,3 +436,39 @@ def test_annotations_for_ports_that_are_not_there_have_no_effect() -> None:
     assert len(bridge.unknown) == 1
     assert bridge.unknown == bridge.problems
     assert "did you mean k8sext.io/protocol.redis?" in bridge.unknown[0]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({}, (True, True, False)),
+        ({"ready": False}, (False, True, False)),
+        ({"ready": None, "serving": None, "terminating": None}, (True, True, False)),
+        ({"ready": False, "serving": True, "terminating": True}, (False, True, True)),
+        ({"ready": False, "serving": False, "terminating": True}, (False, False, True)),
+    ],
+)
+def test_conditions_of_an_endpoint(conditions: Any, expected: tuple[bool, bool, bool]) -> None:
+    slices = [piece("198.51.100.21", conditions=conditions)]
+    (end,) = one(service(), endpointslices=slices).endpoints
+    assert (end.ready, end.serving, end.terminating) == expected
+
+
+def test_publishing_what_is_not_ready_changes_nothing_for_slices_that_people_made() -> None:
+    """Measured: kube-proxy refuses the name and CoreDNS has no address; the field speaks to the
+    controllers that make slices.
+    """
+    slices = [piece("198.51.100.21", conditions={"ready": False})]
+    bridge = one(service(publishNotReadyAddresses=True), endpointslices=slices)
+    assert bridge.used(bridge.ports[0]) == ()
+
+
+def test_of_one_address_in_two_slices_the_one_that_still_serves_counts() -> None:
+    leaving = {"ready": False, "serving": True, "terminating": True}
+    slices = [
+        piece("198.51.100.21", name="a", conditions={"ready": False}),
+        piece("198.51.100.21", name="b", conditions=leaving),
+    ]
+    for order in (slices, slices[::-1]):
+        bridge = one(service(), endpointslices=order)
+        assert [e.source for e in bridge.used(bridge.ports[0])] == ["EndpointSlice/b"]

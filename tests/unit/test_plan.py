@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from k8sext import plan
-from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import Target
 from k8sext.model.words import Route
 
@@ -105,3 +105,31 @@ def test_names_are_asked_for_once_and_nothing_is_connected_to() -> None:
 def test_udp_ports_are_not_probed() -> None:
     udp = Port(name="dns", port=53, protocol="tcp", protocol_source="x", transport="UDP")
     assert targets(bridge(ports=(udp,))) == ()
+
+
+def test_what_no_connection_is_sent_to_is_greeted_last_and_no_more() -> None:
+    ends = tuple(
+        Endpoint(address=f"198.51.100.{n}", port=26379, port_name="redis", ready=n == 22)
+        for n in (21, 22)
+    )
+    login = CredentialRef(secret="redis-auth")
+    made = bridge(endpoints=ends, credentials=login, expect={"role": "master"})
+    direct = [t for t in targets(made) if t.route is Route.ENDPOINT]
+    assert [(t.host, t.greet_only) for t in direct] == [
+        ("198.51.100.22", False), ("198.51.100.21", True),
+    ]  # fmt: skip
+    assert [(t.credentials, dict(t.expect)) for t in direct] == [
+        (login, {"role": "master"}), (None, {}),
+    ]  # fmt: skip
+
+
+def test_a_check_that_writes_does_so_where_connections_go() -> None:
+    ends = tuple(
+        Endpoint(address=f"198.51.100.{n}", port=26379, port_name="redis", ready=False)
+        for n in (21, 22)
+    )
+    made = plan.make(
+        [bridge(endpoints=ends)], run_id="r", namespace="dev", modules={"redis": "redis_server"},
+        vantage="local", acting=plan.Acting(),
+    )  # fmt: skip
+    assert not any(t.active for t in made.targets)

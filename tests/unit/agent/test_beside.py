@@ -145,7 +145,8 @@ def test_what_a_status_may_not_make_us_talk_to(address: str) -> None:
 def test_a_node_port_is_greeted_and_no_more() -> None:
     with http(500) as (port, asked):
         node = target(port, 1, id="o4", route=Route.NODE_PORT, beside=None, via="Node/node1",
-                      expect={}, credentials=CredentialRef(secret="x"))  # fmt: skip
+                      expect={}, credentials=CredentialRef(secret="x"),
+                      greet_only=True)  # fmt: skip
         found = observed(node)["o4"]
     assert (found.status, found.via, found.depth) == (Status.PASS, "Node/node1", Stage.HANDSHAKE)
     assert [path for path, *_ in asked] == ["/"]

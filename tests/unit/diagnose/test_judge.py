@@ -299,9 +299,10 @@ def test_any_accepted_connection_proves_the_vantage() -> None:
 # -- what must not be reachable ------------------------------------------------------------------
 
 AWAY = [
-    ((RESOLVE, Reason.NAME_NOT_FOUND), (CONNECT, Reason.TIMED_OUT), "KX318", Status.PASS),
+    ((RESOLVE, Reason.NAME_NOT_FOUND), (CONNECT, Reason.TIMED_OUT), "KX206", Status.FAIL),
     ((CONNECT, Reason.TIMED_OUT), (CONNECT, Reason.REFUSED), "KX318", Status.PASS),
-    ((HANDSHAKE, Reason.HOST_NOT_ALLOWED), (HANDSHAKE, Reason.RESET), "KX318", Status.PASS),
+    ((HANDSHAKE, Reason.HOST_NOT_ALLOWED), (HANDSHAKE, Reason.RESET), "KX317", Status.FAIL),
+    ((CONNECT, Reason.TIMED_OUT), (HANDSHAKE, Reason.SILENT), "KX317", Status.FAIL),
     ((CONNECT, Reason.TIMED_OUT), (AUTH, Reason.AUTH_REJECTED), "KX317", Status.FAIL),
     ((None, None), (CONNECT, Reason.TIMED_OUT), "KX317", Status.FAIL),
     ((CONNECT, Reason.TIMED_OUT), (None, None), "KX317", Status.FAIL),
@@ -313,8 +314,36 @@ def test_a_bridge_that_must_not_be_reachable(
     name: Any, direct: Any, code: str, status: Status
 ) -> None:
     report = judged(bridge(expect={"unreachable": True}), [by_name(*name), at(ADDRESS, *direct)])
-    assert codes(report) == [(code, "path")]
+    assert codes(report) == [(code, "cluster-dns" if code == "KX206" else "path")]
     assert report.status is status
+
+
+def test_behind_a_mesh_an_accepted_connection_does_not_prove_that_it_is_reached() -> None:
+    probes = [by_name(HANDSHAKE, Reason.SILENT), at(ADDRESS, HANDSHAKE, Reason.SILENT)]
+    what = bridge(expect={"unreachable": True})
+    report = judged(what, probes, replace(HERE, mesh="Istio"))
+    assert codes(report) == [("KX316", "cluster-network")]
+    assert report.status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ((), "KX305"),
+        ((Endpoint(address=ADDRESS, port=26379, port_name="tcp"),), "KX304"),
+        ((Endpoint(address=ADDRESS, port=26379, port_name="redis", ready=False),), "KX315"),
+    ],
+)
+@pytest.mark.parametrize("refused", [True, False])
+def test_where_nothing_can_be_reached_nothing_is_as_expected(
+    ends: tuple[Endpoint, ...], code: str, refused: bool
+) -> None:
+    what = bridge(expect={"unreachable": True}, endpoints=ends)
+    reason = Reason.REFUSED if refused else SILENCE
+    probes = [by_name(CONNECT, reason), *[at(ADDRESS, CONNECT, SILENCE) for _ in ends]]
+    report = judged(what, probes)
+    assert codes(report)[0] == (code, "manifest")
+    assert report.status is Status.FAIL
 
 
 def test_what_we_could_not_finish_does_not_prove_that_it_is_unreachable() -> None:
