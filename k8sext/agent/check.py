@@ -64,12 +64,14 @@ class Login:
     """The values of one credential, by our word for each (`username`, `password`, …).
 
     `hints` is what may be wrong with them, said without showing them (`credential_hints.py`);
-    `hosts` are the hosts (`host` or `host:port`) that the Secret itself says it belongs to.
+    `hosts` are the hosts (`host` or `host:port`) that the Secret itself says it belongs to;
+    `misread` says which clients would read its `uri` otherwise than we do (`misread.py`).
     """
 
     values: Mapping[str, Secret]
     hints: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    misread: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

@@ -110,7 +110,8 @@ def address_hints(key: str, address: str) -> tuple[str, ...]:
     address = address.strip().removeprefix("jdbc:")
     try:
         parts = urlsplit(address)
-        _ = parts.port
+        for host in parts.netloc.rpartition("@")[2].split(","):  # PostgreSQL's may have several
+            _ = urlsplit(f"//{host}").port
     except ValueError:
         return (
             f"the {key} cannot be read as an address (special characters in a password must be "

@@ -18,6 +18,7 @@ from . import docker_config
 from .check import Login
 from .client_pair import ClientPair, pair_of
 from .credential_hints import address_hints, hints
+from .misread import misread
 
 Aliases = Mapping[str, tuple[str, ...]]
 CONSENT_KEY = "k8sext.service"
@@ -193,7 +194,9 @@ def login_of(values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases)
                 break
     if "password" in aliases and not {"password", "token", "api_key"} & set(found):
         return _key_missing(ref.secret, "password", values)
-    return Login(found, hints=(*hints(found), *_address_hints(values)))
+    addresses = {key: values[key].reveal() for key in ADDRESS_KEYS if key in values}
+    unlike = tuple(filter(None, (misread(key, text) for key, text in addresses.items())))
+    return Login(found, hints=(*hints(found), *_address_hints(values)), misread=unlike)
 
 
 def _key_missing(secret: str, key: str, values: Mapping[str, Secret]) -> Missing:
@@ -216,9 +219,10 @@ def _from_address(values: Mapping[str, Secret]) -> dict[str, Secret]:
             parts = urlsplit(text)
         except ValueError:
             continue
-        for word, value in (("username", parts.username), ("password", parts.password)):
-            if value:
-                found[word] = Secret(unquote(value))
+        if parts.username:
+            found["username"] = Secret(unquote(parts.username))
+        if parts.password is not None:  # an empty one is one: many clients then send none
+            found["password"] = Secret(unquote(parts.password))
         path = unquote(parts.path.strip("/"))
         if path:
             found["vhost" if parts.scheme.startswith("amqp") else "database"] = Secret(path)
@@ -239,7 +243,14 @@ def _named(values: Mapping[str, Secret]) -> list[str]:
     for key in ADDRESS_KEYS:
         if key in values:
             try:
-                named.append(urlsplit(values[key].reveal().removeprefix("jdbc:")).hostname or "")
+                named += _hosts(values[key].reveal())
             except ValueError:
                 continue
     return named
+
+
+def _hosts(address: str) -> list[str]:
+    """The hosts of an address: PostgreSQL's may have several (`host1:5432,host2:5432`)."""
+    parts = urlsplit(address.removeprefix("jdbc:"))
+    login, at, hosts = parts.netloc.rpartition("@")
+    return [urlsplit(f"//{login}{at}{host}").hostname or "" for host in hosts.split(",")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from k8sext.model.plan import join_address
+from k8sext.model.plan import OUR_CONNECTIONS, join_address
 from k8sext.model.words import Reason
 
 from .fault import Fault
@@ -70,9 +70,9 @@ def persistence(fields: Fields) -> list[Note]:
 
 
 def clients(fields: Fields) -> list[Note]:
-    """Connections that are nearly used up."""
+    """Connections that are nearly used up, and not by our own probes."""
     limit, now = number(fields, "maxclients"), number(fields, "connected_clients")
-    full = 0 < limit and now >= NEARLY * limit
+    full = 0 < limit and now >= NEARLY * limit and now - OUR_CONNECTIONS >= limit / 2
     return [(Reason.NEARLY_FULL, f"{now} of {limit} clients are connected")] if full else []
 
 

@@ -252,6 +252,7 @@ async def converse(
                 break
             if stage is Stage.AUTH and not login and check.verify_needs_login:
                 break
+        _note_misread(log, login)
     finally:
         check.stream.deadline = asyncio.get_running_loop().time() + 0.5
         try:
@@ -260,6 +261,13 @@ async def converse(
             pass  # the server may be gone; leaving politely is all we owe it
         await check.stream.close()
     return ended[0] if ended else None
+
+
+def _note_misread(log: StageLog, login: Login | None) -> None:
+    """Whatever became of the login: other clients may not get so far with the same address."""
+    auth = log.done.get(Stage.AUTH)
+    if auth and login and login.misread:
+        log.add(replace(auth, evidence={**auth.evidence, "address_misread": [*login.misread]}))
 
 
 def _extra_s(check: WireCheck, budget: Budget) -> float:

@@ -41,6 +41,7 @@ def judge_case(case: Case) -> list[Diagnosis]:
         *unused.notes(case),
         *callbacks.judge(case),
         *_logins(case),
+        *_misread(case),
         *_ports(case),
         *_clients(case),
     ]
@@ -318,6 +319,17 @@ def _logins(case: Case) -> list[Diagnosis]:
         auth = seen.stage(Stage.AUTH)
         if auth and auth.reason and auth.reason in rows.LOGINS:
             return [say(case, rows.LOGINS[auth.reason], auth, seen)]
+    return []
+
+
+def _misread(case: Case) -> list[Diagnosis]:
+    """A login whose address other clients read otherwise than we do."""
+    for seen in (*([case.through] if case.through else []), *case.endpoints):
+        auth = seen.stage(Stage.AUTH)
+        words = auth.evidence.get("address_misread") if auth else None
+        if auth and isinstance(words, list):
+            misread = "; ".join(map(str, words))
+            return [say(case, rows.MISREAD, auth, seen, None, misread=misread)]
     return []
 
 

@@ -65,6 +65,14 @@ LOGIN_WANTED = Row(
     "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN,
 )  # fmt: skip
 
+MISREAD = Row(
+    "KX616", Culprit.CREDENTIALS,
+    "not every client can read the login in Secret {secret}: {misread}",
+    "write user and password percent-encoded into the address; this prints a password so: python3 "
+    "-c 'import getpass, urllib.parse; print(urllib.parse.quote(getpass.getpass(), safe=\"\"))'",
+    WARN,
+)  # fmt: skip
+
 # What a server, or whatever answers, says.
 ANSWERS: dict[Reason, Row] = {
     Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",

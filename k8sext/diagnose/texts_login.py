@@ -140,6 +140,18 @@ see: The product's manual names the default.
 repair: Set another password or token at the server and in the Secret, then in every client.
 wrong: A test environment may want it so: k8sext.io/ignore takes the code and a reason.
 
+KX616
+means: The Secret has the login in an address (uri or jdbc-url), and not every client library
+  reads that address as k8sext does.
+how: The address has a character that must be percent-encoded in a login (@ is %40, % is %25, a
+  space is %20), or a form that only some clients take. Python's own reader, which k8sext and pika
+  and redis-py use, is lenient; libpq, JDBC drivers, Java's and Go's readers are not. The value
+  itself is never shown.
+see: psql "$(kubectl get secret -n NAMESPACE SECRET -o jsonpath='{.data.uri}' | base64 -d)" -c '\\q'
+repair: Write user and password percent-encoded into the address, in the Secret and in whatever
+  makes the Secret. A password of letters and digits needs no encoding.
+wrong: Applications that read the Secret's other keys (username, password) never see the address.
+
 KX755
 means: A container registry is reached without TLS. It may be quite well; but container runtimes ask
   a registry over HTTPS unless their configuration says otherwise, so that pods end in ErrImagePull

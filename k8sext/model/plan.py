@@ -10,6 +10,8 @@ from .result import Facts, Json
 from .tls import TlsSpec
 from .words import Route
 
+OUR_CONNECTIONS = 4  # to one server at a time
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -20,7 +22,7 @@ class Budget:
     probe_s: float = 10.0
     run_s: float = 60.0
     active_s: float = 20.0  # what a check that writes may take in addition (`--active`)
-    per_server: int = 4  # connections at a time
+    per_server: int = OUR_CONNECTIONS  # connections at a time
     per_second: int = 64  # new connections to one address
 
 
