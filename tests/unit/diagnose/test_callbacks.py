@@ -123,7 +123,7 @@ def test_one_address(
 
 OUTSIDE = "203.0.113.9:9999"
 REFUSED: dict[str, Any] = {"reached": False, "error": "Connection refused"}
-DIFFER = {"callers": {"10.244.1.7": "up", "172.17.0.2": "down"}}
+DIFFER: dict[str, Any] = {"callers": {"10.244.1.7": "up", "172.17.0.2": "down"}}
 
 
 @pytest.mark.parametrize(
