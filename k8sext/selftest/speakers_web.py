@@ -195,11 +195,12 @@ def kibana(elasticsearch: str = "available", base: str = "") -> Talk:
 
 def apollo(health: str = "UP", page_of: str = "") -> Talk:
     """A config service with one published namespace; unless told otherwise it sends its clients to
-    where they are.
+    where they are. Its health is written by Gson, as that of the real 1.9.2 and 2.5.2.
     """
     status = "200 OK" if health == "UP" else "503 Service Unavailable"
+    said = {"groups": [], "status": {"code": health, "description": ""}}
     pages = {
-        "/health": page({"status": health}, status),
+        "/health": page(said, status),
         "/notifications/v2": page([{"namespaceName": "application", "notificationId": 7}]),
     }
 
