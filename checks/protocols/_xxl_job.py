@@ -184,4 +184,4 @@ def _registered(app: str, address: str, outcome: Outcome | None) -> Registered:
 def _of_each(outcome: Outcome) -> str:
     """How each scheduler fares, and the words of the one whose calls fail."""
     arrive = ", ".join(name for name, state in outcome.callers.items() if state == UP)
-    return f"calls of {arrive} arrive, calls of {outcome.scheduler} do not: {outcome.error}"
+    return f"calls from {arrive} arrive, calls from {outcome.scheduler} do not: {outcome.error}"

@@ -23,7 +23,8 @@ from k8sext.agent.http_api import mapping, sequence
 WRONG_TOKEN = "access token is wrong"  # noqa: S105 - a server's words
 UP, UNWELL, DOWN = "up", "unwell", "down"
 LATE_S = 30.0
-LEAST = 2  # calls that failed in a row, with another scheduler's in between that arrived
+LEAST = 2  # calls that failed in a row, with another scheduler's in between that arrived; and one
+# more for a scheduler that has reached the address before: executors come and go
 MOST = 20_000  # characters of a line
 _CALLED = re.compile(
     r"address：([^<]{1,200})<br>code：(\d{1,6})<br>msg：(.{0,400}?)(?=<br>|$)", re.S
@@ -125,7 +126,7 @@ def _differing(calls: Sequence[Outcome]) -> Outcome | None:
     names = {call.scheduler for call in calls if call.scheduler}
     for name in sorted(names) if len(names) > 1 else ():
         failed = _latest_failures(calls, name)
-        if len(failed) < LEAST:
+        if len(failed) < LEAST + any(c.state == UP for c in calls if c.scheduler == name):
             continue
         between = calls[failed[0] : failed[-1]]
         others = [other for other in names - {name} if _all_up(between, other)]

@@ -279,6 +279,6 @@ def _why(case: Case, row: Row, hits: list[tuple[_Entry, Severity]]) -> str:
             f"pods leave with another address than their own (the probe {case.context.address} was "
             f"seen as {case.context.source_seen}), so the outside likely has no route to pods"
         )
-    if any(e.owner.kind == "unknown" for e, _ in hits):
+    if row is not rows.ANOTHER_CALLER and any(e.owner.kind == "unknown" for e, _ in hits):
         parts.append("whose the addresses are could not be read from the cluster")
     return "; ".join(parts)

@@ -129,6 +129,12 @@ def test_outcomes_that_differ_by_scheduler(newest: str, version: str, language: 
     assert found.scheduler == THEIRS
 
 
+def test_a_scheduler_that_has_lost_its_way_to_the_executors() -> None:
+    lines = [line(DEAD, at, by=THEIRS) for at in (30, 50, 60)]
+    lines += [line("", at, by=by) for at, by in ((10, OURS), (20, THEIRS), (40, OURS), (70, OURS))]
+    assert outcome(lines).callers == {OURS: "up", THEIRS: "down"}
+
+
 def test_a_second_admin_with_another_token_differs_too() -> None:
     refused = "=The access token is wrong."
     lines = [line(refused, 10, by=THEIRS), line("", 20), line(refused, 30, by=THEIRS)]
@@ -151,8 +157,11 @@ def test_a_second_admin_with_another_token_differs_too() -> None:
         [line(LATE, 10, by=THEIRS), line("", 20), line(LATE, 30, by=THEIRS), line("", 40)],
         # it was mended since
         [*two("ours"), line("", 620, by=THEIRS), line("", 630)],
+        # an executor that comes and goes, as both have seen
+        [line("", 10), line(REFUSED, 20, by=THEIRS), line("", 30), line(REFUSED, 40, by=THEIRS),
+         line("", 50, by=THEIRS), line(REFUSED, 60), line("", 70)],
     ],
-    ids=["work", "restart", "address", "lost", "busy", "mended"],
+    ids=["work", "restart", "address", "lost", "busy", "mended", "comes-and-goes"],
 )  # fmt: skip
 def test_several_schedulers_alone_are_normal(lines: list[dict[str, Any]]) -> None:
     found = outcome(lines)
