@@ -31,12 +31,16 @@ VARIABLES = (
     "'aurora_version', 'require_secure_transport', 'wsrep_on', 'wsrep_cluster_name', "
     "'group_replication_group_name')"
 )
-USED = "SHOW GLOBAL STATUS LIKE 'Threads_connected'"
+STATUS = (
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'wsrep_cluster_status', "
+    "'wsrep_local_state_comment', 'wsrep_ready')"
+)
 
 _ERRORS = {
     1040: Reason.TOO_MANY_CONNECTIONS,
     1044: Reason.PERMISSION_DENIED,
     1045: Reason.AUTH_REJECTED,
+    1047: Reason.UNHEALTHY,  # Galera: WSREP has not yet prepared node for application use
     1049: Reason.DATABASE_MISSING,
     1053: Reason.UNHEALTHY,  # shutting down
     1129: Reason.LOCKED_OUT,
@@ -52,6 +56,7 @@ _ERRORS = {
     1698: Reason.AUTH_REJECTED,  # an account without a password (unix_socket)
     1820: Reason.PASSWORD_EXPIRED,
     1862: Reason.PASSWORD_EXPIRED,
+    3032: Reason.UNHEALTHY,  # the server is in offline mode
     3118: Reason.ACCOUNT_LOCKED,
     3159: Reason.TLS_REQUIRED,
     3168: Reason.UNHEALTHY,  # server isn't available
@@ -59,6 +64,7 @@ _ERRORS = {
     4150: Reason.ACCOUNT_LOCKED,  # MariaDB: after max_password_errors
     4151: Reason.ACCOUNT_LOCKED,
     9001: Reason.UNHEALTHY,  # ProxySQL reaches no server
+    9002: Reason.TLS_REQUIRED,  # Azure Database for MySQL
 }
 _HOST = re.compile(r"(?:Host|host) '([^']+)'|@'([^']+)'")
 _PROXIES = ("proxysql", "maxscale")
@@ -145,6 +151,25 @@ def facts_of(found: Greeting, who: Mapping[str, str], told: Mapping[str, str]) -
     else:
         facts["source_seen"] = who.get("user", "").rpartition("@")[2]
     return facts
+
+
+def galera(told: Mapping[str, str], status: Mapping[str, str]) -> tuple[Reason, str] | None:
+    """What a node of a Galera cluster says of itself that is not well; None for all others.
+
+    https://galeracluster.com/library/documentation/galera-status-variables.html: outside of the
+    primary component, or not ready, a node refuses every query (1047); a donor lags.
+    """
+    if told.get("wsrep_on", "OFF") not in ("ON", "1"):
+        return None
+    part, state = status.get("wsrep_cluster_status"), status.get("wsrep_local_state_comment")
+    if part and part.lower() != "primary":
+        text = f"this Galera node is not in the primary component ({part}): it serves no queries"
+        return Reason.UNHEALTHY, text
+    if status.get("wsrep_ready", "ON") == "OFF":
+        return Reason.UNHEALTHY, f"this Galera node is not ready ({state}): it serves no queries"
+    if state and state != "Synced":
+        return Reason.DEGRADED, f"this Galera node is not synced ({state})"
+    return None
 
 
 def replication_facts(row: Mapping[str, str]) -> dict[str, Json]:

@@ -33,7 +33,10 @@ STATE = """SELECT pg_is_in_recovery(),
   round(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::numeric, 1) END,
  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
  (SELECT sum(numbackends) FROM pg_stat_database),
- has_function_privilege('pg_control_system()', 'execute')"""
+ has_function_privilege('pg_control_system()', 'execute'),
+ CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END,
+ CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() IS NOT NULL END,
+ CASE WHEN pg_is_in_recovery() THEN current_setting('restore_command', true) = '' END"""
 STATE_BEFORE_10 = """SELECT pg_is_in_recovery(), NULL, NULL,
  CASE WHEN pg_is_in_recovery() THEN
   round(extract(epoch FROM now() - pg_last_xact_replay_timestamp())::numeric, 1) END,
@@ -43,6 +46,15 @@ EXTENSIONS = (
     "SELECT string_agg(extname || ' ' || extversion, ', ' ORDER BY extname) FROM pg_extension"
 )
 IDENTITY = "SELECT system_identifier FROM pg_control_system()"
+# Asked where transactions are read-only and the server is no standby: whose setting that is.
+READ_ONLY = "SELECT setting, source FROM pg_settings WHERE name = 'default_transaction_read_only'"
+_OWN_SETTINGS = {
+    "user": "ALTER ROLE",
+    "database": "ALTER DATABASE",
+    "database user": "ALTER ROLE IN DATABASE",
+    "client": "what the connection was opened with",
+    "session": "what a pooler has set",
+}
 
 _STATES = {
     "28P01": Reason.AUTH_REJECTED,
@@ -153,7 +165,8 @@ def first_facts(parameters: Mapping[str, str], process: int, who: Sequence[str])
 
 def state_facts(row: Sequence[str]) -> dict[str, Json]:
     """The facts in the answer to STATE; what is NULL there is unknown and not said."""
-    recovery, streaming, lag_bytes, lag_s, most, used = (*row, "", "", "", "", "", "")[:6]
+    filled = (*row, *[""] * 10)
+    recovery, streaming, lag_bytes, lag_s, most, used = filled[:6]
     facts: dict[str, Json] = {"role": "standby" if recovery == "t" else "primary"}
     for key, text in (("connections", used), ("max_connections", most), ("lag_bytes", lag_bytes)):
         value = sql.number(text)
@@ -162,6 +175,8 @@ def state_facts(row: Sequence[str]) -> dict[str, Json]:
         return facts
     if streaming:
         facts["streaming"] = streaming != "0"
+    stalled = _stalled(streaming, *filled[7:10])
+    facts |= {"stalled": stalled} if stalled else {}
     seconds = sql.number(lag_s)
     if facts.get("streaming") and facts.get("lag_bytes") == 0:
         facts["lag_s"] = 0  # nobody writes; the last transaction's age says nothing
@@ -170,6 +185,33 @@ def state_facts(row: Sequence[str]) -> dict[str, Json]:
     else:
         facts["why_no_lag"] = "it has replayed no transaction since it started"
     return facts
+
+
+def _stalled(streaming: str, paused: str, received: str, no_archive: str) -> str:
+    """Why a standby stands still; "" where it does not, or where it may be fed from an archive.
+
+    A standby of log shipping has no WAL receiver and is well: it never received anything, and has
+    a restore_command (visible from 12 on).
+    """
+    if paused == "t":
+        return "its replay is paused (SELECT pg_wal_replay_resume() lets it go on)"
+    if streaming == "0" and "t" in (received, no_archive):
+        return "its WAL receiver does not run: it gets nothing from its primary"
+    return ""
+
+
+def own_setting(row: Sequence[str]) -> str:
+    """What made this login's transactions read-only, from the answer to READ_ONLY; "" where that
+    is the server's configuration.
+    """
+    setting, source = (*row, "", "")[:2]
+    return _OWN_SETTINGS.get(source, "") if setting == "on" else ""
+
+
+def about_login(words: str, user: str) -> bool:
+    """Whether a refusal before any password speaks of the user: 28000 is used for much else."""
+    lower = words.lower()
+    return user in words or any(w in lower for w in ("role", "user", "login", "authent"))
 
 
 def missing_extension(wanted: Json, there: str) -> tuple[Reason, str] | None:

@@ -8,14 +8,17 @@ file.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
+from dataclasses import replace
 from typing import ClassVar
 
 from k8sext.agent import sql
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.guess import wrong_protocol
 from k8sext.agent.mysql_login import CACHING, NATIVE, Methods
+from k8sext.agent.tls_wish import wants_tls
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
@@ -28,6 +31,11 @@ MAX_STEPS = 8  # of one login
 WRONG = b"\0"  # an answer that is complete and opens nothing
 NOBODY = "k8sext"  # who logs in, and fails, where there is no login: see `goodbye`
 _AFTER_LOGIN = ("1044", "1049")  # the login itself was accepted
+ACCESS_DENIED = "1045"
+UNDECIDED = (
+    "an account with REQUIRE SSL is refused in the same words, and over TLS, which this server "
+    "offers, the login could not be tried"
+)
 
 
 class Mysql(WireCheck):
@@ -81,6 +89,8 @@ class Mysql(WireCheck):
             text = f"{found.version} is older than protocol 4.1"
             raise Fault(Reason.UNSUPPORTED_VERSION, text, version=found.version)
         self.greeting = found
+        if not found.number:
+            raise Fault(Reason.WRONG_PRODUCT, "it greets as MySQL does, with an empty version")
         evidence: dict[str, Json] = {"product": found.product, "version": found.number}
         return Seen(detail=found.version, evidence={**evidence, "plugin": found.plugin})
 
@@ -109,10 +119,58 @@ class Mysql(WireCheck):
             self.logged_in = True
         except Fault as fault:
             if fault.evidence.get("code") not in _AFTER_LOGIN:
-                raise
+                raise await self._by_encryption(fault, login) from fault
             self.session = fault
             plugin = ""
         return Seen(detail=f"user {user}" + (f", {plugin}" if plugin else ""))
+
+    async def _by_encryption(self, fault: Fault, login: Login) -> Fault:
+        """TLS_REQUIRED where TLS is what a rejected login lacks.
+
+        Some servers say so, in words of their own. An account with REQUIRE SSL is refused in the
+        words of a wrong password (1045, MySQL and MariaDB alike), so that only one more login
+        tells: over TLS, where the greeting offers it and the bridge goes without. It is made once
+        for a server and user: the runner ends the logins after this one (`counted`).
+        """
+        if self.stream.encrypted:
+            return fault
+        if wants_tls(str(fault.evidence.get("words", ""))):
+            return Fault(Reason.TLS_REQUIRED, fault.detail, **fault.evidence)
+        offered = self._greeted.capabilities & read.SSL
+        if not offered or fault.evidence.get("code") != ACCESS_DENIED:
+            return fault
+        accepted, why = await self._let_in_over_tls(login)
+        reason = Reason.TLS_REQUIRED if accepted else fault.reason
+        decided = Fault(reason, f"{fault.detail}; {why}", **fault.evidence)
+        decided.counted = True
+        return decided
+
+    async def _let_in_over_tls(self, login: Login) -> tuple[bool, str]:
+        """Whether the same login is accepted over TLS, and what to say of it."""
+        from k8sext.agent.tls import TargetTls  # what a check says of itself is read without it
+
+        # Unverified, as the first login was: the question is only whether encryption decides.
+        spec = replace(self.target.tls, mode=TlsMode.REQUIRE, ca_secret="")
+        target = replace(self.target, tls=spec)
+        try:
+            second = await self.stream.again()
+        except Fault:
+            return False, UNDECIDED
+        second.tls = TargetTls(target, None)
+        check = Mysql(target, second)
+        check.login = login
+        try:
+            await check.handshake()
+            await check.tls()
+            await check.auth(login)
+        except Fault as other:
+            same = other.evidence.get("code") == ACCESS_DENIED
+            return False, "over TLS it is refused as well" if same else UNDECIDED
+        finally:
+            with contextlib.suppress(Fault):
+                await check.goodbye()
+            await second.close()
+        return True, "over TLS the same login is accepted (an account with REQUIRE SSL)"
 
     @property
     def _schema(self) -> str:
@@ -205,18 +263,25 @@ class Mysql(WireCheck):
             for r in await self._asked(read.VARIABLES)
         }
         facts = read.facts_of(self._greeted, who, variables)
-        used = await self._asked(read.USED)
-        count = sql.number(used[0].get("value", "")) if used else None
+        rows = await self._asked(read.STATUS)
+        status = {r.get("variable_name", "").lower(): r.get("value", "") for r in rows}
+        count = sql.number(status.get("threads_connected", ""))
         facts |= {} if count is None else {"connections": count}
+        unwell = read.galera(variables, status)
+        if unwell:
+            facts["galera"] = unwell[1]
+        if unwell and unwell[0] is Reason.UNHEALTHY:
+            raise Fault(unwell[0], unwell[1], **facts)
         expect = self.target.expect
         if variables.get("read_only") not in ("OFF", "0") or {"role", "max_lag_s"} & set(expect):
             facts |= await self._replication()
         warning = self._judged(facts)
         schema = facts["database"] or "none"
+        said = f"{facts['role']}, schema {schema}{sql.remark(facts, warning)}"
         return Seen(
-            detail=f"{facts['role']}, schema {schema}{sql.remark(facts, warning)}",
+            detail=f"{said}, {unwell[1]}" if unwell else said,
             evidence=facts,
-            warning=warning,
+            warning=warning or (unwell[0] if unwell else None),
         )
 
     async def _replication(self) -> dict[str, Json]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from k8sext.agent import pgwire, scram, sql
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
+from k8sext.agent.tls_wish import wants_tls
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -43,6 +44,10 @@ _ENCRYPTED = ("SSL encryption", "SSL on")
 NO_SESSION = (
     "the login was accepted, and no session came of it in time: a pooler waits for its own "
     "server, or the server hangs"
+)
+NO_ANSWER = (
+    "the login was accepted, and a small question is not answered in time: a pooler has no free "
+    "connection to its server (its pool is exhausted), or the server hangs"
 )
 
 
@@ -134,7 +139,11 @@ class Postgresql(WireCheck):
         return Seen(detail=self._method_name(), evidence={"user": self.user})
 
     async def _refused(self, fault: Fault) -> Seen:
-        """An error in place of the authentication request."""
+        """An error in place of the authentication request: no password was sent yet."""
+        fault = self._for_lack_of_tls(fault)
+        words = str(fault.evidence["words"])
+        if fault.reason is Reason.AUTH_REJECTED and not read.about_login(words, self.user):
+            fault = Fault(Reason.SERVER_ERROR, fault.detail, **fault.evidence)
         if fault.reason is Reason.HOST_NOT_ALLOWED:
             fault = await self._by_encryption(fault)
         about_user = (Reason.HOST_NOT_ALLOWED, Reason.AUTH_REJECTED, Reason.DATABASE_MISSING)
@@ -144,6 +153,14 @@ class Postgresql(WireCheck):
         self.turned_away = fault
         host = Reason.HOST_NOT_ALLOWED if fault.reason is Reason.HOST_NOT_ALLOWED else None
         return Seen(detail=fault.detail, evidence=fault.evidence, warning=host)
+
+    def _for_lack_of_tls(self, fault: Fault) -> Fault:
+        """TLS_REQUIRED where the server's words ask for it: managed ones have words of their own,
+        mostly under 28000, as for a rejected login. Those of pg_hba.conf: see `_by_encryption`.
+        """
+        if self.stream.encrypted or not wants_tls(str(fault.evidence.get("words", ""))):
+            return fault
+        return Fault(Reason.TLS_REQUIRED, fault.detail, **fault.evidence)
 
     async def _by_encryption(self, fault: Fault) -> Fault:
         """Whether it is encryption that decides: `hostssl` and `hostnossl` look alike to a client.
@@ -191,7 +208,10 @@ class Postgresql(WireCheck):
             if self.turned_away or self.method == OK:
                 return None
             raise Fault(Reason.AUTH_REQUIRED, f"the server asks for a login: {self._method_name()}")
-        warning = await self._authenticate(login.get("password"))
+        try:
+            warning = await self._authenticate(login.get("password"))
+        except Fault as fault:
+            raise self._for_lack_of_tls(fault) from fault
         try:
             await self._ready()
             self.logged_in = True
@@ -200,7 +220,7 @@ class Postgresql(WireCheck):
                 raise Fault(Reason.UNHEALTHY, NO_SESSION, **fault.evidence) from fault
             if fault.reason not in _AFTER_LOGIN:
                 raise
-            self.session = fault
+            self.session = self._for_lack_of_tls(fault)
         detail = f"user {self.user}, {self.spoken or self._method_name()}"
         return Seen(detail=detail, warning=warning)
 
@@ -290,9 +310,14 @@ class Postgresql(WireCheck):
         if product == "pgbouncer":
             text = "PgBouncer's own console, no database"
             raise Fault(Reason.WRONG_PRODUCT, text, product=product, version=version)
-        who, state, extensions = await self._rows(*read.questions(product, version))
+        if not version:
+            text = "it lets clients in as PostgreSQL does, and does not say its version as all do"
+            raise Fault(Reason.WRONG_PRODUCT, text)
+        who, state, extensions = await self._facts(product, version)
         if isinstance(who, Fault):
             raise who
+        if not who:
+            raise Fault(Reason.WRONG_PRODUCT, "a SELECT of one row is answered without one")
         facts = read.first_facts(self.parameters, self.key_pid, who)
         if not isinstance(state, Fault):
             facts |= read.state_facts(state)
@@ -300,6 +325,8 @@ class Postgresql(WireCheck):
                 (identity,) = await self._rows(read.IDENTITY)
                 if identity and not isinstance(identity, Fault):
                     facts["identity"] = identity[0]
+        if facts["read_only"] and facts["role"] == "primary":
+            facts |= await self._whose_setting()
         if not isinstance(extensions, Fault):
             facts["extensions"] = extensions[0] if extensions else ""
         warning = self._judged(facts)
@@ -308,6 +335,23 @@ class Postgresql(WireCheck):
             evidence=facts,
             warning=warning,
         )
+
+    async def _facts(self, product: str, version: str) -> list[list[str] | Fault]:
+        """The answers to all questions; each is small, so that none is lost for its size."""
+        try:
+            return await self._rows(*read.questions(product, version))
+        except Fault as fault:
+            if fault.reason is not Reason.TIMED_OUT or fault.evidence.get("large_answer"):
+                raise
+            raise Fault(Reason.UNHEALTHY, NO_ANSWER, **fault.evidence) from fault
+
+    async def _whose_setting(self) -> dict[str, Json]:
+        """A login, or a database, that is read-only by its own setting says nothing of the server:
+        that takes writes, from others.
+        """
+        (row,) = await self._rows(read.READ_ONLY)
+        own = "" if isinstance(row, Fault) else read.own_setting(row)
+        return {"read_only": False, "read_only_login": own} if own else {}
 
     def _judged(self, facts: Mapping[str, Json]) -> Reason | None:
         """Raises Fault for what is expected and not so; a warning for what is only remarkable."""

@@ -7,6 +7,7 @@ What the errors mean is in `_redis_server.py`, which travels with this file.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from typing import ClassVar
@@ -190,7 +191,7 @@ class Redis(WireCheck):
         return {**fields, "server_name": said.get("server", "")}
 
     async def _info(self, hello: Fields) -> Fields:
-        reply = await self._optional("INFO")
+        reply = await self._long_answer()
         if not isinstance(reply, RedisError):
             return {**hello, **info_fields(str(reply or ""))}
         answered = ("role", "version") if hello else ()
@@ -199,6 +200,41 @@ class Redis(WireCheck):
             text = f"expect.{min(unanswered)} cannot be compared without INFO: {reply.words}"
             raise Fault(Reason.PERMISSION_DENIED, text, words=reply.words, command="INFO")
         return {**hello, "denied": reply.words}
+
+    async def _long_answer(self) -> Reply:
+        """INFO's, of several packets. Where it does not come and PING on a second connection is
+        answered meanwhile, the server lives and large answers are lost on the way (MTU).
+        """
+        asking = asyncio.create_task(self._optional("INFO"))
+        alive = False
+        try:
+            await asyncio.wait({asking}, timeout=self.stream.left_s / 2)
+            if not asking.done():
+                alive = await self._answers_elsewhere()
+            return await asking
+        except Fault as fault:
+            if alive and fault.reason is Reason.TIMED_OUT:
+                fault.evidence["large_answer"] = True
+                fault.detail = "INFO is not answered, although PING on another connection is"
+            raise
+        finally:
+            asking.cancel()
+
+    async def _answers_elsewhere(self) -> bool:
+        """Whether a second connection gets an answer, to a question without a login."""
+        try:
+            second = await self.stream.again()
+        except Fault:
+            return False
+        try:
+            if self.stream.encrypted:
+                await second.start_tls()
+            await second.write(command("PING"))
+            return (await second.read_some())[:1] in (b"+", b"-")
+        except Fault:
+            return False
+        finally:
+            await second.close()
 
     async def _is_redis(self, fields: Fields) -> None:
         """Where neither HELLO nor INFO names a version, ECHO proves that commands are understood.

@@ -21,6 +21,7 @@ class Fault(Exception):
     """
 
     callbacks: Callbacks | None = None
+    counted = False  # the server has counted this login as a failed one: none follows with it
 
     def __init__(self, reason: Reason, detail: str = "", **evidence: Json) -> None:
         super().__init__(reason, detail)

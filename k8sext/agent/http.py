@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_HEADERS = 100
 MAX_BODY = 2 << 20
+ONE_PACKET = 1200  # bytes that pass wherever anything does (IPv6's least MTU is 1280)
 # Not str.isdigit, which takes "¹" (int does not), and not more digits than int() is safe with.
 _NUMBER = re.compile(r"[0-9]{1,12}")
 _UNSENDABLE = re.compile(r"[\r\n\0]")  # would begin another header
@@ -128,6 +129,13 @@ class HttpConnection:
         while 100 <= status < 200:  # interim answers: 100 Continue, 103 Early Hints
             await self._headers()
             version, status, reason = await self._status_line()
+        try:
+            return await self._rest(method, version, status, reason)
+        except Fault as fault:
+            raise _half_an_answer(fault) from fault
+
+    async def _rest(self, method: str, version: str, status: int, reason: str) -> Response:
+        """Headers and body, once there is a status line."""
         headers = await self._headers()
         bare = method == "HEAD" or status in (204, 304)
         body, framed = (b"", True) if bare else await self._body(headers)
@@ -140,7 +148,10 @@ class HttpConnection:
         first = await self.stream.read_exactly(5)
         if first != b"HTTP/":
             raise await wrong_protocol(self.stream, "the answer is not HTTP")
-        line = (first + await self.stream.read_until(b"\n", 4096)).decode("latin-1").strip()
+        try:
+            line = (first + await self.stream.read_until(b"\n", 4096)).decode("latin-1").strip()
+        except Fault as fault:
+            raise _half_an_answer(fault) from fault
         words = line.split(" ", 2)
         if len(words) < 2 or not _NUMBER.fullmatch(words[1]):
             raise Fault(
@@ -168,7 +179,7 @@ class HttpConnection:
             return await self._chunks(), True
         length = headers.get("content-length", "")
         if _NUMBER.fullmatch(length):
-            return await self.stream.read_exactly(_bounded(int(length))), True
+            return await self._exactly(_bounded(int(length))), True
         body = bytearray()
         while len(body) <= MAX_BODY:
             some = await self.stream.read_some()
@@ -176,6 +187,15 @@ class HttpConnection:
                 return bytes(body), False
             body += some
         raise Fault(Reason.TOO_MUCH, f"a body of more than {MAX_BODY} bytes")
+
+    async def _exactly(self, length: int) -> bytes:
+        """A body of a known length; one that is too large for one packet may be lost for that."""
+        try:
+            return await self.stream.read_exactly(length)
+        except Fault as fault:
+            if fault.reason is Reason.TIMED_OUT and length > ONE_PACKET:
+                fault.evidence["large_answer"] = True
+            raise
 
     async def _chunks(self) -> bytes:
         body = bytearray()
@@ -190,6 +210,19 @@ class HttpConnection:
                 await self._headers()
                 return bytes(body)
             await self.stream.read_until(b"\n", 2)
+
+
+def _half_an_answer(fault: Fault) -> Fault:
+    """An answer that began and does not end is the server's, whatever stands on the way; one that
+    stalls may be too large for the path.
+    """
+    if fault.reason in (Reason.CLOSED_EARLY, Reason.RESET):
+        text = "it breaks off in the middle of its answer"
+    elif fault.reason is Reason.TIMED_OUT and not fault.evidence.get("large_answer"):
+        text = "its answer begins and does not end"
+    else:
+        return fault
+    return Fault(Reason.UNHEALTHY, text, **fault.evidence)
 
 
 def _bounded(size: int) -> int:

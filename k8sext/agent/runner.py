@@ -303,7 +303,7 @@ class Runner:
             return
         missing = Missing(Reason.NO_CREDENTIALS, "")
         fault = await self._converse(log, target, stream, login, missing)
-        if fault and fault.reason in LOGIN_ENDS:
+        if fault and (fault.counted or fault.reason in LOGIN_ENDS):
             detail = log.done[Stage.AUTH].detail
             said = rejection(target, address, fault.reason, detail)
             self.order.reject(target, address, login, said)

@@ -26,7 +26,8 @@ def judged(expect: Facts, facts: Facts) -> Reason | None:
 
     Of `facts` it knows: role (primary, another word for what follows one, or unknown), database,
     version, identity, read_only, lag_s, why_no_lag, no_right (to ask for the lag), connections and
-    max_connections.
+    max_connections, stalled (why a standby stands still), read_only_login (by which setting of its
+    own the login, and not the server, is read-only).
     """
     _same(expect, facts, "database")
     _same(expect, facts, "identity")
@@ -40,15 +41,21 @@ def judged(expect: Facts, facts: Facts) -> Reason | None:
         return Reason.PERMISSION_DENIED
     if facts.get("role") == "primary" and facts.get("read_only"):
         return Reason.READ_ONLY
+    if facts.get("stalled"):
+        return Reason.LAGGING
     return Reason.NEARLY_FULL if _nearly_full(facts) else None
 
 
 def remark(facts: Facts, warning: Reason | None) -> str:
     """What a warning adds to the stage's sentence."""
+    if warning is Reason.LAGGING and facts.get("stalled"):
+        return f", {facts['stalled']}"
     if warning in (Reason.PERMISSION_DENIED, Reason.LAGGING):
         return f", {facts.get('why_no_lag') or 'its replication does not run'}"
     if warning is Reason.NEARLY_FULL:
         return f", {facts['connections']} of {facts['max_connections']} connections in use"
+    if warning is None and facts.get("read_only_login"):
+        return f"; this login's transactions are read-only by {facts['read_only_login']}"
     return ", and it takes no writes" if warning is Reason.READ_ONLY else ""
 
 

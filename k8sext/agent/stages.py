@@ -69,11 +69,11 @@ class StageLog:
         except Fault as fault:
             if stage is Stage.VERIFY:
                 self.callbacks = fault.callbacks
-            self._fail(stage, self._carrier_fault() or fault, began)
+            self._fail(stage, self._carrier_fault() or after_greeting(stage, fault), began)
             return False
         except TimeoutError:
             late = Fault(Reason.TIMED_OUT, "no complete answer in time")
-            self._fail(stage, self._carrier_fault() or late, began)
+            self._fail(stage, self._carrier_fault() or after_greeting(stage, late), began)
             return False
         except Exception as error:  # a defect of ours must never look like the server's fault
             self._fail(stage, Fault(Reason.INTERNAL_ERROR, raised(error)), began)
@@ -151,6 +151,33 @@ class StageLog:
         if isinstance(value, dict):
             return {self._clean(k): self._clean_value(v) for k, v in value.items()}
         return value
+
+
+def after_greeting(stage: Stage, fault: Fault) -> Fault:
+    """Silence, or the end of the connection, where the server has spoken before is its own state:
+    a pooler without a free connection, a hanging server, a process that died. The path is to blame
+    only for a large answer that is lost where small ones pass (`large_answer`: MTU), and in the
+    TLS stage, whose first answer is large (the certificates).
+    """
+    if fault.evidence.get("large_answer"):
+        return fault
+    said = _LEFT_ALONE.get((stage, fault.reason))
+    if said is None:
+        return fault
+    words = {"no answer in time", "no complete answer in time", "the server closed the connection"}
+    more = f" ({fault.detail})" if fault.detail and fault.detail not in words else ""
+    return Fault(Reason.UNHEALTHY, said + more, **fault.evidence)
+
+
+_UNANSWERED = "it greets, and does not answer in time when it is asked for its state"
+_LEFT_ALONE = {
+    (Stage.HANDSHAKE, Reason.TIMED_OUT): "its first answer begins and does not end",
+    (Stage.AUTH, Reason.TIMED_OUT): "it greets, and does not answer the login in time",
+    (Stage.AUTH, Reason.SILENT): "it greets, and does not answer the login in time",
+    (Stage.VERIFY, Reason.TIMED_OUT): _UNANSWERED,
+    (Stage.VERIFY, Reason.SILENT): _UNANSWERED,
+    (Stage.VERIFY, Reason.CLOSED_EARLY): "it greets, and hangs up when it is asked for its state",
+}
 
 
 async def connect(

@@ -7,7 +7,7 @@ import errno
 import socket
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from k8sext.model.result import Facts, Json
 from k8sext.model.words import Reason
@@ -16,6 +16,7 @@ from . import families
 from .fault import Fault, fault_of
 
 FIRST_BYTES = 64  # of what the server said, kept for the diagnosis
+_OUT_OF_ORDER = slice(224, 228)  # of struct tcp_info, linux/tcp.h
 BYTE_BUDGET = 4 << 20  # far above any honest answer to what we ask
 
 
@@ -218,12 +219,33 @@ class Stream:
         except TimeoutError as error:
             # What came and was not enough is an answer, too: such a server is not silent.
             self._count(bytes(getattr(self.reader, "_buffer", b"")[:FIRST_BYTES]))
-            reason = Reason.TIMED_OUT if self.received else Reason.SILENT
-            raise Fault(reason, "no answer in time", **self.first_bytes_fact()) from error
+            raise self._late() from error
         except OSError as error:
             raise self._fault(error) from error
         self._count(data)
         return data
+
+    def _late(self) -> Fault:
+        """Nothing more has come. Where later packets of an answer have and earlier ones have not,
+        the large ones are lost on the way (a hole in the path's MTU), and no server is silent.
+        """
+        said = self.first_bytes_fact()
+        if self._packets_missing():
+            text = "the last packets of an answer came, the large ones before them did not"
+            return Fault(Reason.TIMED_OUT, text, large_answer=True, **said)
+        reason = Reason.TIMED_OUT if self.received else Reason.SILENT
+        return Fault(reason, "no answer in time", **said)
+
+    def _packets_missing(self) -> bool:
+        """Whether the kernel got packets out of order (tcpi_rcv_ooopack of struct tcp_info, Linux
+        5.4); False where nobody can say.
+        """
+        plain: Any = self.writer.get_extra_info("socket") if self.writer else None
+        try:
+            told = plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _OUT_OF_ORDER.stop)
+        except (AttributeError, OSError):
+            return False
+        return any(told[_OUT_OF_ORDER]) if len(told) == _OUT_OF_ORDER.stop else False
 
     @property
     def broken(self) -> OSError | None:

@@ -84,8 +84,9 @@ ANSWERS: dict[Reason, Row] = {
     Reason.SILENT: Row("KX313", Culprit.WRONG_TARGET,
         "{target} accepts and stays silent: something accepts for it, or it does not speak "
         "{protocol}", "check that {port} is the {protocol} port, and what stands before it"),
-    Reason.TIMED_OUT: Row("KX314", Culprit.PATH, "{target} answers and then stalls: {detail}",
-        "check the path's MTU (large answers hang) and the load of the server"),
+    Reason.TIMED_OUT: Row("KX314", Culprit.PATH, "{target} answers, and its large answers are "
+        "lost on the way: {detail}", "check the path's MTU: small packets pass, large ones do not "
+        "(a tunnel or VPN whose ICMP is filtered); lower the MTU of the network, or clamp the MSS"),
     Reason.NO_ROUTE: Row("KX308", Culprit.PATH, "the route to {target} broke: {detail}",
         "check the route to {host}"),
     Reason.TLS_NOT_OFFERED: Row("KX401", Culprit.TLS, "{target} does not offer TLS: {detail}",

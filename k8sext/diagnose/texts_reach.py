@@ -219,13 +219,14 @@ wrong: A server under heavy load, or one that looks up the client's name in a sl
   that late.
 
 KX314
-means: The server answers and then stalls in the middle.
-how: Bytes arrived, and the rest of an answer did not before the deadline.
-see: ping -M do -s 1400 HOST from a node; watch the server's load
-repair: If only large answers hang, the path's MTU is smaller than the pods': lower it or clamp
-  the MSS.
-wrong: A busy server stalls as well; a second run with a longer --stage-timeout tells the two
-  apart.
+means: Small answers of the server arrive and large ones do not: large packets are lost on the way.
+how: A large answer (INFO of Redis, a certificate, a long page) did not come, although small ones
+  did, or its last and small packet came without those before it.
+see: ping -M do -s 1400 HOST from a node
+repair: The path's MTU is smaller than the pods', and nobody says so: lower the pods' or clamp the
+  MSS.
+wrong: A server that hangs in its TLS handshake, or in the middle of a long page, looks the same; a
+  second run with a longer --stage-timeout tells the two apart.
 
 KX315
 means: Every endpoint of the Service is marked as not ready, so kube-proxy sends nothing there.

@@ -65,11 +65,14 @@ repair: See which copies are missing there. A single node with replicas configur
 wrong: On a single node yellow is the normal state.
 
 KX709
-means: The service answers and says that it is not well, or answers with a server's error (5xx).
-how: Its own report or status.
+means: The service answers and says that it is not well, answers with a server's error (5xx), or
+  greets and then answers no more.
+how: Its own report or status; or a small question after the login that had no answer, or half of
+  one. A pooler whose connections to its server are all taken lets clients log in and wait.
 see: The evidence has its words; then the server's log.
 repair: Repair the service: the way to it is fine.
-wrong: A gateway in front may give the error for a server that is well.
+wrong: A gateway in front may give the error for a server that is well; a pool may be exhausted
+  for a moment only.
 
 KX710
 means: The server is not what the bridge expects.

@@ -265,3 +265,38 @@ def test_the_reader_of_answers_survives_anything() -> None:
             await parse(bytes(broken[: dice.randrange(len(broken) + 1)]))
 
     asyncio.run(all_of_them())
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 200 OK\r\nContent-",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    ],
+)
+@pytest.mark.parametrize("closes", [True, False])
+def test_half_an_answer_is_the_servers_and_no_silence(half: bytes, closes: bool) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(half)
+        if not closes:
+            await reader.read()
+
+    ended = against(handle, budget=SHORT).ended_by
+    assert ended is not None
+    assert ended.reason is Reason.UNHEALTHY
+    said = "breaks off in the middle of its answer" if closes else "begins and does not end"
+    assert said in ended.detail
+
+
+def test_a_large_body_that_does_not_come_may_be_lost_on_the_way() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n{")
+        await reader.read()
+
+    ended = against(handle, budget=SHORT).ended_by
+    assert ended is not None
+    assert (ended.reason, ended.evidence["large_answer"]) == (Reason.TIMED_OUT, True)

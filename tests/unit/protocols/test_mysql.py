@@ -395,3 +395,71 @@ def test_nothing_but_a_fault_comes_out_of_broken_conversations() -> None:
         packet(GREETING) + packet(b"\xfedialog\0\4Password:", 2) + packet(error(1045, "no"), 4),
     )
     assert survive(cls, conversations, 10_000, seed=7) > 20
+
+
+TLS_OFFERED = {"tls": TlsSpec(mode=TlsMode.DISABLE)}
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (9002, "SSL connection is required. Please specify SSL options and retry."),
+        (1105, "server does not allow insecure connections, client must use SSL/TLS"),
+        (1045, "ProxySQL Error: Access denied for user 'a' (using password: YES). SSL is required"),
+    ],
+)
+def test_servers_that_say_that_they_want_tls(number: int, words: str) -> None:
+    assert see(packet(OLD), packet(error(number, words), 2), **TLS_OFFERED) is Reason.TLS_REQUIRED
+
+
+def test_a_greeting_without_a_version_is_another_product() -> None:
+    nameless = OLD.replace(OLD[1 : OLD.index(b"\0")], b"", 1)
+    assert see(packet(nameless)) is Reason.WRONG_PRODUCT
+
+
+def test_where_no_tls_is_offered_nothing_is_tried_again() -> None:
+    denied = packet(error(1045, "Access denied for user 'shop'@'192.0.2.11'"), 2)
+    seen = observed(packet(OLD), denied)
+    ended = seen.ended_by
+    assert ended is not None
+    assert (ended.reason, "REQUIRE SSL" in ended.detail) == (Reason.AUTH_REJECTED, False)
+
+
+def test_one_more_login_and_no_further_where_tls_is_offered() -> None:
+    """The stand-in offers TLS and speaks none: the second login cannot be tried."""
+    logins: list[int] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        logins.append(1)
+        writer.write(packet(WITH_TLS))
+        await one(reader)
+        writer.write(packet(error(1045, "Access denied for user 'shop'@'192.0.2.11'"), 2))
+        await reader.read(4096)
+        writer.close()
+
+    seen = against(handle, "mysql", "mysql", login=login(), **TLS_OFFERED)
+    ended = seen.ended_by
+    assert ended is not None
+    assert (ended.reason, len(logins)) == (Reason.AUTH_REJECTED, 2)
+    assert "REQUIRE SSL" in ended.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [
+        ({"wsrep_cluster_status": "Primary", "wsrep_local_state_comment": "Synced"},
+         (Status.PASS, None)),
+        ({"wsrep_cluster_status": "non-Primary", "wsrep_local_state_comment": "Initialized"},
+         (Status.FAIL, Reason.UNHEALTHY)),
+        ({"wsrep_cluster_status": "Primary", "wsrep_ready": "OFF"},
+         (Status.FAIL, Reason.UNHEALTHY)),
+        ({"wsrep_cluster_status": "Primary", "wsrep_local_state_comment": "Donor/Desynced"},
+         (Status.WARN, Reason.DEGRADED)),
+    ],
+)  # fmt: skip
+def test_nodes_of_a_galera_cluster(
+    status: dict[str, str], ends: tuple[Status, Reason | None]
+) -> None:
+    told = table(("Variable_name", "Value"), ("Threads_connected", "3"), *status.items())
+    replies = (packet(OLD), packet(OK, 2), WHO, variables(wsrep_on="ON"), told)
+    assert verdict(observed(*replies)) == ends

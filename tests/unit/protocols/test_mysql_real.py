@@ -139,7 +139,9 @@ def test_the_check_and_the_driver_agree(
         ("signer", {"password": "wrong"}, (Stage.AUTH, Reason.AUTH_REJECTED)),
         ("either", {}, None),
         ("odd", {}, None),  # UTF-8, as JDBC; PyMySQL sends Latin-1
-        ("tlsonly", {"tls": PLAIN}, (Stage.AUTH, Reason.AUTH_REJECTED)),
+        ("tlsonly", {"tls": PLAIN}, (Stage.AUTH, Reason.TLS_REQUIRED)),
+        ("tlsonly", {"tls": PLAIN, "password": "wrong"}, (Stage.AUTH, Reason.AUTH_REJECTED)),
+        ("certonly", {"tls": PLAIN}, (Stage.AUTH, Reason.AUTH_REJECTED)),
         ("shop", {"tls": VERIFIED}, (Stage.TLS, Reason.CERTIFICATE_UNTRUSTED)),
         ("boss", {"database": "missing"}, (Stage.VERIFY, Reason.DATABASE_MISSING)),
         ("expired", {}, (Stage.VERIFY, Reason.PASSWORD_EXPIRED)),
@@ -205,6 +207,22 @@ def blocking(server: Server) -> int:
     return int(told) if told.isdigit() else 0
 
 
+@pytest.mark.parametrize("user", ["tlsonly", "shop"])
+def test_a_rejected_login_is_tried_once_more_over_tls_and_on_no_other_route(
+    server: Server, user: str
+) -> None:
+    before = counted(server, "Access_denied_errors")
+    endpoint, name = see_twice(server, PLAIN, user, SECRET if user == "tlsonly" else "wrong")
+    first = Reason.TLS_REQUIRED if user == "tlsonly" else Reason.AUTH_REJECTED
+    assert reason(endpoint) == (Stage.AUTH, first)
+    spared = name.stage(Stage.AUTH)
+    assert spared is not None
+    assert spared.reason is Reason.LOGIN_REJECTED_BEFORE
+    rejected = counted(server, "Access_denied_errors") - before
+    goodbye = 1  # by name: a greeted server gets a login of nobody
+    assert rejected - goodbye == (1 if user == "tlsonly" else 2)
+
+
 def test_a_certificate_is_found_wanting_once(server: Server) -> None:
     before = counted(server, "Aborted_connects_preauth")
     seen = see_twice(server, VERIFIED)
@@ -212,7 +230,9 @@ def test_a_certificate_is_found_wanting_once(server: Server) -> None:
     assert counted(server, "Aborted_connects_preauth") == before + 1
 
 
-def see_twice(server: Server, tls: TlsSpec) -> list[Observation]:
+def see_twice(
+    server: Server, tls: TlsSpec, user: str = "shop", word: str = SECRET
+) -> list[Observation]:
     """By the endpoint, then by a name that leads to it."""
     base: dict[str, Any] = {"service": "svc", "port_key": "p", "protocol": "mysql", "tls": tls}
     base |= {"host": "127.0.0.1", "port": server.port, "server": f"127.0.0.1:{server.port}"}
@@ -222,7 +242,7 @@ def see_twice(server: Server, tls: TlsSpec) -> list[Observation]:
     )
     plan = Plan(run_id="t", namespace="dev", targets=targets, modules=("mysql",), budget=PATIENT)
     seen: list[Observation] = []
-    logins = GivenValues({"svc": {"username": Secret("shop"), "password": Secret(SECRET)}})
+    logins = GivenValues({"svc": {"username": Secret(user), "password": Secret(word)}})
     asyncio.run(Runner(plan, load_checks(("mysql",)), logins, seen.append).run())
     return seen
 

@@ -248,3 +248,91 @@ def test_nothing_but_a_fault_comes_out_of_broken_conversations() -> None:
         error("28000", HBA),
     )  # fmt: skip
     assert survive(cls, conversations, 10_000, seed=7) > 20
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("28000", "SSL connection is required. Please specify SSL options and retry."),
+        ("08004", "server requires encryption"),
+        ("XX000", "connection is insecure (try using `sslmode=require`)"),
+    ],
+)
+def test_a_managed_server_wants_tls_in_words_of_its_own(code: str, words: str) -> None:
+    assert reason_of(error(code, words), tls=PLAIN) is Reason.TLS_REQUIRED
+    after = (ASKS_MD5, error(code, words))
+    assert reason_of(*after, tls=PLAIN) is Reason.TLS_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ('role "shop" does not exist', Reason.AUTH_REJECTED),
+        ("the project of this database is suspended", Reason.SERVER_ERROR),
+    ],
+)
+def test_before_a_password_only_words_about_the_user_reject_a_login(
+    words: str, reason: Reason
+) -> None:
+    assert reason_of(error("28000", words), tls=PLAIN) is reason
+
+
+def test_what_lets_everybody_in_and_has_no_version_is_no_postgresql() -> None:
+    assert reason_of(ACCEPTED + KEY + READY, FACTS, tls=PLAIN) is Reason.WRONG_PRODUCT
+    assert reason_of(SESSION, READY + READY + READY, tls=PLAIN) is Reason.WRONG_PRODUCT
+
+
+READS_ONLY = row("shop", "on", "192.0.2.11", "4711")
+
+
+@pytest.mark.parametrize(
+    ("setting", "expect", "ends"),
+    [
+        (row("on", "user"), {}, (Status.PASS, None)),
+        (row("on", "database"), {"role": "primary"}, (Status.PASS, None)),
+        (row("on", "configuration file"), {}, (Status.WARN, Reason.READ_ONLY)),
+        (row("on", "configuration file"), {"role": "primary"}, (Status.FAIL, Reason.READ_ONLY)),
+        (error("42501", "permission denied") + READY, {}, (Status.WARN, Reason.READ_ONLY)),
+    ],
+)
+def test_whose_setting_keeps_from_writing(
+    setting: bytes, expect: dict[str, Any], ends: tuple[Status, Reason | None]
+) -> None:
+    state = row("f", None, None, None, "97", "3", "f")
+    seen = observed(SESSION, READS_ONLY + state + row("x 1"), setting, tls=PLAIN, expect=expect)
+    verify = seen.stage(Stage.VERIFY)
+    assert verify is not None
+    assert (verify.status, verify.reason) == ends
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (("1", "0", None, "97", "3", "f", "f", "t", "t"), None),
+        (("0", "0", None, "97", "3", "f", "f", "t", "f"), Reason.LAGGING),  # it did receive
+        (("0", "0", None, "97", "3", "f", "f", "f", "t"), Reason.LAGGING),  # nothing else feeds it
+        (("0", None, "9", "97", "3", "f", "f", "f", "f"), None),  # log shipping
+        (("0", None, "9", "97", "3", "f", "f", "f", None), None),  # log shipping, before 12
+        (("1", "0", None, "97", "3", "f", "t", "t", "t"), Reason.LAGGING),  # paused
+    ],
+)
+def test_a_standby_that_stands_still(state: tuple[str | None, ...], reason: Reason | None) -> None:
+    seen = observed(SESSION, READS_ONLY + row("t", *state) + row("x 1"), tls=PLAIN)
+    verify = seen.stage(Stage.VERIFY)
+    assert verify is not None
+    assert (verify.status, verify.reason) == (Status.WARN if reason else Status.PASS, reason)
+
+
+def test_a_pool_that_is_exhausted_is_no_hole_in_the_path() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(SESSION)
+        while await reader.read(4096):
+            pass  # the question waits for a connection to the server
+
+    login = {"username": "shop", "password": "x"}
+    seen = against(handle, "postgresql", "postgresql", tls=PLAIN, login=login, budget=SHORT)
+    ended = seen.ended_by
+    assert ended is not None
+    assert (ended.stage, ended.reason) == (Stage.VERIFY, Reason.UNHEALTHY)
+    assert "its pool is exhausted" in ended.detail

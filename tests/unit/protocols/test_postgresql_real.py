@@ -1,12 +1,13 @@
 """The PostgreSQL check against real servers on loopback, with psycopg as the oracle."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from k8sext.model.result import Observation
+from k8sext.model.result import Observation, StageResult
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from tests.support import sql_servers
@@ -220,11 +221,31 @@ def test_the_pinned_identity(server: Server) -> None:
 
 
 def test_a_primary_that_takes_no_writes(server: Server) -> None:
-    verify = see(server, "reader").stage(Stage.VERIFY)
-    assert verify is not None
-    assert (verify.status, verify.reason) == (Status.WARN, Reason.READ_ONLY)
-    expected = see(server, "reader", expect={"role": "primary"})
-    assert reason(expected) == (Stage.VERIFY, Reason.READ_ONLY)
+    """By the server's configuration: nobody may write. By a role's own: only that role may not."""
+    own = see(server, "reader", expect={"role": "primary"}).stage(Stage.VERIFY)
+    assert own is not None
+    assert (own.status, "read-only by ALTER ROLE" in own.detail) == (Status.PASS, True)
+    server.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+    server.sql("SELECT pg_reload_conf()")
+    try:
+        verify = until(lambda: see(server, "shop").stage(Stage.VERIFY))
+        assert (verify.status, verify.reason) == (Status.WARN, Reason.READ_ONLY)
+        expected = see(server, "shop", expect={"role": "primary"})
+        assert reason(expected) == (Stage.VERIFY, Reason.READ_ONLY)
+    finally:
+        server.sql("ALTER SYSTEM RESET default_transaction_read_only")
+        server.sql("SELECT pg_reload_conf()")
+
+
+def until(look: Callable[[], StageResult | None]) -> StageResult:
+    """A reloaded configuration reaches new sessions a moment later."""
+    for _ in range(50):
+        stage = look()
+        assert stage is not None
+        if stage.reason:
+            return stage
+        time.sleep(0.1)
+    raise AssertionError("the configuration was not reloaded")
 
 
 def test_without_a_login_nothing_is_logged(server: Server) -> None:
