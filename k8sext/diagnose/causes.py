@@ -40,7 +40,8 @@ class Cause:
     @property
     def of_login(self) -> bool:
         """Whether it ends the login everywhere: what other addresses would say was not asked."""
-        return self.ended.reason in LOGIN_ENDS
+        lacked_tls = (self.ended.stage, self.ended.reason) == (Stage.AUTH, Reason.TLS_REQUIRED)
+        return lacked_tls or self.ended.reason in LOGIN_ENDS
 
 
 def causes(case: Case, seen: Sequence[Observation]) -> tuple[Cause, ...]:

@@ -53,4 +53,6 @@ def _reason(stage: StageResult) -> Reason:
         known = Reason(str(stage.evidence.get("rejected_as")))
     except ValueError:
         return Reason.AUTH_REJECTED
-    return known if known in LOGIN_ENDS else Reason.AUTH_REJECTED
+    # A login that only lacked TLS was counted as a rejected one by the server, too.
+    ends = (*LOGIN_ENDS, Reason.TLS_REQUIRED)
+    return known if known in ends else Reason.AUTH_REJECTED
