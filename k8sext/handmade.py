@@ -11,6 +11,9 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER = "endpointslice-controller.k8s.io"
 MIRROR = "endpointslicemirroring-controller.k8s.io"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+HELM = "meta.helm.sh/release-name"
+ARGO = "argocd.argoproj.io/tracking-id"
+ARGO_ENDPOINTS = ":/Endpoints:"
 OURS = "k8sext"
 PROGRAMS = ("-operator", "-controller", "-controller-manager", "-manager", "-agent")
 # Controllers that write what people wrote into a repository.
@@ -43,11 +46,13 @@ def slice_by_hand(item: Object) -> bool:
 def endpoints_by_hand(item: Object) -> bool:
     """Whether people wrote addresses into an Endpoints object.
 
-    kubectl's own copy of what was applied stays when a controller empties the object, and so does
-    the entry of a manager as long as it owns another field.
+    kubectl's own copy of what was applied stays when a controller empties the object. Of a
+    server-side apply nothing is left then but, for a while, the entry of its manager.
     """
-    applied = (item["metadata"].get("annotations") or {}).get(LAST_APPLIED)
-    if applied and _subsets_in(applied):
+    annotations = item["metadata"].get("annotations") or {}
+    if HELM in annotations or ARGO_ENDPOINTS in (annotations.get(ARGO) or ""):
+        return True  # they mark each object that they write; the controller keeps annotations
+    if LAST_APPLIED in annotations and _subsets_in(annotations[LAST_APPLIED]):
         return True
     return any(_wrote_subsets(f) for f in item["metadata"].get("managedFields") or ())
 

@@ -13,6 +13,7 @@ from k8sext.model.report import (
     BridgeReport,
     Report,
     VantageReport,
+    codes_told,
     findings_of,
     gated,
     other_findings,
@@ -33,6 +34,7 @@ SEVERITY = {
     Severity.NOTE: Status.PASS,
     Severity.INCONCLUSIVE: Status.INCONCLUSIVE,
 }
+SLICE_NOT_ROUTED = "KX112"  # says what discovery says of such a slice, and more
 INDENT = " " * 9
 # Where the terminal has no UTF-8; whatever else a server said becomes \\uNNNN.
 ASCII = str.maketrans({"·": "-", "—": "-", "–": "-", "×": "x", "…": "...", "→": "->"})
@@ -118,14 +120,15 @@ def _explanations(report: Report, options: Options) -> Iterator[Text]:
 def _unsaid(bridge: BridgeReport) -> Iterator[str]:
     """What is wrong with its objects and no diagnosis says; where nothing was judged, all of it."""
     judged = (*bridge.bridge.unread, *bridge.bridge.unknown) if bridge.observations else ()
-    return (p for p in bridge.bridge.problems if p not in judged)
+    slices = "EndpointSlice " if SLICE_NOT_ROUTED in codes_told(bridge) else "\0"
+    return (p for p in bridge.bridge.problems if p not in judged and not p.startswith(slices))
 
 
 def _untold(report: Report) -> Iterator[Finding]:
     """The findings that no diagnosis of their bridge repeats (it could not be tested)."""
     yield from other_findings(report)
     for bridge in report.bridges:
-        told = {d.code for d in bridge.diagnoses}
+        told = codes_told(bridge)
         yield from (f for f in findings_of(report, bridge.bridge) if f.code not in told)
 
 

@@ -272,6 +272,8 @@ def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...
             external_name=live[b.ref].external_name,
             cluster_ips=live[b.ref].cluster_ips,
             endpoints=live[b.ref].endpoints,
+            selector=live[b.ref].selector,
+            virtual=live[b.ref].virtual,
             fronts=live[b.ref].fronts,
             fronts_read=live[b.ref].fronts_read,
         )

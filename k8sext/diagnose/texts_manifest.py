@@ -167,4 +167,15 @@ see: kubectl get service -n NAMESPACE NAME -o yaml
 repair: Nothing to do. Example: team-b uses redis of namespace shared by an alias. Example: where
   both fail, correct the one in namespace shared.
 wrong: The other Service gets its endpoints from an operator and is no way out of the cluster.
+
+KX116
+means: The Service has no endpoints and names an address in spec.externalIPs. That is no place to
+  lead to: it makes every node answer for the address, so nobody in the cluster reaches the server
+  that really has it.
+how: spec.externalIPs is set, there is no selector, and neither slices nor Endpoints belong to it.
+see: kubectl get service -n NAMESPACE SERVICE -o jsonpath='{.spec.externalIPs}'
+repair: Remove externalIPs and write the address into a slice. Example: externalIPs of the
+  database's address becomes k8sext provision db-svc --to ADDRESS:PORT. Example: a Service that is
+  no more needed; delete it.
+wrong: The endpoints are yet to come, and the address is one by which outside traffic comes in.
 """

@@ -221,6 +221,12 @@ def findings_of(report: Report, bridge: Bridge) -> tuple[Finding, ...]:
     return tuple(f for f in mine if f.object not in of_workloads)
 
 
+def codes_told(bridge: BridgeReport) -> set[str]:
+    """The codes of its diagnoses, and of the findings that these refer to (`OBJECT#CODE`)."""
+    marks = (m.partition("#")[2] for d in bridge.diagnoses for m in d.because)
+    return {*(d.code for d in bridge.diagnoses), *filter(None, marks)}
+
+
 def other_findings(report: Report) -> tuple[Finding, ...]:
     """The findings that are of no bridge of this report."""
     told = {f for b in report.bridges for f in findings_of(report, b.bridge)}

@@ -104,6 +104,12 @@ LEFT_IN: list[tuple[str, bool, dict[str, Any]]] = [
      {"endpoints": [legacy(meta={"annotations": {
          "kubectl.kubernetes.io/last-applied-configuration": "{"}})]}),
     ("Endpoints by Helm", True, {"endpoints": [legacy(meta=wrote("helm", "f:subsets"))]}),
+    ("Endpoints of a release", True,
+     {"endpoints": [legacy(meta={"annotations": {"meta.helm.sh/release-name": "shop"}})]}),
+    ("Endpoints of Argo CD", True, {"endpoints": [legacy(meta={"annotations": {
+        "argocd.argoproj.io/tracking-id": "shop:/Endpoints:dev/redis-svc"}})]}),
+    ("Argo CD's mark copied from the Service", False, {"endpoints": [legacy(meta={"annotations": {
+        "argocd.argoproj.io/tracking-id": "shop:/Service:dev/redis-svc"}})]}),
     ("Endpoints by Flux", True,
      {"endpoints": [legacy(meta=wrote("kustomize-controller", "f:subsets"))]}),
     ("Endpoints with a label by Helm", False,

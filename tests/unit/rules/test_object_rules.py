@@ -151,6 +151,7 @@ BAD: list[tuple[str, Severity, Made]] = [
     ("KX114", Severity.WARN, lambda: found(
         service(), slices=(piece("198.19.7.7"),),
         others=(service("redis", namespace="data", clusterIPs=["198.19.7.7"]),))),
+    ("KX116", Severity.WARN, lambda: found(service(externalIPs=[A]))),
     ("KX115", Severity.NOTE, lambda: found(
         alias("redis.data.svc.cluster.local"), others=(service("redis", namespace="data"),))),
 ]  # fmt: skip
@@ -211,6 +212,7 @@ GOOD: list[tuple[str, Made]] = [
         others=(service("web", namespace="prod", status={
             "loadBalancer": {"ingress": [{"ip": A, "ipMode": "Proxy"}]}}),))),
     ("112: empty", lambda: found(service(), slices=(piece(kind="IPv6"), piece(A, name="x")))),
+    ("116: it has endpoints", lambda: found(service(externalIPs=[B]), slices=(piece(A),))),
     ("113: copied from another", lambda: found(
         service(annotations={TRACKING: "shop:/Service:dev/web-svc"}))),
     ("113: Helm's label", lambda: found(service(labels={"app.kubernetes.io/instance": "shop"}))),
