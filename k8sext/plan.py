@@ -149,10 +149,21 @@ def _inside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
     port_number = _name_port(bridge, port)
     by_name = _target(bridge, port, Route.NAME, bridge.service, port_number, expand=external)
     compares = not external and not is_address(bridge.origin)
-    yield replace(by_name, origin=bridge.origin if compares else "")
+    origin = bridge.origin if compares else ""
+    yield replace(by_name, origin=origin, nowhere=_leads_nowhere(bridge, port))
     for address in bridge.cluster_ips[:1]:
         yield _target(bridge, port, Route.CLUSTER_IP, address, port.port, fallback=True)
     yield from _endpoint_targets(bridge, port)
+
+
+def _leads_nowhere(bridge: Bridge, port: Port) -> bool:
+    """Whether the objects alone explain that the name is refused. Endpoints without a slice do
+    not: they may be mirrored in a moment.
+    """
+    if bridge.kind is not Kind.SELECTORLESS:
+        return False
+    astray = bool(bridge.virtual) or bridge.internal_traffic == "Local"
+    return astray or not bridge.used(port)
 
 
 def _outside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:

@@ -84,6 +84,7 @@ class Runner:
         self.endpoints_left: dict[str, int] = defaultdict(int)
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
+        self.unreached: set[str] = set()  # servers of which an endpoint has not
         self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
         self.visits = Visits(self)
         self.crowd = Crowd(self)
@@ -387,6 +388,8 @@ class Runner:
         stream = await connect(log, address, target.port, tls, self.network, pauses)
         if stream is None:
             self.failed = True
+            if _awaited(target):
+                self.unreached.add(target.server)
             return None
         self.connected = True
         if _awaited(target):
@@ -394,9 +397,13 @@ class Runner:
         return stream
 
     def _pauses(self, target: Target) -> Sequence[float]:
-        """A name may be refused although its server accepts; where that does not, it is final."""
-        known = not self.endpoints_left[target.server] and target.server not in self.reached
-        return PROGRAMMING_S if target.route is Route.NAME and not known else ()
+        """A name may be refused although every address behind it accepts, while its node programs
+        the Service; where one of them does not, or the objects explain it, a refusal is final.
+        """
+        server = target.server
+        known = not self.endpoints_left[server] and server not in self.reached
+        final = known or server in self.unreached or target.nowhere
+        return () if final or target.route is not Route.NAME else PROGRAMMING_S
 
     async def _converse(
         self,

@@ -47,7 +47,8 @@ class Target:
     `expect` names: its key, and the `id` of a target in `Plan.companions`. `origin` is the outside
     name whose addresses the bridge holds: it is asked for, so that the two can be compared.
     With `ask_only` the name is resolved and nothing is connected to; with `greet_only` nothing is
-    asked beyond the protocol's greeting, and no login is sent.
+    asked beyond the protocol's greeting, and no login is sent. `nowhere`: the objects say already
+    that the name leads to nothing, so that a refusal is final.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Target:
     origin: str = ""
     ask_only: bool = False
     greet_only: bool = False
+    nowhere: bool = False
     shard: int = 0  # which of several pods makes it
     active: bool = False
     reverse_app: str = ""  # the sacrificial application under which the check may register itself

@@ -133,3 +133,19 @@ def test_a_check_that_writes_does_so_where_connections_go() -> None:
         vantage="local", acting=plan.Acting(),
     )  # fmt: skip
     assert not any(t.active for t in made.targets)
+
+
+def test_a_name_that_leads_nowhere_by_its_objects_is_planned_so() -> None:
+    (end,) = bridge().endpoints
+    explained = [
+        bridge(endpoints=()),
+        bridge(endpoints=(replace(end, port_name="tcp"),)),
+        bridge(endpoints=(replace(end, ready=False),)),
+        bridge(internal_traffic="Local"),
+        bridge(virtual=(end.address,)),
+    ]
+    assert all(targets(made)[0].nowhere for made in explained)
+    leaving = replace(end, ready=False, terminating=True)
+    mirrored_soon = replace(end, source="Endpoints/redis-svc")
+    for made in (bridge(), bridge(endpoints=(leaving,)), bridge(endpoints=(mirrored_soon,))):
+        assert not targets(made)[0].nowhere

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -27,7 +27,12 @@ def port() -> Iterator[int]:
 
 
 def by_name(
-    monkeypatch: pytest.MonkeyPatch, port: int, refusals: int, endpoint: str = ADDRESS
+    monkeypatch: pytest.MonkeyPatch,
+    port: int,
+    refusals: int,
+    endpoints: Sequence[str] = (ADDRESS,),
+    *,
+    nowhere: bool = False,
 ) -> tuple[Observation, int]:
     """What the probe by name saw, refused `refusals` times before, and how often it dialled."""
     dials = 0
@@ -48,14 +53,16 @@ def by_name(
     monkeypatch.setattr(Stream, "connect", connect)
     monkeypatch.setattr("k8sext.agent.resolver.resolve", resolve)
     monkeypatch.setattr("k8sext.agent.runner.PROGRAMMING_S", (0.0,) * len(PROGRAMMING_S))
-    both = tuple(
+    routes = [("o1", Route.NAME, "svc")]
+    routes += [(f"e{number}", Route.ENDPOINT, host) for number, host in enumerate(endpoints)]
+    all_of_them = tuple(
         Target(
             id=number, service="svc", port_key="p", protocol="tcp", route=route, host=host,
-            port=port, server="s",
+            port=port, server="s", nowhere=nowhere and route is Route.NAME,
         )
-        for number, route, host in (("o1", Route.NAME, "svc"), ("o2", Route.ENDPOINT, endpoint))
+        for number, route, host in routes
     )  # fmt: skip
-    plan = Plan(run_id="t", namespace="dev", targets=both, modules=("plain_tcp",))
+    plan = Plan(run_id="t", namespace="dev", targets=all_of_them, modules=("plain_tcp",))
     seen: list[Observation] = []
     asyncio.run(Runner(plan, load_checks(plan.modules), GivenValues({}), seen.append).run())
     return next(o for o in seen if o.route is Route.NAME), dials
@@ -91,5 +98,20 @@ def test_a_name_that_stays_refused_is_given_up(monkeypatch: pytest.MonkeyPatch, 
 def test_where_the_server_itself_refuses_the_name_is_dialled_once(
     monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
-    seen, dials = by_name(monkeypatch, port, refusals=100, endpoint="127.0.0.2")
+    seen, dials = by_name(monkeypatch, port, refusals=100, endpoints=["127.0.0.2"])
     assert (dials, seen.ended_by and seen.ended_by.reason) == (1, Reason.REFUSED)
+
+
+def test_where_one_of_two_addresses_refuses_the_name_is_dialled_once(
+    monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    """It is explained: kube-proxy may have chosen that one."""
+    _, dials = by_name(monkeypatch, port, refusals=100, endpoints=[ADDRESS, "127.0.0.2"])
+    assert dials == 1
+
+
+def test_what_the_objects_explain_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    _, dials = by_name(monkeypatch, port, refusals=100, nowhere=True)
+    assert dials == 1
