@@ -246,7 +246,18 @@ def _target(row: Row, options: Options) -> str:
         parts.append(f"{ends[0]} {times}{len(ends)}")
     else:
         parts += ends
-    return _from_where(row) + " + ".join(dict.fromkeys(parts))
+    idle = " (not used)" if all(_idle(row.bridge, o) for o in row.seen) else ""
+    return _from_where(row) + " + ".join(dict.fromkeys(parts)) + idle
+
+
+def _idle(bridge: BridgeReport, seen: Observation) -> bool:
+    """Whether it is an address that no connection is sent to."""
+    if seen.route is not Route.ENDPOINT:
+        return False
+    if any(s.reason is Reason.NO_FAMILY for s in seen.stages):
+        return True
+    host, _, number = seen.target.rpartition(":")
+    return not bridge.bridge.sends_to(seen.port, host.strip("[]"), int(number))
 
 
 def _node(seen: Observation) -> str:

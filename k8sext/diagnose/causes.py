@@ -17,7 +17,7 @@ from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Stage
 from . import policy, rows, rows_reach
 from .case import Case, failed, split
 from .rows import Row
-from .saying import row_of, say
+from .saying import row_of, say, why_of
 
 LISTED = 3  # addresses of one cause in a summary; all of them stand in the reasons
 
@@ -102,12 +102,13 @@ def whole(case: Case, found: Sequence[Cause]) -> Diagnosis:
     said = say(case, lead.row, lead.ended, first, None, named=named, **lead.facts)
     if not others:
         return said
+    rest = why_of(case, lead.ended, first, ())
     total = len({o.target for cause in found for o in cause.seen})
     fixes = [f"for {_listed(c.seen)}: {_fix(case, c)}" for c in others]
     return replace(
         said,
-        why=f"none of {total} addresses works: {grouped(found)}; {said.why}",
-        fix="; ".join((said.fix, *fixes)),
+        why=f"none of {total} addresses works: {grouped(found)}; {rest}",
+        fix="; ".join((*fixes, said.fix) if said.command else (said.fix, *fixes)),
     )
 
 
@@ -125,9 +126,14 @@ def partial(case: Case, found: Sequence[Cause]) -> Diagnosis:
         "mend": _fix(case, lead),
         "place": _place_of(case, first),
     }
+    dead_ones = {o.id for c in found for o in c.seen}
+    alive = sorted((o for o in case.endpoints if o.id not in dead_ones), key=_place)
     said = say(case, rows_reach.PARTIAL, lead.ended, first, None, **facts)
+    rest = why_of(case, lead.ended, first, alive)
     own = say(case, lead.row, lead.ended, first, None, **lead.facts)
-    why = said.why if lead.ended.stage is Stage.CONNECT else f"{own.summary}; {said.why}"
+    every = grouped(found) if any(len(c.seen) > LISTED for c in found) else ""
+    after = own.summary if lead.ended.stage is not Stage.CONNECT else ""
+    why = "; ".join(part for part in (every, after, rest) if part)
     gravest = min((c.row.severity for c in found), key=lambda severity: severity.order)
     return replace(said, culprit=lead.row.culprit, severity=gravest, why=why)
 

@@ -57,7 +57,8 @@ def _kept_away(case: Case) -> list[Diagnosis]:
     could not finish, proves nothing.
     """
     probes = [o for o in (case.by_name, *case.endpoints) if o is not None]
-    reached = min((o for o in probes if connected(o)), key=lambda o: not answered(o), default=None)
+    accepting = [o for o in probes if connected(o)]
+    reached = min(accepting, key=lambda o: (not answered(o), o is case.by_name), default=None)
     if reached:
         return [_reached(case, reached)]
     amiss = _nothing_behind(case) or _no_name(case) or unused.only_other_family(case)
@@ -274,7 +275,10 @@ def _systems(case: Case) -> list[Diagnosis]:
     first = next(iter(found.by_identity.values()))[0]
     stage = first.stage(Stage.VERIFY)
     assert stage is not None
-    return [say(case, rows.TWO_SYSTEMS[found.sureness], stage, first, None, systems=systems)]
+    said = say(case, rows.TWO_SYSTEMS[found.sureness], stage, first, None, systems=systems)
+    if len({o.target for o in case.endpoints}) > 1:
+        return [said]
+    return [replace(said, fix=rows.BEHIND_ONE.format(target=first.target))]
 
 
 def _places(seen: Sequence[Observation]) -> str:

@@ -35,6 +35,10 @@ _ONE_ONLY = (
     "take the address that does not belong out of the slice of {service}: kubectl get "
     "endpointslices -n {namespace} -l kubernetes.io/service-name={service}"
 )
+BEHIND_ONE = (
+    "look at what stands at {target}: it leads one connection here and the next one there (the "
+    "backends of a load balancer, an address that two hosts have); let it lead to one system"
+)
 # By identity.Sureness: data that differs, what could not be seen, caches that may be meant.
 TWO_SYSTEMS = {
     "certain": Row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from string import Formatter
 
 from k8sext.model.diagnosis import Diagnosis
@@ -59,7 +59,7 @@ def say(
         severity=row.severity,
         culprit=row.culprit,
         summary=_filled(row.summary, {**facts, "target": named} if named else facts),
-        why=_why(case, ended, seen),
+        why=why_of(case, ended, seen, case.endpoints),
         because=_because(case, ended, seen),
         fix=_with_command(_filled(row.fix, facts), command),
         command=command,
@@ -152,9 +152,11 @@ def _filled(template: str, facts: Mapping[str, str]) -> str:
     return template.format_map(facts).strip()
 
 
-def _why(case: Case, ended: StageResult, seen: Observation) -> str:
-    """The evidence in one sentence: each route's end, and what worked beside it."""
-    parts = [_end_of(o) for o in (case.by_name, *case.endpoints) if o is not None]
+def why_of(case: Case, ended: StageResult, seen: Observation, ends: Sequence[Observation]) -> str:
+    """The evidence in one sentence: how the name ended and each of `ends`, and what the server and
+    the policies say of this end.
+    """
+    parts = [_end_of(o) for o in (case.by_name, *ends) if o is not None]
     words = str(ended.evidence.get("words") or "")
     said = f"the server said: {words}" if words else ""
     mesh = case.context.mesh

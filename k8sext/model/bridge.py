@@ -148,3 +148,12 @@ class Bridge:
         """The endpoints whose port name is none of the Service's."""
         names = {p.name for p in self.ports}
         return tuple(e for e in self.endpoints if e.port_name not in names)
+
+    def sends_to(self, port_key: str, address: str, number: int) -> bool:
+        """Whether connections by the port of that key may reach an address; of an outside name
+        all that DNS gives.
+        """
+        port = next((p for p in self.ports if p.key == port_key), None)
+        if port is None or not self.endpoints:
+            return True
+        return (address, number) in {(e.address, e.port) for e in self.used(port)}

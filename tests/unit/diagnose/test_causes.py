@@ -150,3 +150,10 @@ def test_behind_a_mesh_one_silent_address_of_two_blames_nobody() -> None:
     what = bridge("redis-svc", A, B)
     (report,) = judge([what], seen, [], replace(HERE, mesh="Istio")).bridges
     assert report.status is Status.INCONCLUSIVE
+
+
+def test_the_reasons_list_each_address_once() -> None:
+    said = judged([by_name(*SILENCE), *ends(a=SILENCE, b=SILENCE, c=EXPIRED)])
+    assert all(said.why.count(f"{place}:26379") == 1 for place in (A, B, C))
+    some = judged([by_name(), *ends(a=FINE, b=SILENCE, c=EXPIRED)])
+    assert f"{A}:26379 (endpoint) works to verify" in some.why

@@ -54,6 +54,7 @@ def test_one_address_that_leads_to_two_systems_is_two_systems() -> None:
     (said,) = report.diagnoses
     assert (said.code, report.status) == ("KX507", Status.FAIL)
     assert f"{ONE}:26379 is a; redis-svc:26379 (by name) is b" in said.summary
+    assert f"look at what stands at {ONE}:26379" in said.fix
 
 
 @pytest.mark.parametrize("chosen", [ONE, TWO])

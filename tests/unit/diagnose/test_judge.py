@@ -318,6 +318,12 @@ def test_a_bridge_that_must_not_be_reachable(
     assert report.status is status
 
 
+def test_what_is_reached_is_told_by_its_address() -> None:
+    report = judged(bridge(expect={"unreachable": True}), [by_name(), at()])
+    assert f"{ADDRESS}:26379 answers to verify" in report.diagnoses[0].summary
+    assert f"on the firewall before {ADDRESS} deny" in report.diagnoses[0].fix
+
+
 def test_behind_a_mesh_an_accepted_connection_does_not_prove_that_it_is_reached() -> None:
     probes = [by_name(HANDSHAKE, Reason.SILENT), at(ADDRESS, HANDSHAKE, Reason.SILENT)]
     what = bridge(expect={"unreachable": True})

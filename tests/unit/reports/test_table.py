@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 
 from k8sext import registry
+from k8sext.diagnose.case import Context
+from k8sext.diagnose.judge import judge
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import Report
-from k8sext.model.words import Culprit, Route, Severity, Stage, Status
+from k8sext.model.words import Culprit, Reason, Route, Severity, Stage, Status
 from tests.support.sample_report import FINDING, not_started, sample
-from tests.support.seen import seen
+from tests.support.seen import at, bridge, by_name, seen
 
 ADDRESSES = re.compile(r"\[[0-9a-f:]+\]:\d+|198\.51\.100\.\d+:\d+")
 
@@ -160,3 +162,15 @@ def test_what_a_diagnosis_says_already_is_not_said_again_as_a_finding() -> None:
     assert render(report).count("has a selector") == 1
     untold = replace(report, bridges=(replace(first, diagnoses=()),))
     assert render(untold).count("has a selector") == 1
+
+
+def test_an_address_that_no_connection_is_sent_to_is_marked_so() -> None:
+    what = bridge("redis-svc", "198.51.100.21", "198.51.100.22")
+    ready, idle = what.endpoints
+    what = replace(what, endpoints=(ready, replace(idle, ready=False)))
+    dead = at("198.51.100.22", Stage.CONNECT, Reason.REFUSED, "o3")
+    here = Context(namespace="dev", vantage="pod", policies=())
+    report = replace(sample(), bridges=judge([what], [by_name(), at(), dead], (), here).bridges)
+    lines = render(report, width=120).splitlines()
+    assert [line for line in lines if "198.51.100.22:26379 (not used)" in line]
+    assert not [line for line in lines if "198.51.100.21:26379 (not used)" in line]
