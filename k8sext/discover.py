@@ -197,19 +197,17 @@ def _ports(
     given = (service.get("spec") or {}).get("ports") or []
     if given:
         return tuple(_port(p, name, said, words) for p in given)
-    if kind is not Kind.EXTERNAL_NAME:
-        return ()
     if said.ports:
         listed = ({"port": number, "protocol_word": word} for number, word in said.ports)
         return tuple(_port(p, name, said, words) for p in listed)
-    return _default_port(name, said, words)
+    return _default_port(name, said, words) if kind is Kind.EXTERNAL_NAME else ()
 
 
 def _port(port: Object, service: str, said: notes.Said, words: infer.Vocabulary) -> Port:
     name, number = port.get("name") or "", int(port["port"])
     by_port = said.protocol_by_port
     wanted = by_port.get(name) or by_port.get(str(number)) or port.get("protocol_word")
-    protocol, source = infer.protocol(
+    found = infer.protocol(
         words,
         annotation=wanted or dict(said.ports).get(number) or said.protocol,
         app_protocol=port.get("appProtocol") or "",
@@ -221,8 +219,12 @@ def _port(port: Object, service: str, said: notes.Said, words: infer.Vocabulary)
     return Port(
         name=name,
         port=number,
-        protocol=protocol,
-        protocol_source=source,
+        protocol=found.protocol,
+        protocol_source=found.source,
+        fallback=_fallback(found, name or str(number), said, words),
+        tls=found.tls,
+        tls_first=found.tls_first,
+        product=found.product,
         transport=port.get("protocol") or "TCP",
         target_port="" if target is None else str(target),
         node_port=port.get("nodePort"),
@@ -232,13 +234,31 @@ def _port(port: Object, service: str, said: notes.Said, words: infer.Vocabulary)
 
 def _default_port(service: str, said: notes.Said, words: infer.Vocabulary) -> tuple[Port, ...]:
     """An ExternalName without ports: the protocol, if it is known, gives its usual port."""
-    protocol, source = infer.protocol(
+    found = infer.protocol(
         words, annotation=said.protocol, app_protocol="", port_name="", port=0, service=service
     )
-    number = words.default_ports.get(protocol)
+    number = words.default_ports.get(found.protocol)
     if number is None:
         return ()
-    return (Port(name="", port=number, protocol=protocol, protocol_source=source),)
+    return (
+        Port(
+            name="",
+            port=number,
+            protocol=found.protocol,
+            protocol_source=found.source,
+            guessed=True,
+        ),
+    )
+
+
+def _fallback(found: infer.Inferred, key: str, said: notes.Said, words: infer.Vocabulary) -> str:
+    """None where somebody has said what must be looked at: an expectation that only the guessed
+    protocol can meet, a login that plain TCP has no use for.
+    """
+    expected = set(dict(said.expect_by_port).get(key, said.expect)) - set(expect.COMMON)
+    login = dict(said.credentials_by_port).get(key, said.credentials)
+    asked = expected - set(words.expects.get(found.fallback, {}))
+    return "" if asked or (login and found.fallback == infer.FALLBACK) else found.fallback
 
 
 # -- endpoints ----------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from k8sext import fronts
-from k8sext.model.bridge import Bridge, Kind, Port
+from k8sext.model.bridge import NO_PORT, Bridge, Kind, Port
 from k8sext.model.front import Front
-from k8sext.model.plan import Beside, Budget, Control, Plan, Target, is_address
+from k8sext.model.plan import Beside, Budget, Control, Instead, Plan, Target, is_address
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Route
 
@@ -57,7 +57,7 @@ def make(
         namespace=namespace,
         targets=targets,
         companions=companions,
-        modules=tuple(sorted({modules[t.protocol] for t in (*targets, *companions)})),
+        modules=tuple(sorted({modules[p] for t in (*targets, *companions) for p in t.protocols})),
         budget=budget or Budget(),
         control=control or Control(),
         vantage=vantage,
@@ -132,15 +132,26 @@ def _companion(word: str, vantage: str, bridges: Sequence[Bridge]) -> Target | N
 
 
 def _targets(bridge: Bridge, vantage: str) -> Iterator[Target]:
-    for port in bridge.ports:
-        if port.transport != "TCP":
-            continue
+    if not bridge.tcp_ports:
+        yield from _name_alone(bridge, vantage)
+    for port in bridge.tcp_ports:
         if vantage == "local":
             yield from _outside_targets(bridge, port)
         else:
             yield from _inside_targets(bridge, port)
             yield from _ingress_targets(bridge, port)
             yield from _node_targets(bridge, port)
+
+
+def _name_alone(bridge: Bridge, vantage: str) -> Iterator[Target]:
+    """Nothing can be connected to; whether the name leads anywhere can be asked all the same."""
+    if vantage != "local":
+        made = _target(bridge, NO_PORT, Route.NAME, bridge.service, 0)
+    elif bridge.external_name:
+        made = _target(bridge, NO_PORT, Route.ORIGIN, bridge.external_name, 0)
+    else:
+        return
+    yield replace(made, ask_only=True, credentials=None, expect={})
 
 
 def _inside_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
@@ -258,6 +269,9 @@ def _target(
     expand: bool = False,
     fallback: bool = False,
 ) -> Target:
+    given = dict(bridge.tls_by_port).get(port.key, bridge.tls) or TlsSpec()
+    first = port.tls or (TlsMode.REQUIRE if port.tls_first else None)
+    tls = replace(given, mode=given.mode or first)
     return Target(
         id="",
         service=bridge.service,
@@ -267,7 +281,8 @@ def _target(
         host=host,
         port=number,
         server=_server(bridge, port),
-        tls=dict(bridge.tls_by_port).get(port.key, bridge.tls) or TlsSpec(),
+        tls=tls,
+        instead=tuple(_instead(port, given)),
         tls_names=(*service_names(bridge), *_outside_names(bridge)),
         outside_names=_outside_names(bridge),
         credentials=dict(bridge.credentials_by_port).get(port.key, bridge.credentials),
@@ -276,6 +291,19 @@ def _target(
         expand=expand,
         fallback=fallback,
     )
+
+
+def _instead(port: Port, given: TlsSpec) -> Iterator[Instead]:
+    """The same without TLS where the number alone hinted at it, then what the generic word says.
+
+    Silence at a number of its own is a server that hangs; only for the Service's name it may as
+    well be another port of the same product.
+    """
+    if port.tls_first and given.mode is None:
+        yield Instead(protocol=port.protocol)
+    if port.fallback:
+        silent = port.fallback != "tcp" or port.protocol_source == "service name"
+        yield Instead(protocol=port.fallback, tls=given.mode, after_silence=silent)
 
 
 def _server(bridge: Bridge, port: Port) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 
-from k8sext.model.report import BridgeReport, Report, gated
+from k8sext.model.bridge import Port
+from k8sext.model.depth import limit
+from k8sext.model.report import BridgeReport, Report, gated, not_deep_enough
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import printable
 from k8sext.model.words import STAGES, Culprit, Reason, Route, Stage, Status
@@ -17,6 +19,12 @@ from ._options import Options
 NARROW = 100  # columns below which the target stands on a line of its own
 GAP = "  "
 NO_LOGIN = {Reason.NO_CREDENTIALS, Reason.AUTH_REQUIRED}
+NOT_TESTED = {
+    "KX922": "no TCP",
+    "KX923": "no port is known",
+    "KX924": "its port is a guess",
+    "KX925": "no address to connect to from here",
+}
 MARKS = {
     Status.PASS: ("✔", "ok", "green"),
     Status.WARN: ("!", "!", "yellow"),
@@ -32,6 +40,7 @@ class Row:
 
     bridge: BridgeReport
     seen: Sequence[Observation]
+    untested: Port | None = None  # a port that nobody looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +192,8 @@ def _rows(bridge: BridgeReport) -> Iterator[Row]:
         yield Row(bridge, ())
     for group in groups.values():
         yield Row(bridge, group)
+    if any(o.port for o in bridge.observations):
+        yield from (Row(bridge, (), p) for p in bridge.bridge.ports if p.transport != "TCP")
 
 
 def _front(seen: Observation) -> str:
@@ -199,10 +210,11 @@ def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) ->
     seconds = max((o.duration_s for o in row.seen), default=0.0)
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
     said = [] if options.explain else [f"{d.code} {d.culprit}" for d in row.bridge.diagnoses]
-    notes = [*(said or [_note(row)]), *([_identity(row)] if wide else [])]
+    short = not_deep_enough(report, row.bridge)
+    notes = [*(said or [short or _note(row)]), *([_identity(row)] if wide else [])]
     protocol, version = _protocol(row)
     return Line(
-        mark=mark(gated(report, row.bridge), options),
+        mark=mark(Status.SKIP if row.untested else gated(report, row.bridge), options),
         name=f"{bridge.namespace}/{bridge.service}" if many else bridge.service,
         protocol=protocol,
         version=version,
@@ -232,6 +244,8 @@ def _stage_mark(results: Sequence[StageResult], options: Options) -> Text:
 
 
 def _target(row: Row, options: Options) -> str:
+    if row.untested:
+        return f"port {row.untested.key}"
     front = row.seen[0].route if row.seen else None
     if front is Route.INGRESS:
         leads = row.seen[0].via.rpartition(" ")[2]
@@ -284,16 +298,29 @@ def _protocol(row: Row) -> tuple[str, str]:
             product = seen.fact("product")
             other = f" ({product})" if product and product != seen.protocol else ""
             return seen.protocol, printable(f"{version}{other}", 48)
-    ports = row.bridge.bridge.ports
-    return row.seen[0].protocol if row.seen else (ports[0].protocol if ports else ""), ""
+    if row.seen and row.seen[0].port:
+        return row.seen[0].protocol, ""
+    port = row.untested or next(iter(row.bridge.bridge.ports), None)
+    if port is None:
+        return "unknown", ""
+    return port.protocol if port.transport == "TCP" else port.transport.lower(), ""
 
 
 def _note(row: Row) -> str:
     """The way back, or how deep the bridge was proved; of a driver, why it was not tried."""
+    if row.untested:
+        return f"{row.untested.transport} is not tested"
     client = next((o for o in row.seen if o.client), None)
     if client is None:
-        return _way_back(row.bridge) or _depth_words(row.bridge)
+        return _way_back(row.bridge) or _limit(row) or _depth_words(row.bridge)
     return printable(client.stages[0].detail) if client.status is Status.SKIP else ""
+
+
+def _limit(row: Row) -> str:
+    """What was looked at in place of a protocol."""
+    key = row.seen[0].port if row.seen else ""
+    port = next((p for p in row.bridge.bridge.tcp_ports if p.key == key), None)
+    return printable(limit(port, row.seen), 120)
 
 
 def _way_back(bridge: BridgeReport) -> str:
@@ -304,14 +331,20 @@ def _way_back(bridge: BridgeReport) -> str:
 
 def _depth_words(bridge: BridgeReport) -> str:
     """Said only where less than everything was proved."""
-    if bridge.skipped and not bridge.observations:
-        return bridge.skipped
+    if bridge.status is Status.SKIP or not bridge.observations:
+        return _not_tested(bridge) or bridge.skipped
     if bridge.status not in (Status.PASS, Status.WARN) or bridge.depth is None:
         return ""
     wire = (o for o in bridge.observations if not o.client)
     reasons = {s.reason for o in wire for s in o.stages if s.stage is Stage.AUTH}
     why = ", no login configured" if reasons & NO_LOGIN else ""
     return "" if bridge.depth is Stage.VERIFY and not why else f"to {bridge.depth}{why}"
+
+
+def _not_tested(bridge: BridgeReport) -> str:
+    """Why, in few words; the sentences stand below."""
+    words = dict.fromkeys(NOT_TESTED[d.code] for d in bridge.diagnoses if d.not_tested)
+    return f"not tested: {', '.join(words)}" if words else ""
 
 
 def _identity(row: Row) -> str:

@@ -119,8 +119,24 @@ _BRIDGE = _object(
         "status": _word(Status),
         "depth": _word(Stage, null=True),
         "skipped": _TEXT,
+        "limits": _TEXTS,
         "ports": _list(
-            _object({"name": _TEXT, "port": _PORT, "protocol": _TEXT, "protocol_source": _TEXT})
+            _object(
+                {
+                    "name": _TEXT,
+                    "port": _PORT,
+                    "protocol": _TEXT,
+                    "protocol_source": _TEXT,
+                    "transport": _TEXT,
+                    "guessed": {"type": "boolean"},
+                    "fallback": _TEXT,
+                    "product": _TEXT,
+                },
+                "transport",
+                "guessed",
+                "fallback",
+                "product",
+            )
         ),
         "endpoints": _list(
             _object(
@@ -145,6 +161,7 @@ _BRIDGE = _object(
         "diagnoses": _list(_DIAGNOSIS),
     },
     "fronts",
+    "limits",
 )
 
 _VANTAGE = _object(

@@ -7,6 +7,7 @@ from typing import Any
 
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import to_json
+from k8sext.model.depth import limits
 from k8sext.model.front import Front
 from k8sext.model.report import (
     BridgeReport,
@@ -129,12 +130,17 @@ def _bridge(report: BridgeReport) -> dict[str, Any]:
         "status": report.status.value,
         "depth": report.depth.value if report.depth else None,
         "skipped": report.skipped,
+        "limits": list(limits(report)),
         "ports": [
             {
                 "name": p.name,
                 "port": p.port,
                 "protocol": p.protocol,
                 "protocol_source": p.protocol_source,
+                "transport": p.transport,
+                "guessed": p.guessed,
+                "fallback": p.fallback,
+                "product": p.product,
             }
             for p in bridge.ports
         ],

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
+from k8sext.model.depth import limit
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import (
     BridgeReport,
@@ -20,6 +21,7 @@ from k8sext.model.report import (
     WorkloadVerdict,
     findings_of,
     gated,
+    not_deep_enough,
     other_findings,
     verdicts,
 )
@@ -88,9 +90,11 @@ def _cases(report: Report, bridge: BridgeReport) -> list[Case]:
     cases = [_lint_case(name, report, bridge, found)] if found else []
     cases += [_case(name, bridge, o, status) for o in bridge.observations]
     kinds = {c.kind for c in cases}
+    if bridge.status is not Status.SKIP:
+        cases += (_untested_case(name, d) for d in bridge.diagnoses if d.not_tested)
     needed = {Status.FAIL: "failure", Status.INCONCLUSIVE: "error"}.get(status, "")
     if needed and needed not in kinds:
-        cases.append(_verdict_case(name, bridge, needed))
+        cases.append(_verdict_case(name, bridge, needed, not_deep_enough(report, bridge)))
     if not bridge.observations and not needed:
         cases.append(Case(name, "not probed", kind="skipped", text=bridge.skipped or "no probe"))
     return _unique(cases)
@@ -101,6 +105,8 @@ def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) ->
     by = f" by {seen.client}" if seen.client else ""
     title = f"{seen.vantage}{node} {seen.route} {seen.target} {seen.protocol}{by}"
     kind = _kind(seen, status)
+    if bridge.status is Status.SKIP and not kind:
+        return Case(name, title, seen.duration_s, "skipped", text=bridge.skipped or _skipped(seen))
     said = "\n".join(_told(d) for d in bridge.diagnoses)
     stages = "\n".join(
         f"{s.stage}: {s.status}{f' ({s.reason})' if s.reason else ''} {s.detail}".rstrip()
@@ -109,7 +115,9 @@ def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) ->
     if kind == "skipped":
         return Case(name, title, seen.duration_s, kind, text=_skipped(seen))
     text = f"{said or _ended(seen)}\n\n{stages}" if kind else ""
-    out = "" if kind else f"{stages}\n{said}".rstrip()
+    port = next((p for p in bridge.bridge.tcp_ports if p.key == seen.port), None)
+    parts = (limit(port, [seen]), stages, said)
+    out = "" if kind else "\n".join(p for p in parts if p).rstrip()
     return Case(name, title, seen.duration_s, kind, _type(bridge, seen), text, out)
 
 
@@ -141,11 +149,17 @@ def _kind(seen: Observation, status: Status) -> str:
     return "skipped" if seen.status is Status.SKIP else ""
 
 
-def _verdict_case(name: str, bridge: BridgeReport, kind: str) -> Case:
-    """The bridge's verdict, where no single probe carries it (a gate, an unproven vantage)."""
+def _untested_case(name: str, said: Diagnosis) -> Case:
+    """What nobody looked at, beside what was."""
+    return Case(name, f"not tested: {said.summary}"[:200], kind="skipped", text=_told(said))
+
+
+def _verdict_case(name: str, bridge: BridgeReport, kind: str, short: str) -> Case:
+    """The bridge's verdict, where no single probe carries it (a gate, an unproven vantage). `short`
+    is what the gate says of it.
+    """
     said = "\n".join(_told(d) for d in bridge.diagnoses)
-    depth = bridge.depth or "nothing"
-    text = said or bridge.skipped or f"tested to {depth}, which the gate does not accept"
+    text = "\n".join(filter(None, (short, said))) or bridge.skipped or "the gate fails it"
     code = bridge.diagnoses[0].code if bridge.diagnoses else "gate"
     return Case(name, "verdict", kind=kind, type=code, text=text)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.text import Text
 
+from k8sext.model import depth
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import (
     BridgeReport,
@@ -16,6 +17,7 @@ from k8sext.model.report import (
     codes_told,
     findings_of,
     gated,
+    nothing_tested,
     other_findings,
 )
 from k8sext.model.result import Observation
@@ -133,8 +135,9 @@ def _untold(report: Report) -> Iterator[Finding]:
 
 
 def _explained(name: str, said: Diagnosis, options: Options) -> Text:
-    out = _headline(said.severity, f"{name or 'run'}   {said.code}   ",
-                    f"{said.culprit} — {said.summary}", options)  # fmt: skip
+    sign = Status.SKIP if said.not_tested else SEVERITY[said.severity]
+    text = said.summary if said.not_tested else f"{said.culprit} — {said.summary}"
+    out = _headline(sign, f"{name or 'run'}   {said.code}   ", text, options)
     for word, text in (("why", said.why), ("fix", said.fix)):
         if text:
             out.append("\n").append_text(_hanging(word, text, options.width))
@@ -147,16 +150,18 @@ def _explained(name: str, said: Diagnosis, options: Options) -> Text:
 
 def _found(found: Finding, options: Options) -> Text:
     """A lint finding, as short as a diagnosis."""
-    out = _headline(found.severity, f"{found.object}   {found.code}   ", found.summary, options)
+    out = _headline(
+        SEVERITY[found.severity], f"{found.object}   {found.code}   ", found.summary, options
+    )
     if found.fix:
         out.append("\n").append_text(_hanging("fix", found.fix, options.width))
     return out
 
 
-def _headline(severity: Severity, name: str, text: str, options: Options) -> Text:
+def _headline(sign: Status, name: str, text: str, options: Options) -> Text:
     """The mark, whose it is and what is wrong, folded under the text."""
     out = Text(" ")
-    out.append_text(mark(SEVERITY[severity], options))
+    out.append_text(mark(sign, options))
     out.append(f" {name}", style="bold")
     told = " ".join(printable(text, 1000).split())
     first = folded(told, max(options.width - len(out.plain), 30))[0]
@@ -193,6 +198,11 @@ def _foot(report: Report, options: Options) -> Text:
     counts = [f"{statuses.count(s)} {w}" for s, w in words if s in statuses] or ["0 tested"]
     pods = [v.pod_start_s for v in report.vantages if v.pod_start_s]
     pod = f" (pod {max(pods):.1f} s)" if pods else ""
+    if report.bridges and nothing_tested(report):
+        accepted = report.gate.allow_empty
+        counts.append("nothing was tested" + ("" if accepted else " (--allow-empty accepts that)"))
+    deep = depth.summary(report)
+    counts += [deep] if deep else []
     left = f"{' · '.join(counts)} · in {report.duration_s:.1f} s{pod}{_all_verified(report)}"
     right = f"exit {report.exit_code}" if report.exit_code else ""
     style = "bold red" if report.exit_code == 1 else "bold"

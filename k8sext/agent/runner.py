@@ -15,7 +15,7 @@ from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult, not_reached
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
-from . import beside, expect, families, origin, resolver
+from . import beside, expect, families, instead, origin, resolver
 from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, target_of
 from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
@@ -207,6 +207,11 @@ class Runner:
             # Before a slot is taken: the endpoints that are waited for need slots themselves.
             await self._after_endpoints(target.server)
         await self.crowd.attempt(log, target, address)
+        if instead.is_wanted(log):
+            again = instead.next_log(log, asyncio.get_running_loop().time())
+            await self._connect_and_talk(again, again.target, address)
+            return
+        instead.note(log)
         if target.beside:
             await self._ask_beside(log, target)
         await self._look_further(log, target, address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from k8sext.model.plan import Budget, Target
@@ -30,6 +30,7 @@ class StageLog:
     budget: Budget
     started: float  # loop time at which the probe began
     secrets: tuple[Secret, ...] = ()
+    guess: Mapping[str, Json] = field(default_factory=dict[str, Json])  # see instead.py
     extra_s: float = 0.0  # for a step that waits for others: see `_extra_s`
     done: dict[Stage, StageResult] = field(default_factory=dict[Stage, StageResult])
     # By the verify step: looked at when the connection is closed.

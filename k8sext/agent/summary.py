@@ -1,7 +1,8 @@
 """The verdicts of a run in a termination message, for when the log cannot be read.
 
 The kubelet keeps 4096 bytes of it. Each probe is one short text, `o1 s p s p p f:auth_rejected`:
-its id (with its address where the plan does not know it), then one word for each stage in order.
+its id (with its address where the plan does not know it, and `=http` where it was looked at as
+something else than planned), then one word for each stage in order.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def encode(
 
 def _word(seen: Observation) -> str:
     expanded = f"@{seen.target}" if "." in seen.id else ""
-    return " ".join((f"{seen.id}{expanded}", *(_stage(s) for s in seen.stages)))
+    instead = f"={seen.protocol}" if seen.fact("guess") else ""
+    return " ".join((f"{seen.id}{expanded}{instead}", *(_stage(s) for s in seen.stages)))
 
 
 def _stage(result: StageResult) -> str:
@@ -63,6 +65,7 @@ def _observations(
 ) -> Iterator[Observation]:
     for word in words:
         head, *stages = word.split()
+        head, _, protocol = head.partition("=")
         name, _, address = head.partition("@")
         target = targets.get(name.partition(".")[0])
         results = tuple(_results(stages))
@@ -73,7 +76,7 @@ def _observations(
             namespace=plan.namespace,
             service=target.service,
             port=target.port_key,
-            protocol=target.protocol,
+            protocol=protocol or target.protocol,
             vantage=plan.vantage,
             route=Route.ENDPOINT if address else target.route,
             target=address or target.address,

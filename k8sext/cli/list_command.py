@@ -132,7 +132,7 @@ def table(bridges: Sequence[Bridge], *, wide: bool, classes: bool) -> str:
 
 def _cells(bridge: Bridge, wide: bool) -> tuple[str, ...]:
     ports = ",".join(f"{p.name}:{p.port}" if p.name else str(p.port) for p in bridge.ports)
-    speaks = dict.fromkeys(f"{p.protocol} ({p.protocol_source})" for p in bridge.ports)
+    speaks = dict.fromkeys(_speaks(p) for p in bridge.ports)
     return (
         bridge.namespace,
         bridge.service,
@@ -141,6 +141,15 @@ def _cells(bridge: Bridge, wide: bool) -> tuple[str, ...]:
         ",".join(_places(bridge, None if wide else 3)) or "-",
         ", ".join(speaks) or "-",
     )
+
+
+def _speaks(port: Port) -> str:
+    """The protocol and how it is known; of what has no check, or is not TCP, what it is."""
+    if port.transport != "TCP":
+        return f"{port.transport.lower()} (not tested)"
+    product = f", {port.product}: no check" if port.product else ""
+    guess = f", a guess: else {port.fallback}" if port.fallback else ""
+    return f"{port.protocol} ({port.protocol_source}{guess}{product})"
 
 
 def _places(bridge: Bridge, at_most: int | None) -> Iterator[str]:

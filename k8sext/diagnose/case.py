@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k8sext.model.bridge import Bridge, Port
 from k8sext.model.diagnosis import Finding
-from k8sext.model.result import Observation
+from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Stage, Status
 
 ENDPOINTS = (Route.ENDPOINT,)
@@ -80,7 +80,7 @@ def findings_of(bridge: Bridge, context: Context) -> tuple[Finding, ...]:
 
 def case_of(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Context) -> Case:
     """What was seen of one port, by way: the name, the endpoints, the drivers."""
-    here = [o for o in mine if o.port == port.key and not o.client]
+    here = settled(port, [o for o in mine if o.port == port.key and not o.client])
     through = {o.route: o for o in here if o.route in THROUGH}
     by_name = through.get(Route.NAME) or through.get(Route.ORIGIN)
     ends = tuple(o for o in here if o.route in ENDPOINTS)
@@ -102,6 +102,35 @@ def of_no_family(seen: Observation) -> bool:
     """Whether its address is of a family that the probe's place has not."""
     stage = seen.stage(Stage.CONNECT)
     return stage is not None and stage.reason is Reason.NO_FAMILY
+
+
+def settled(port: Port, seen: Sequence[Observation]) -> list[Observation]:
+    """Where one address shows that a guessed protocol is the right one, the others that were looked
+    at as something else instead are failures: they are another server.
+    """
+    right = any(o.protocol == port.protocol and answered(o) for o in seen)
+    return [_as_guessed(port, o) if right and o.protocol != port.protocol else o for o in seen]
+
+
+def _as_guessed(port: Port, seen: Observation) -> Observation:
+    """The probe as it ended before its port was looked at as something else."""
+    reason, detail = seen.fact("guess_reason"), str(seen.fact("guess_detail") or "")
+    if not port.fallback or reason is None or seen.route in FRONTS:
+        return seen
+    failed = StageResult(
+        stage=Stage.HANDSHAKE, status=Status.FAIL, reason=Reason(str(reason)), detail=detail
+    )
+    stages = tuple(_before(s, failed) for s in seen.stages)
+    return replace(seen, protocol=port.protocol, stages=stages)
+
+
+def _before(stage: StageResult, failed: StageResult) -> StageResult:
+    order = list(Stage)
+    if stage.stage is failed.stage:
+        return failed
+    if order.index(stage.stage) < order.index(failed.stage):
+        return stage
+    return StageResult(stage=stage.stage, status=Status.SKIP, reason=Reason.NOT_REACHED)
 
 
 def connected(seen: Observation) -> bool:
@@ -134,6 +163,6 @@ def none_used(case: Case) -> bool:
 
 
 def split(target: str) -> tuple[str, int]:
-    """Host and port of `host:port`; IPv6 without its brackets."""
-    host, _, port = target.rpartition(":")
-    return host.strip("[]"), int(port)
+    """Host and port of `host:port`; IPv6 without its brackets. Of a name alone the port is 0."""
+    host, mark, port = target.rpartition(":")
+    return (host.strip("[]"), int(port)) if mark else (target, 0)

@@ -47,6 +47,14 @@ def judge_case(case: Case) -> list[Diagnosis]:
     ]
 
 
+def judge_name(case: Case) -> list[Diagnosis]:
+    """Of a Service whose name is all that was looked at: whether it leads anywhere."""
+    if _lost(case):
+        return [_said_lost(case)]
+    root = _root_cause(case)
+    return [root] if root else []
+
+
 def must_not_be_reached(bridge: Bridge, port: Port) -> bool:
     """Whether the bridge asks that nothing gets through (`expect: {unreachable: true}`)."""
     return bool(dict(bridge.expect_by_port).get(port.key, bridge.expect).get("unreachable"))
@@ -105,7 +113,7 @@ def _lost(case: Case) -> bool:
 
 
 def _said_lost(case: Case) -> Diagnosis:
-    name = f"{case.bridge.service}:{case.port.port}"
+    name = f"{case.bridge.service}:{case.port.port}".removesuffix(":0")
     why = "the plan has probes of it whose results did not arrive from the pod"
     return say_without(rows.LOST, f"Service/{case.bridge.ref}", {"name": name}, why)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from k8sext.model.bridge import Bridge
+from k8sext.model.bridge import NO_PORT, Bridge
 from k8sext.model.diagnosis import Diagnosis, heavier
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
 
-from . import annotated, fronts, manifest, policy, rows, rows_reach
+from . import annotated, fronts, manifest, policy, rows, rows_reach, untested
 from .case import FRONTS, Context, case_of, connected, failed
-from .differential import judge_case
+from .differential import judge_case, judge_name
 from .saying import say_without
 
 
@@ -109,19 +109,32 @@ def _judge_bridge(
     mine = tuple(
         o for o in observations if (o.namespace, o.service) == (bridge.namespace, bridge.service)
     )
-    cases = [case_of(bridge, port, mine, context) for port in bridge.ports]
-    said = [d for case in cases for d in judge_case(case)]
+    said = [*_said_of_ports(bridge, mine, context)]
+    said += untested.judge(bridge, mine, said)
     said += fronts.judge(bridge, mine, context, said)
     said += annotated.judge(bridge, said)
     said += manifest.beside(bridge, context, said)
     diagnoses = _ordered(_unique(d for d in said if _ignored(bridge, d) is None))
+    status = _status(mine, diagnoses, bridge)
     return BridgeReport(
         bridge=bridge,
-        status=_status(mine, diagnoses, bridge),
+        status=status,
         depth=_depth(mine),
         observations=mine,
         diagnoses=diagnoses,
+        skipped=untested.reason(diagnoses) if status is Status.SKIP else "",
     )
+
+
+def _said_of_ports(
+    bridge: Bridge, mine: Sequence[Observation], context: Context
+) -> Iterator[Diagnosis]:
+    if not bridge.tcp_ports:
+        yield from judge_name(case_of(bridge, NO_PORT, mine, context))
+    for port in bridge.tcp_ports:
+        case = case_of(bridge, port, mine, context)
+        guess = untested.judge_guess(case)
+        yield from [guess] if guess else judge_case(case)
 
 
 def _ignored(bridge: Bridge, said: Diagnosis) -> str | None:
@@ -153,9 +166,9 @@ def _status(mine: Sequence[Observation], diagnoses: Sequence[Diagnosis], bridge:
     ):
         if severity in severities:
             return status
-    if not mine:
-        return Status.SKIP
     own = [o for o in mine if o.route not in FRONTS]
+    if untested.nothing_but_names(own, diagnoses):
+        return Status.SKIP
     unexplained = not diagnoses and not bridge.ignore and any(o.ended_by for o in own)
     return Status.INCONCLUSIVE if unexplained else Status.PASS
 

@@ -332,9 +332,9 @@ NO_DRIVER = Row(
 
 def all_rows() -> tuple[Row, ...]:
     """Every row there is: of the tables, then those that stand alone."""
-    from . import rows_annotations, rows_callbacks, rows_fronts, rows_reach
+    from . import rows_annotations, rows_callbacks, rows_fronts, rows_reach, rows_untested
 
-    others = (rows_callbacks, rows_fronts, rows_annotations)
+    others = (rows_callbacks, rows_fronts, rows_annotations, rows_untested)
     spaces = (vars(rows_reach), globals(), *(vars(module) for module in others))
     mine = [value for space in spaces for value in space.values()]
     tables = (t.values() for t in mine if isinstance(t, dict) and t)

@@ -110,11 +110,11 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
     return {
         "service": bridge.service,
         "namespace": bridge.namespace,
-        "name": f"{bridge.service}:{case.port.port}",
+        "name": f"{bridge.service}:{case.port.port}" if case.port.port else bridge.service,
         "target": seen.target,
         "host": host,
         "port": str(port),
-        "protocol": case.port.protocol,
+        "protocol": seen.protocol,
         "detail": ended.detail or str(ended.reason or "no reason given").replace("_", " "),
         "secret": credentials.secret if credentials else "SECRET",
         "alias": bridge.external_name or host,

@@ -101,4 +101,41 @@ how: The event FailedMount, or the waiting reason of the container.
 see: kubectl get events -n NAMESPACE
 repair: See which object the words name; Secrets are mounted as optional and are seldom the cause.
 wrong: The kubelet may have been slow: mounts are tried again by themselves.
+
+KX922
+means: A port of the Service is UDP or SCTP, and k8sext connects by TCP only: nothing is known of
+  it.
+how: The port's protocol stands in the Service. A datagram that nobody answers says nothing: a
+  server may be silent to strangers, so there is no harmless question that proves anything.
+see: kubectl get service -n NAMESPACE SERVICE -o jsonpath='{.spec.ports}'
+repair: Ask the server with its own client (logger, dig, snmpget). If it takes TCP as well, give the
+  Service a TCP port. To accept it: annotate k8sext.io/ignore='KX922 REASON'.
+wrong: The port may be UDP by mistake only: then correct spec.ports[].protocol.
+
+KX923
+means: The Service names no port, and neither its annotations nor its name tell which protocol is
+  meant: its name was resolved, and no server was looked at.
+how: spec.ports is empty, as ExternalName and headless Services may have it.
+see: kubectl get service -n NAMESPACE SERVICE -o yaml
+repair: Say it: kubectl annotate service -n NAMESPACE SERVICE k8sext.io/ports=5432/postgresql
+  (several are separated by commas; without /PROTOCOL it is inferred).
+wrong: Applications know the port all the same; nothing is wrong with such a Service.
+
+KX924
+means: The Service names no port. The one that its protocol usually has was tried, and no such
+  server answers there, which says nothing against the host.
+how: The protocol comes of the Service's name or of k8sext.io/protocol, the port of the protocol.
+see: kubectl get service -n NAMESPACE SERVICE -o yaml
+repair: Say which port it is: kubectl annotate service -n NAMESPACE SERVICE
+  k8sext.io/ports=PORT/PROTOCOL
+wrong: If the port is the right one after all, the server is down or out of reach; with the
+  annotation the next run says which.
+
+KX925
+means: The Service was not tested, because the place that was looked from connects to addresses
+  only, and the Service has none.
+how: --from local stands outside of the cluster, where Services have no names.
+see: kubectl get endpointslices -n NAMESPACE -l kubernetes.io/service-name=SERVICE
+repair: Give the Service its endpoints (k8sext provision), or look with --from pod.
+wrong: A Service without endpoints leads nowhere from inside either; --from pod says so.
 """

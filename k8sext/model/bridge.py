@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from .front import Front
 from .result import Facts, Json
-from .tls import TlsSpec
+from .tls import TlsMode, TlsSpec
 
 
 class Kind(StrEnum):
@@ -39,11 +39,22 @@ class Port:
     target_port: str = ""
     node_port: int | None = None
     app_protocol: str = ""
+    guessed: bool = False  # the Service has no port; this is the one that its protocol usually has
+    fallback: str = (
+        ""  # where `protocol` is a guess: what it is judged by if no such server answers
+    )
+    tls: TlsMode | None = None  # what its words ask for, where the bridge does not say
+    tls_first: bool = False  # its number is that of the protocol over TLS: tried, not required
+    product: str = ""  # what it is likely to be, where no check speaks it: "Kafka"
 
     @property
     def key(self) -> str:
         """What reports and annotations call it: its name, else its number."""
-        return self.name or str(self.port)
+        return self.name or (str(self.port) if self.port else "")
+
+
+# In place of a port, where the name of the Service is all that can be looked at.
+NO_PORT = Port(name="", port=0, protocol="tcp", protocol_source="none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +141,11 @@ class Bridge:
     def ref(self) -> str:
         """`NAMESPACE/SERVICE`."""
         return f"{self.namespace}/{self.service}"
+
+    @property
+    def tcp_ports(self) -> tuple[Port, ...]:
+        """Those that can be connected to."""
+        return tuple(p for p in self.ports if p.transport == "TCP")
 
     def endpoints_of(self, port: Port) -> tuple[Endpoint, ...]:
         """The endpoints that serve `port`: Kubernetes matches by port name."""

@@ -57,6 +57,15 @@ class Diagnosis:
     url: str = ""
     consequences: tuple[str, ...] = ()
 
+    @property
+    def not_tested(self) -> bool:
+        """Whether it says that something of the bridge was not looked at at all."""
+        return self.code in NOT_TESTED
+
+
+# Codes that say so; their rows stand in k8sext.diagnose.rows_untested.
+NOT_TESTED = ("KX922", "KX923", "KX924", "KX925")
+
 
 def heavier(first: Diagnosis, second: Diagnosis) -> Diagnosis:
     """The one of greater severity; the first where both weigh the same."""

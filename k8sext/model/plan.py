@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from .bridge import CredentialRef
 from .result import Facts, Json
-from .tls import TlsSpec
+from .tls import TlsMode, TlsSpec
 from .words import Route
 
 OUR_CONNECTIONS = 4  # to one server at a time
@@ -37,6 +37,15 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Instead:
+    """As what a port is looked at once more, where no server of the first protocol answered."""
+
+    protocol: str
+    tls: TlsMode | None = None
+    after_silence: bool = True  # also where nothing at all was answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One wire probe to be made.
 
@@ -46,6 +55,7 @@ class Target:
     check to write; one target of a bridge port at most has it. `companions` are other bridges that
     `expect` names: its key, and the `id` of a target in `Plan.companions`. `origin` is the outside
     name whose addresses the bridge holds: it is asked for, so that the two can be compared.
+    `instead` is tried in order, each over a connection of its own, where `protocol` is a guess.
     With `ask_only` the name is resolved and nothing is connected to; with `greet_only` nothing is
     asked beyond the protocol's greeting, and no login is sent. `nowhere`: the objects say already
     that the name leads to nothing, so that a refusal is final.
@@ -73,15 +83,21 @@ class Target:
     ask_only: bool = False
     greet_only: bool = False
     nowhere: bool = False
+    instead: tuple[Instead, ...] = ()
     shard: int = 0  # which of several pods makes it
     active: bool = False
     reverse_app: str = ""  # the sacrificial application under which the check may register itself
     companions: tuple[tuple[str, str], ...] = ()
 
     @property
+    def protocols(self) -> tuple[str, ...]:
+        """All that may be spoken to it."""
+        return (self.protocol, *(one.protocol for one in self.instead))
+
+    @property
     def address(self) -> str:
-        """`host:port`, IPv6 in brackets."""
-        return join_address(self.host, self.port)
+        """`host:port`, IPv6 in brackets; the host alone where nothing is connected to."""
+        return self.host if self.ask_only else join_address(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,11 +173,28 @@ def gated(report: Report, bridge: BridgeReport) -> Status:
         and not bridge.bridge.expect.get("unreachable")
         and status in (Status.PASS, Status.WARN, Status.SKIP)
     ):
-        reached = bridge.depth is not None and stage_index(bridge.depth) >= stage_index(
-            gate.require
-        )
-        status = status if reached else Status.FAIL
+        status = status if _reached(bridge, gate.require) else Status.FAIL
     return _weighed(status, gate)
+
+
+def _reached(bridge: BridgeReport, wanted: Stage) -> bool:
+    """Whether every port of it was tested that deep."""
+    if bridge.depth is None or any(d.not_tested for d in bridge.diagnoses):
+        return False
+    return stage_index(bridge.depth) >= stage_index(wanted)
+
+
+def not_deep_enough(report: Report, bridge: BridgeReport) -> str:
+    """Why the gate fails a bridge that has not failed by itself; "" where it does not."""
+    wanted = report.gate.require
+    passes = (Status.PASS, Status.WARN, Status.SKIP)
+    if not wanted or bridge.status not in passes or gated(report, bridge) is not Status.FAIL:
+        return ""
+    if _reached(bridge, wanted):
+        return ""
+    missing = [d.summary for d in bridge.diagnoses if d.not_tested]
+    how_far = "; ".join(missing) or f"tested to {bridge.depth or 'nothing'} only"
+    return f"{how_far}; --require {wanted} wants more"
 
 
 def _weighed(status: Status, gate: Gate) -> Status:
@@ -209,7 +226,7 @@ def exit_code(report: Report) -> int:
         d.severity is Severity.INCONCLUSIVE for d in could_not
     ):
         return 3
-    if not report.bridges and not report.gate.allow_empty:
+    if nothing_tested(report) and not report.gate.allow_empty:
         return 5
     return 0
 
@@ -231,6 +248,11 @@ def other_findings(report: Report) -> tuple[Finding, ...]:
     """The findings that are of no bridge of this report."""
     told = {f for b in report.bridges for f in findings_of(report, b.bridge)}
     return tuple(f for f in report.findings if f not in told)
+
+
+def nothing_tested(report: Report) -> bool:
+    """Whether there was no bridge, or none of which more than the name could be looked at."""
+    return all(b.status is Status.SKIP for b in report.bridges)
 
 
 def _findings_fail(report: Report) -> bool:

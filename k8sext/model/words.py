@@ -173,3 +173,19 @@ LOGIN_ENDS: tuple[Reason, ...] = (
     Reason.ACCOUNT_LOCKED,
     Reason.AUTH_METHOD_UNSUPPORTED,  # a check may have to give a wrong answer to leave politely
 )
+# An answer to the first words of a protocol that no server of it would give.
+NO_SUCH_SERVER: tuple[Reason, ...] = (
+    Reason.WRONG_PROTOCOL,
+    Reason.WRONG_PRODUCT,
+    Reason.CLOSED_EARLY,
+    Reason.RESET,
+    Reason.SILENT,
+    Reason.TIMED_OUT,
+    Reason.TOO_MUCH,
+    Reason.TLS_NOT_OFFERED,
+    Reason.TLS_FAILED,
+    Reason.OBJECT_MISSING,
+    Reason.PERMISSION_DENIED,
+    Reason.HOST_NAME_UNKNOWN,
+    Reason.SERVER_ERROR,
+)

@@ -54,6 +54,7 @@ class BridgeSpec:
     resolve: bool = False  # `to` is one name, whose addresses the bridge shall hold
     ingress: IngressSpec | None = None
     source: str = "command line"
+    guess: infer.Inferred | None = None  # how the protocol was inferred, where nobody said it
 
 
 def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
@@ -68,7 +69,7 @@ def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
         raise _refused(spec, f"protocol {spec.protocol!r} is not known",
                        f"known: {', '.join(sorted(words.names))}")  # fmt: skip
     first = spec.ports[0] if spec.ports else None
-    inferred, _ = infer.protocol(
+    found = infer.protocol(
         words,
         annotation=spec.protocol,
         app_protocol="",
@@ -76,9 +77,11 @@ def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
         port=first.target_port if first else 0,
         service=spec.name,
     )
+    inferred = found.protocol
+    guess = spec.guess or (None if spec.protocol else found)
     ports = spec.ports or _default_ports(spec, words.default_ports.get(inferred, 0))
     named = tuple(_named(p, n, inferred, len(ports)) for n, p in enumerate(ports))
-    done = replace(spec, protocol=inferred, ports=named)
+    done = replace(spec, protocol=inferred, guess=guess, ports=named)
     _refuse_words(done)
     _refuse_expectations(done, words)
     _refuse_ports(done)
@@ -306,8 +309,8 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
         service=spec.name,
         kind=Kind.EXTERNAL_NAME if outside else Kind.SELECTORLESS,
         ports=tuple(
-            Port(name=p.name, port=p.port, protocol=spec.protocol, protocol_source="file",
-                 target_port=str(p.target_port))
+            _guessed(Port(name=p.name, port=p.port, protocol=spec.protocol, protocol_source="file",
+                          target_port=str(p.target_port)), spec)
             for p in spec.ports
         ),
         endpoints=() if outside else tuple(
@@ -324,3 +327,20 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
         front_wanted=spec.ingress.leads if spec.ingress else "",
         source=spec.source,
     )  # fmt: skip
+
+
+def _guessed(port: Port, spec: BridgeSpec) -> Port:
+    """The port with what was inferred of it, where the file does not name its protocol. Who names a
+    login or an expectation has a protocol in mind: then it is no guess.
+    """
+    guess = spec.guess
+    if guess is None:
+        return port
+    return replace(
+        port,
+        protocol_source=guess.source,
+        fallback="" if spec.expect or spec.secret else guess.fallback,
+        tls=guess.tls,
+        tls_first=guess.tls_first,
+        product=guess.product,
+    )

@@ -16,7 +16,7 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 from k8sext.model.workload import How, Use, Workload, WorkloadView
 
-from .seen import bridge, seen
+from .seen import bridge, name_alone, seen
 
 HERE = Context(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
 HOSTILE = "Access denied\x00 for \x1b[31m'app' <&\"]]> \ufffe"  # what a server may send
@@ -79,6 +79,7 @@ def _judged() -> tuple[BridgeReport, ...]:
         *ten_seen,
     ]  # fmt: skip
     nothing = bridge("empty-svc", kind=Kind.EXTERNAL_NAME, ports=(), endpoints=())
+    probes.append(name_alone("empty-svc"))
     bridges = [
         bridge("cache-svc", six),
         ten,
@@ -89,8 +90,7 @@ def _judged() -> tuple[BridgeReport, ...]:
         bridge("late-svc", "198.51.100.60"),
         nothing,
     ]
-    reports = judge(bridges, probes, [], HERE).bridges
-    return (*reports[:-1], replace(reports[-1], skipped="no port is known"))
+    return judge(bridges, probes, [], HERE).bridges
 
 
 def vantage(**more: Any) -> VantageReport:

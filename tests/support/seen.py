@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
@@ -100,3 +101,11 @@ def at(
 ) -> Observation:
     """The probe of one address."""
     return seen(id, Route.ENDPOINT, f"{address}:26379", ended, reason, **more)
+
+
+def name_alone(service: str = "redis-svc", reason: Reason | None = None) -> Observation:
+    """The question after a name, where nothing can be connected to."""
+    made = seen("o9", Route.NAME, service, Stage.RESOLVE, reason, service=service,
+                status=Status.FAIL if reason else Status.PASS)  # fmt: skip
+    rest = (StageResult(stage=s, status=Status.SKIP, reason=Reason.NOT_REACHED) for s in STAGES[1:])
+    return replace(made, port="", protocol="tcp", stages=(made.stages[0], *rest))

@@ -172,8 +172,35 @@ def test_several_ports() -> None:
     bridge = one(service("rabbitmq-svc", ports=ports))
     assert [(p.key, p.protocol, p.protocol_source) for p in bridge.ports] == [
         ("amqp", "rabbitmq", "port name"),
-        ("http-mgmt", "http", "appProtocol"),
+        ("http-mgmt", "rabbitmq-management", "well-known port"),
     ]
+    assert [p.fallback for p in bridge.ports] == ["", "http"]
+
+
+ASKED: list[tuple[dict[str, str], str]] = [
+    ({}, "http"),
+    ({"credentials": "s"}, "http"),
+    ({"expect": '{"status": 200, "unreachable": true}'}, "http"),
+    ({"expect": '{"index": "x"}'}, ""),
+    ({"expect.http": '{"index": "x"}'}, ""),
+    ({"expect.other": '{"index": "x"}'}, "http"),
+]
+
+
+@pytest.mark.parametrize(("words", "fallback"), ASKED)
+def test_who_asks_for_more_than_the_word_can_give_has_no_guess(
+    words: dict[str, str], fallback: str
+) -> None:
+    meta = {"annotations": {f"k8sext.io/{k}": v for k, v in words.items()}}
+    ports = [{"name": "http", "port": 9200}]
+    (port,) = one(service("logs", meta=meta, ports=ports)).ports
+    assert (port.protocol, port.fallback) == ("elasticsearch", fallback)
+
+
+def test_who_names_a_login_wants_more_than_a_connection() -> None:
+    meta = {"annotations": {"k8sext.io/credentials": "s"}}
+    (port,) = one(service("db", meta=meta, ports=[{"name": "tcp", "port": 5432}])).ports
+    assert (port.protocol, port.fallback) == ("postgresql", "")
 
 
 def test_a_port_keeps_its_target_and_its_transport() -> None:

@@ -21,7 +21,7 @@ def bridge(**changes: object) -> Bridge:
 
 
 def targets(made: Bridge, vantage: str = "pod") -> tuple[Target, ...]:
-    modules = {"redis": "redis_server"}
+    modules = {"redis": "redis_server", "tcp": "plain_tcp"}
     return plan.make([made], run_id="r", namespace="dev", modules=modules, vantage=vantage).targets
 
 
@@ -104,7 +104,22 @@ def test_names_are_asked_for_once_and_nothing_is_connected_to() -> None:
 
 def test_udp_ports_are_not_probed() -> None:
     udp = Port(name="dns", port=53, protocol="tcp", protocol_source="x", transport="UDP")
-    assert targets(bridge(ports=(udp,))) == ()
+    (name,) = targets(bridge(ports=(udp,), credentials=CredentialRef(secret="s")))
+    assert (name.address, name.route, name.ask_only) == ("redis-svc", Route.NAME, True)
+    assert name.credentials is None
+    assert targets(bridge(ports=(udp,)), "local") == ()
+
+
+def test_of_a_service_without_ports_the_name_is_asked_for() -> None:
+    made = bridge(kind=Kind.EXTERNAL_NAME, ports=(), external_name="db.example.com", endpoints=())
+    for vantage, address in (("pod", "redis-svc"), ("local", "db.example.com")):
+        (name,) = targets(made, vantage)
+        assert (name.address, name.ask_only, name.expand) == (address, True, False)
+
+
+def test_beside_a_tcp_port_a_udp_port_adds_nothing() -> None:
+    udp = Port(name="dns", port=53, protocol="tcp", protocol_source="x", transport="UDP")
+    assert targets(bridge(ports=(PORT, udp))) == targets(bridge())
 
 
 def test_what_no_connection_is_sent_to_is_greeted_last_and_no_more() -> None:

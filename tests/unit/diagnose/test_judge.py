@@ -249,7 +249,7 @@ def test_a_probe_whose_record_was_lost_is_no_pass(left: list[Observation]) -> No
 
 
 def test_a_bridge_with_nothing_to_probe_is_skipped() -> None:
-    assert judged(bridge(ports=()), []).status is Status.SKIP
+    assert judged(bridge(ports=()), [], LOCAL).status is Status.SKIP
     assert judged(bridge(endpoints=()), [], LOCAL).status is Status.SKIP
 
 

@@ -101,7 +101,7 @@ def test_the_order_is_the_objects_and_explanations_go_by_severity() -> None:
     names = re.findall(r"^ [^ ] (\S+-svc)", grid_of(text), re.M)
     assert names == [b.bridge.service for b in sample().bridges]
     codes = re.findall(r"^ [^ ] \S+ {3}(KX\d+)", text, re.M)
-    assert codes == ["KX302", "KX601", "KX602", "KX408", "KX908"]
+    assert codes == ["KX302", "KX601", "KX602", "KX408", "KX923", "KX908"]
 
 
 def test_the_last_line_ends_with_the_exit_code_at_the_right_edge() -> None:
