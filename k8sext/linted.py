@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from k8sext.model.bridge import Bridge
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 # Waits for lists that were asked for earlier: each by its kind (None: not read), and the skips.
 Lists: TypeAlias = Callable[
     [], tuple[Mapping[str, tuple[Mapping[str, Any], ...] | None], tuple[str, ...]]
+]
+# Asks for the metadata of Secrets (namespace, name): what could be read, and the skips.
+Metadata: TypeAlias = Callable[
+    [Sequence[tuple[str, str]]], tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]
 ]
 # Lists that are read for workloads alone; a skip begins with its list's name.
 WORKLOAD_KINDS = ("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "configmaps")
@@ -58,20 +62,36 @@ def once(find: Callable[[], Linted]) -> Callable[[], Linted]:
     return ask
 
 
-def find(snapshot: Snapshot, scope: Scope, elsewhere: Lists) -> Linted:
+def find(snapshot: Snapshot, scope: Scope, elsewhere: Lists, metadata: Metadata) -> Linted:
     """Run every rule over the objects of a snapshot, and what was read `elsewhere`."""
     from k8sext import lint
     from k8sext.model.lint import Subject
 
     lists, skips = elsewhere()
     view = _workloads(snapshot, scope)
+    known = objects(snapshot, lists.get("services"), complete=scope.complete)
+    secrets, unread = metadata(_held_secrets(scope.bridges, view))
     subject = Subject(
         bridges=scope.bridges,
         workloads=view.workloads if view else (),
-        objects=objects(snapshot, lists.get("services"), complete=scope.complete),
+        objects=replace(known, secrets=secrets),
     )
     said = tuple(_wanted(lint.findings(subject), scope, view))
-    return Linted(findings=said, workloads=_listed(view, said), skips=skips)
+    return Linted(findings=said, workloads=_listed(view, said), skips=(*skips, *unread))
+
+
+def _held_secrets(
+    bridges: Sequence[Bridge], view: WorkloadView | None
+) -> Sequence[tuple[str, str]]:
+    """Namespace and name of the Secrets that bridges name and running pods have read."""
+    held = {(w.namespace, h.secret) for w in view.workloads for h in w.held} if view else set()
+    named = {
+        (b.namespace, ref.secret)
+        for b in bridges
+        for ref in (b.credentials, *(r for _, r in b.credentials_by_port))
+        if ref
+    }
+    return sorted(held & named)
 
 
 def objects(

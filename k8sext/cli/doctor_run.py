@@ -203,7 +203,8 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
     bridges = _over(found, from_files) if source.files else found
-    return _with_rules(cluster, snapshot, bridges, source, request, elsewhere), bridges
+    asked = functools.partial(_secret_metadata, session)
+    return _with_rules(cluster, snapshot, bridges, source, request, elsewhere, asked), bridges
 
 
 def _with_aliases(
@@ -223,6 +224,7 @@ def _with_rules(
     source: Source,
     request: doctor.Request,
     elsewhere: linted.Lists,
+    metadata: linted.Metadata,
 ) -> doctor.Cluster:
     """The cluster with its lint rules, which are run when a verdict or the report needs them.
 
@@ -239,7 +241,7 @@ def _with_rules(
     return replace(
         cluster,
         notes=tuple(n for n in cluster.notes if n not in of_workloads),
-        rules=linted.once(functools.partial(linted.find, snapshot, scope, elsewhere)),
+        rules=linted.once(functools.partial(linted.find, snapshot, scope, elsewhere, metadata)),
     )
 
 
@@ -331,6 +333,14 @@ def _owners(session: Session, snapshot: Snapshot, addresses: tuple[str, ...]) ->
     nodes = snapshot.nodes or None
     objects = owners.Objects(pods=pods, nodes=nodes, services=services or snapshot.services)
     return owners.owners(addresses, objects)
+
+
+def _secret_metadata(
+    session: Session, secrets: Sequence[tuple[str, str]]
+) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
+    from k8sext.kube import secrets as reader
+
+    return reader.metadata(session, secrets)
 
 
 def _read_secrets(session: Session, namespace: str, names: tuple[str, ...]) -> LoginSource:

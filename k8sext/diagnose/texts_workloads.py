@@ -52,4 +52,18 @@ repair: Let both use one Secret, or let the bridge name the workload's. Example:
   the same password as redis-auth; keep one. Example: each application has a user of its own; test
   with one of those users as well.
 wrong: Each application has a user of its own, as it should; then this is how it is meant.
+
+KX618
+means: Pods read a Secret when they started, and the Secret has been changed since then. They still
+  log in to the bridge with the old values.
+how: The API server's managedFields say when the data of the Secret were last changed, and the
+  status of each container says when it started. Environment variables and subPath mounts are read
+  once; a Secret that is mounted as a volume is renewed by the kubelet, and no finding. The values
+  are not read.
+see: kubectl get secret -n NAMESPACE SECRET -o yaml --show-managed-fields; kubectl get pods -n
+  NAMESPACE -o wide
+repair: kubectl rollout restart deployment/NAME -n NAMESPACE; a controller such as Reloader does it
+  by itself from then on.
+wrong: The new value may equal the old one (the Secret was deleted and made again), or another key
+  of the same Secret was changed. Where the Secret carries the labels of a release it is a note.
 """

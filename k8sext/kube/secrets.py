@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Any
 
 from k8sext.agent.credentials import HeldSecrets
@@ -28,6 +29,26 @@ def read(session: Session, namespace: str, names: tuple[str, ...]) -> HeldSecret
             continue
         held[name] = _values(found)
     return HeldSecrets(held, refused)
+
+
+def metadata(
+    session: Session, secrets: Iterable[tuple[str, str]]
+) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
+    """The metadata of the named Secrets (namespace, name), which says when they were changed; their
+    values are not asked for. Those that do not exist or may not be read are left out; the second
+    part says so where they may not be read.
+    """
+    found: list[dict[str, Any]] = []
+    refused: list[str] = []
+    for namespace, name in secrets:
+        try:
+            got = session.get_metadata(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+            found.append({"metadata": got["metadata"]})
+        except ApiError as error:
+            if error.status != 404:
+                refused.append(name)
+    text = "whether pods hold an old login was not compared: Secrets may not be read"
+    return tuple(found), (f"{text} ({', '.join(refused)})",) if refused else ()
 
 
 def _values(found: dict[str, Any]) -> dict[str, Secret]:

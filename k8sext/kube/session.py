@@ -43,6 +43,10 @@ _LOST = (http.client.HTTPException, ConnectionError, ssl.SSLEOFError)
 _HTTP_ERRORS = (OSError, http.client.HTTPException, zlib.error)
 
 
+# Kubernetes API concepts, "Receiving resources as metadata only".
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One request as asked for."""
@@ -52,6 +56,7 @@ class _Call:
     params: Mapping[str, object]
     body: object = None
     content_type: str = "application/json"
+    accept: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,10 @@ class Session:
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
         """GET an object or a list. Raises ApiError, or K8sextError when nothing answers."""
         return self._request("GET", path, params)
+
+    def get_metadata(self, path: str, /) -> dict[str, Any]:
+        """The metadata of one object: what else it holds stays at the API server."""
+        return self._sent(_Call("GET", path, {}, accept=METADATA_ONLY))
 
     def post(self, path: str, body: object, /, **params: object) -> dict[str, Any]:
         """Create an object."""
@@ -229,20 +238,22 @@ class Session:
         body: object = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        call = _Call(method, path, params, body, content_type or "application/json")
+        return self._sent(_Call(method, path, params, body, content_type or "application/json"))
+
+    def _sent(self, call: _Call) -> dict[str, Any]:
         logins = self._logins
         answer = self._round_trip(call)
         if answer.status == 401 and self._login_again(logins):
             answer = self._round_trip(call)
         for _ in range(BUSY_TRIES):
-            pause = asked_to_wait(answer, method)
+            pause = asked_to_wait(answer, call.method)
             if pause is None:
                 break
             time.sleep(pause)
             answer = self._round_trip(call)
         if answer.status >= 300:
-            raise self._error(answer, path)
-        return self._object(answer, path) if answer.data else {}
+            raise self._error(answer, call.path)
+        return self._object(answer, call.path) if answer.data else {}
 
     def _object(self, answer: Answer, path: str) -> dict[str, Any]:
         """The JSON object of an answer; login pages of gateways are 200 as well."""
@@ -289,7 +300,7 @@ class Session:
         *,
         gzip: bool = True,
     ) -> http.client.HTTPResponse:
-        headers = self._headers(gzip)
+        headers = self._headers(gzip, call.accept)
         payload = None
         if call.body is not None:
             payload = json.dumps(call.body).encode()
@@ -311,8 +322,8 @@ class Session:
         self._note_warnings(response)
         return response
 
-    def _headers(self, gzip: bool) -> list[tuple[str, str]]:
-        headers = [("Accept", "application/json"), ("User-Agent", f"k8sext/{__version__}")]
+    def _headers(self, gzip: bool, accept: str = "application/json") -> list[tuple[str, str]]:
+        headers = [("Accept", accept), ("User-Agent", f"k8sext/{__version__}")]
         if gzip:
             headers.append(("Accept-Encoding", "gzip"))
         authorization = self._authorization()

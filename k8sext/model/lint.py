@@ -33,6 +33,7 @@ class Objects:
     nodes: tuple[Object, ...] | None = None
     pods: tuple[Object, ...] | None = None  # of the namespaces that were looked at
     networkpolicies: tuple[Object, ...] | None = None
+    secrets: tuple[Object, ...] = ()  # metadata only, of those that bridges name; with workloads
 
     @functools.cached_property
     def service_of(self) -> Mapping[Key, Object]:

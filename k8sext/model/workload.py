@@ -56,6 +56,16 @@ class Stray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a running container read of a Secret when it started, and has not read since."""
+
+    secret: str
+    keys: tuple[str, ...]  # none: all
+    pod: str
+    since: str  # when the container started, RFC 3339
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """Something that runs pods: what it names, and where it runs now."""
 
@@ -66,6 +76,7 @@ class Workload:
     strays: tuple[Stray, ...] = ()
     secrets: tuple[str, ...] = ()  # names of all that it refers to
     nodes: tuple[str, ...] = ()  # of its pods that have not ended
+    held: tuple[Held, ...] = ()  # by its pods; empty where somebody restarts them for it
     ignore: tuple[tuple[str, str], ...] = ()  # (code, the reason given)
 
     @property

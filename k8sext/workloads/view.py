@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from k8sext import annotations as notes
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
-from k8sext.model.workload import Stray, Use, Workload, WorkloadView
+from k8sext.model.workload import Held, Stray, Use, Workload, WorkloadView
 
-from . import sources, uses
+from . import held, sources, uses
 from .hosts import plain
 from .names import Names, names
 
@@ -45,6 +45,7 @@ class _Runs:
     spec: Object
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     nodes: set[str] = field(default_factory=set[str])
+    held: list[Held] = field(default_factory=list[Held])
 
 
 def view(
@@ -75,10 +76,11 @@ def view(
 def listed(view: WorkloadView, findings: Iterable[Finding]) -> WorkloadView:
     """Only the workloads that use a bridge or of whom something was found; the rest is counted.
 
-    Names of Services that do not exist are left out: a finding tells of those that matter.
+    Names of Services that do not exist, and what pods hold, are left out: a finding tells of those
+    that matter.
     """
     said = {f.object for f in findings}
-    kept = tuple(replace(w, strays=()) for w in view.workloads if w.uses or w.ref in said)
+    kept = tuple(replace(w, strays=(), held=()) for w in view.workloads if w.uses or w.ref in said)
     return replace(view, workloads=kept, without=view.without + len(view.workloads) - len(kept))
 
 
@@ -114,6 +116,8 @@ def _add_pod(found: dict[Key, _Runs], jobs: Mapping[tuple[str, str], Key], pod: 
     run = found.setdefault(key, _Runs(spec, _annotations(pod)))
     if node := spec.get("nodeName"):
         run.nodes.add(str(node))
+    if not held.reloaded({**_annotations(pod), **run.annotations}):
+        run.held += held.of_pod(pod)
 
 
 def _runs_for(pod: Object, jobs: Mapping[tuple[str, str], Key], known: Iterable[Key]) -> Key:
@@ -186,6 +190,7 @@ def _workload(key: Key, run: _Runs, index: Names, maps: sources.ConfigMaps) -> W
         strays=tuple(strays[:STRAYS_AT_MOST]),
         secrets=tuple(sorted(secrets)),
         nodes=tuple(sorted(run.nodes)),
+        held=tuple(run.held),
         ignore=notes.parse(run.annotations, frozenset()).ignore,
     )
 

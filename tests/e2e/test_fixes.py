@@ -50,6 +50,7 @@ CASES_OF_RULES: Mapping[str, tuple[str, ...]] = {
     "KX109": ("stale-slice-of-pods",),
     "KX110": ("second-address-never-used",),
     "KX111": ("address-claimed-by-external-ips",),
+    "KX618": ("secret-newer-than-its-pods",),
 }
 """The same for lint rules. KX107 is said of a KX305, which then has the rule's command."""
 GONE_S = 20.0  # controllers follow: mirrored Endpoints, Ingress controllers, kube-proxy

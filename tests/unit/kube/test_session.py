@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from k8sext.errors import K8sextError
-from k8sext.kube import answers, transport
+from k8sext.kube import answers, secrets, transport
 from k8sext.kube import session as module
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
@@ -345,6 +345,18 @@ def test_an_answer_that_is_cut_is_no_answer(server: ApiServer) -> None:
 
 
 # -- answers ------------------------------------------------------------------------------------
+
+
+def test_of_secrets_only_the_metadata_is_asked_for(server: ApiServer) -> None:
+    """What is answered beside it, by whatever gateway, is dropped; a refusal is told, once."""
+    answer = {"metadata": {"name": "a"}, "data": {"password": "Y2FuYXJ5"}}
+    server.replies = [Reply(200, answer), Reply(404, {}), Reply(403, {})]
+    asked = [("dev", "a"), ("dev", "gone"), ("dev", "forbidden")]
+    found, skips = secrets.metadata(session(server), asked)
+    assert found == ({"metadata": {"name": "a"}},)
+    assert server.requests[0].path == "/api/v1/namespaces/dev/secrets/a"
+    assert "as=PartialObjectMetadata" in server.requests[0].header("Accept")
+    assert [("forbidden" in s, "gone" in s) for s in skips] == [(True, False)]
 
 
 def test_gzip(server: ApiServer) -> None:
