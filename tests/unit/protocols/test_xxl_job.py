@@ -230,8 +230,9 @@ GIVEN_UP = "k8sext-test"
 LENDS: dict[str, Any] = {"active": True, "reverse_app": GIVEN_UP}
 
 
-def test_the_admin_calls_the_probe_back_and_forgets_it() -> None:
-    with standin(**OURS, jobs=[{"app": GIVEN_UP, "route": "FAILOVER"}]) as admin:
+@pytest.mark.parametrize("version", ["2.3.0", "3.2.0", "3.4.2"])
+def test_the_admin_calls_the_probe_back_and_forgets_it(version: str) -> None:
+    with standin(**OURS, version=version, jobs=[{"app": GIVEN_UP, "route": "FAILOVER"}]) as admin:
         seen = see(admin, **LENDS)
         stage = seen.stage(Stage.VERIFY)
         assert (seen.status, ended(seen)) == (Status.PASS, None)
