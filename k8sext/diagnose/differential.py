@@ -153,8 +153,7 @@ def _of_ends(case: Case, found: Sequence[Cause]) -> Diagnosis:
     asked_once = case.by_name is None or any(map(spared, (case.by_name, *case.endpoints)))
     rejected = asked_once and found[0].of_login and len(found) == 1
     dead = sum(len(c.seen) for c in found)
-    open_ends = [o for o in case.endpoints if o.ended_by is None]
-    if open_ends and dead < len(case.endpoints) and not rejected:
+    if dead < len(case.endpoints) and not rejected:
         return causes.partial(case, found)
     return causes.whole(case, found)
 
@@ -248,9 +247,12 @@ def _connect_failed(case: Case, name: Observation, ended: StageResult) -> Diagno
         inside = _inside_the_cluster(case, ended)
         if inside:
             return say(case, inside, ended, name, about=ends[0])
-    found = causes.causes(case, [o for o in ends if not connected(o)])
+    found = causes.causes(case, ends)
     if found:
-        return _of_ends(case, causes.causes(case, ends))
+        return _of_ends(case, found)
+    untested = _untested(case)
+    if untested:
+        return untested
     lone = causes.cause_of(case, name)
     return causes.whole(case, (lone,)) if lone else None
 

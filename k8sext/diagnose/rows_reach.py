@@ -171,8 +171,8 @@ NOT_REACHED = Row(
 NOT_USED = Row(
     "KX323", Culprit.MANIFEST,
     "not ready, not used: {unused}; connections of Service {service} go to its other addresses",
-    "nothing to do if that is meant; otherwise set conditions.ready to true: kubectl edit "
-    "-n {namespace} {place}", NOTE,
+    "nothing to do if that is meant; otherwise mark it ready: kubectl edit -n {namespace} "
+    "{place}", NOTE,
 )  # fmt: skip
 OTHER_FAMILY = Row(
     "KX210", Culprit.CLUSTER_NETWORK,

@@ -157,3 +157,25 @@ def test_the_reasons_list_each_address_once() -> None:
     assert all(said.why.count(f"{place}:26379") == 1 for place in (A, B, C))
     some = judged([by_name(), *ends(a=FINE, b=SILENCE, c=EXPIRED)])
     assert f"{A}:26379 (endpoint) works to verify" in some.why
+
+
+LATE: dict[str, Any] = {"status": Status.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("name", [FINE, REFUSED])
+def test_an_address_that_we_had_no_time_for_is_neither_good_nor_bad(name: How) -> None:
+    late = at(B, Stage.RESOLVE, Reason.OUT_OF_TIME, "o22", **LATE)
+    said = judged([by_name(*name), *ends(a=REFUSED), late])
+    assert (said.code, "1 of 2 addresses" in said.summary) == ("KX307", True)
+
+
+def test_a_name_that_fails_beside_addresses_that_we_had_no_time_for_blames_nobody() -> None:
+    late = at(A, Stage.RESOLVE, Reason.OUT_OF_TIME, "o21", **LATE)
+    (report,) = judge([bridge("redis-svc", A)], [by_name(*REFUSED), late], [], HERE).bridges
+    assert [d.code for d in report.diagnoses] == ["KX908"]
+    assert report.status is Status.INCONCLUSIVE
+
+
+def test_an_external_name_that_is_refused_once_fails_by_what_its_addresses_say() -> None:
+    said = judged([by_name(*REFUSED), *ends(a=EXPIRED)], outside())
+    assert (said.code, said.culprit) == ("KX406", "tls")
