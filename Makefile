@@ -54,5 +54,5 @@ bench: lab-up  ## Ratios against kubectl and the floor; JSON=FILE writes them
 	@$(PY) -m tests.bench $(if $(JSON),--json $(JSON))
 
 .PHONY: gym
-gym: lab-up  ## Fault gym: is every verdict right? CASES=DIR for yours, JSON=FILE writes the score
-	@$(PY) -m tests.gym $(if $(CASES),--cases $(CASES)) $(if $(JSON),--json $(JSON))
+gym: lab-up  ## Fault gym: is every verdict right? CASES=DIR for yours, SEED=N the order, JSON=FILE writes the score
+	@$(PY) -m tests.gym $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))

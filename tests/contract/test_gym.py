@@ -8,6 +8,7 @@ from tests.gym.__main__ import CASES
 from tests.gym.case import load
 
 ALL = load(CASES)
+KINDS = {c.kind for c in ALL if c.kind and not c.extra}
 README = (CASES.parent / "README.md").read_text()
 
 
@@ -44,9 +45,13 @@ def _range(match: re.Match[str]) -> str:
 
 def test_another_commit_has_another_sample() -> None:
     one, two = (sample(ALL, seed) for seed in ("a", "b"))
-    assert len(one) == len(two) == SAMPLE + CONTROLS
+    assert len(one) == len(two) == SAMPLE + CONTROLS + len(KINDS)
     assert {c.id for c in one} != {c.id for c in two}
     assert one == sample(list(reversed(ALL)), "a")
+
+
+def test_a_sample_has_a_case_of_each_kind() -> None:
+    assert all({c.kind for c in sample(ALL, str(n))} >= KINDS for n in range(5))
 
 
 def test_a_sample_needs_no_more_than_the_default_build() -> None:

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 from tests.demo import article
 from tests.demo.base import BRIDGES, prepare
+from tests.lab import leftovers, turn
 from tests.lab.lab import K8SEXT, Lab
+from tests.lab.place import LabError
 
 NAMESPACE, ARTICLE = "dev", "article"
 JUNIT = "k8sext-report/k8sext.xml"
@@ -26,12 +28,17 @@ class Failed(Exception):
 def main() -> int:
     """Run the demo in the lab's laptop namespace; returns the exit code of what went wrong."""
     lab = Lab.current()
-    prepare(lab, NAMESPACE)
     try:
-        base(lab)
-        whole_article(lab)
+        with turn.taken(lab.place, "make demo"):
+            leftovers.clear(lab.place, servers=False)  # what an interrupted demo had put in
+            prepare(lab, NAMESPACE)
+            base(lab)
+            whole_article(lab)
     except Failed as failed:
         return int(failed.args[0])
+    except LabError as problem:
+        told(f"demo: {problem}\n")
+        return 1
     told(
         f"\nJUnit: {JUNIT}. The lab is still up; `make lab-down` ends it.\n"
         "Try it yourself: python -m tests.lab run -- .venv/bin/k8sext list -A\n"
@@ -55,6 +62,7 @@ def whole_article(lab: Lab) -> None:
     doctor = ["doctor", "-n", ARTICLE, "--image", lab.probe_image, "--junit", JUNIT]
     with contextlib.ExitStack() as stack:
         article.stand(scene, ARTICLE, stack)
+        article.await_registered(lambda: scene.doctor(ARTICLE), told)
         told(f"ready after {time.monotonic() - began:.0f} s\n")
         show(lab, doctor)
         told("\nThree faults, the article's own among them: " + article.FAULTS + "\n")

@@ -5,6 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.lab import leftovers, turn
 from tests.lab.lab import Lab, up
 
 
@@ -16,9 +17,12 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    """The lab, brought up if it is not."""
-    return up()
+def lab() -> Generator[Lab]:
+    """The lab, brought up if it is not, without what an earlier demo or gym has left in it."""
+    found = up()
+    with turn.taken(found.place, "make test"):
+        leftovers.clear(found.place)
+        yield found
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.gym import standing
-from tests.lab.cluster import kubeapi
+from tests.lab import firewall, leftovers
+from tests.lab.cluster import dns, kubeapi, records
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -97,3 +99,29 @@ def test_rules_that_cannot_come_are_not_waited_for(
     assert time.monotonic() - began < 15
     services = lab.get("services", "-n", namespace)["items"]
     assert [s["metadata"]["name"] for s in services] == ["cache"]
+
+
+def test_what_was_put_in_the_way_by_a_killed_process_is_taken_out(lab: Lab) -> None:
+    place, server = lab.place, "198.51.100.21"
+    put_in = contextlib.ExitStack()
+    put_in.enter_context(firewall.rule(place, "DROP", destination=server))
+    put_in.enter_context(firewall.unreachable(place, "198.51.100.99"))
+    put_in.enter_context(firewall.routed_to_pods(place, server))
+    put_in.enter_context(firewall.dialled(place, "DROP", server))
+    put_in.enter_context(firewall.dialled(place, "RESET", server))
+    put_in.enter_context(records.name_has(place, "left.example", ["A 192.0.2.1"]))
+    put_in.enter_context(dns.name_set_to(place, "kept.example", "192.0.2.2"))
+    assert server in in_the_way(lab)
+    leftovers.clear(place)
+    put_in.pop_all()  # nobody undoes it: the process is dead
+    assert server not in in_the_way(lab)
+    assert "unreachable" not in lab.run(["ip", "route"], host="router").stdout
+    assert [dns.lookup(place, n) for n in ("left.example", "kept.example")] == [(), ()]
+    assert dns.lookup(place, "redis.corp.example") == (server,)
+
+
+def in_the_way(lab: Lab) -> str:
+    """Rules of the router and of a node's own chains that speak of what is led or dropped."""
+    router = lab.run(["sh", "-c", "iptables -S FORWARD; ip rule"], host="router").stdout
+    chains = "iptables -S FORWARD | grep ctorigdst; iptables -t nat -S PREROUTING"
+    return router + lab.run(["sh", "-c", chains], host="node1").stdout

@@ -261,11 +261,13 @@ def test_a_forbidden_namespace_has_its_own_preflight_and_failure(
     try:
         with lab.namespace() as other:
             deploy(lab, other, [REDIS])
+            for space in (namespace, other):
+                lab.kubectl("label", "services", "--all", "-n", space, f"test={namespace}")
             lab.apply(objects, namespace=namespace)
             token = lab.kubectl("create", "token", "ci", "-n", namespace).strip()
             config = _with_token(lab, tmp_path / "config", token)
-            ran = k8sext(lab, "doctor", "-A", "-o", "json", "--image", lab.probe_image,
-                         "--kubeconfig", config)  # fmt: skip
+            ran = k8sext(lab, "doctor", "-A", "-l", f"test={namespace}", "-o", "json",
+                         "--image", lab.probe_image, "--kubeconfig", config)  # fmt: skip
     finally:
         lab.kubectl("delete", "clusterrole,clusterrolebinding", name, "--ignore-not-found")
     by = {b["namespace"]: b["status"] for b in ran.report["bridges"]}

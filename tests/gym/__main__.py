@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
+import secrets
 import signal
 import sys
 from collections.abc import Sequence
@@ -28,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="repeatable")
     parser.add_argument("--times", type=int, help="run doctor so often on what each case builds")
     parser.add_argument("--json", type=Path, help="also write the scoreboard here")
+    parser.add_argument("--seed", type=int, help="order of the cases; without it another one")
     parser.add_argument("--reports", type=Path, help="folder for doctor's JSON of every run")
     parser.add_argument("--check", action="store_true", help="read the cases, run nothing")
     options = parser.parse_args(argv)
@@ -37,6 +40,9 @@ def main(argv: Sequence[str]) -> int:
     if options.check:
         print(f"{len(cases)} cases can be read")
         return 0
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    random.Random(seed).shuffle(cases)
+    _say(f"{len(cases)} cases in the order of --seed {seed}")
     lab = up()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

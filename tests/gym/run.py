@@ -15,8 +15,8 @@ from typing import Any
 
 from tests.gym import actions, score, standing
 from tests.gym.case import Case, Look
-from tests.gym.scene import Scene, servers_of
-from tests.lab import guise
+from tests.gym.scene import Scene, changed, servers_of
+from tests.lab import leftovers
 from tests.lab.cluster import apps
 from tests.lab.guise import Guise, Wardrobe
 from tests.lab.lab import Lab
@@ -83,14 +83,14 @@ class Gym:
     @staticmethod
     def on(lab: Lab, say: Callable[[str], None], reports: Path | None = None) -> Gym:
         """A gym on a lab; what an earlier one left is cleared away."""
-        guise.clear(lab.place)
+        leftovers.clear(lab.place)
         standing.clear(lab.place)
         return Gym(lab, Wardrobe(lab.place), Locks(), say, reports)
 
     def run(self, cases: Sequence[Case]) -> score.Board:
-        """All of them, some side by side."""
+        """All of them in this order, some side by side."""
         began = time.monotonic()
-        order = sorted(cases, key=_patience)
+        order = sorted(cases, key=_needs_the_cluster)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             running = [pool.submit(self._one, case) for case in order]
             try:
@@ -124,6 +124,7 @@ class Gym:
             except BaseException:  # something may not have been undone
                 self.wardrobe.forget(servers.values())
                 raise
+            self.wardrobe.forget(servers[name] for name in changed(case))
             return replace(result, seconds=time.monotonic() - began)
 
     def _alone_in_turn(self, case: Case) -> score.Result:
@@ -206,10 +207,9 @@ def _locks_of(case: Case) -> set[str]:
     return actions.locks_of((*case.setup, *case.fault))
 
 
-def _patience(case: Case) -> tuple[bool, int]:
-    """Cases that need the whole cluster come last; those with slow servers while others run."""
-    alone = actions.CLUSTER_LOCK in _locks_of(case)
-    return alone, len(case.servers)
+def _needs_the_cluster(case: Case) -> bool:
+    """Cases that need the whole cluster come last: everybody else waits for them."""
+    return actions.CLUSTER_LOCK in _locks_of(case)
 
 
 def line_of(result: score.Result) -> str:

@@ -177,6 +177,20 @@ def attached(case: Case, name: str) -> str:
     return json.dumps(found, sort_keys=True) if found else ""
 
 
+def changed(case: Case) -> set[str]:
+    """Its servers that no other case may use after it: something of it is left in them."""
+    if "--active" in (*case.doctor, *actions.words_of(case.fault)):  # it writes, marked or not
+        return set(case.servers)
+    around = {name: {name} for name in case.servers}
+    for name, spec in case.servers.items():
+        for option in roles()[str(spec.get("role", name))].leans_on:
+            for other in listed(spec.get(option, [])):
+                joined = around[name] | around[other]
+                for member in joined:
+                    around[member] = joined
+    return actions.changed_by((*case.setup, *case.fault), around.__getitem__)
+
+
 def _facts(lab: Lab, servers: Mapping[str, Guise]) -> dict[str, str]:
     """What `${…}` may speak of."""
     facts = {"ca": lab.ca.read_text()}

@@ -16,7 +16,8 @@ _TARGETS: dict[Action, list[str]] = {
     "RESET": ["REJECT", "--reject-with", "tcp-reset"],
 }
 
-_PODS_TABLE = "100"
+PODS_TABLE = "100"
+"""Of routes to pods, in the router."""
 
 
 @contextlib.contextmanager
@@ -114,9 +115,9 @@ def routed_to_pods(place: Place, address: str) -> Generator[None]:
     routed outside: a table of routes in the router, for what comes from there only.
     """
     for node in NODES:
-        route = [POD_NETS[node.name], "via", node.address, "table", _PODS_TABLE]
+        route = [POD_NETS[node.name], "via", node.address, "table", PODS_TABLE]
         inside(place, ROUTER.name, ["ip", "route", "replace", *route])
-    rule = ["from", address, "to", POD_NET, "lookup", _PODS_TABLE]
+    rule = ["from", address, "to", POD_NET, "lookup", PODS_TABLE]
     inside(place, ROUTER.name, ["ip", "rule", "add", *rule])
     try:
         yield

@@ -179,6 +179,9 @@ class Wardrobe:
         with self._lock:
             mine = self._locks.setdefault(described, threading.Lock())
         with mine:
+            earlier = self._made.get(described)
+            if earlier is not None and dict(earlier.peers) != dict(peers):
+                self._end(described, earlier)  # what it leans on is another server by now
             if described not in self._made:
                 found = self._earlier(described, roles()[role], options, peers)
                 made = found or self._make(described, roles()[role], options, peers)
@@ -214,15 +217,20 @@ class Wardrobe:
 
     def forget(self, guises: Iterable[Guise]) -> None:
         """End servers that may not be as they were; whoever asks for one again gets a new one."""
-        forgotten = [*guises]
-        gone = {g.name for g in forgotten}
+        gone = {g.name for g in guises}
         with self._lock:
-            kept = {k: g for k, g in self._made.items() if g.name not in gone}
-            self._made = kept
-        for guise in {g.name: g for g in forgotten}.values():
-            _end(self.place, guise.name)
-            with self._lock:
-                self._given_back.append(int(guise.address.rpartition(".")[2]))
+            described = [(k, self._locks[k]) for k, g in self._made.items() if g.name in gone]
+        for text, lock in described:
+            with lock:  # a new one of that name is not begun before the old one has ended
+                if text in self._made:
+                    self._end(text, self._made[text])
+
+    def _end(self, described: str, guise: Guise) -> None:
+        with self._lock:
+            del self._made[described]
+        _end(self.place, guise.name)
+        with self._lock:
+            self._given_back.append(int(guise.address.rpartition(".")[2]))
 
     def _make(
         self, described: str, role: Role, options: Options, peers: Mapping[str, Guise]
@@ -231,8 +239,10 @@ class Wardrobe:
             with self._building:
                 role.build()
         mark = hashlib.sha256(described.encode()).hexdigest()[:6]
+        name = f"{role.name[:2]}-{mark}"
+        _end(self.place, name)  # of a process that was killed, or of a demo
         with self._lock:
-            host = Host(f"{role.name[:2]}-{mark}", f"{NEAR_NET}.{self._free()}")
+            host = Host(name, f"{NEAR_NET}.{self._free()}")
             make_host(self.place, host)
         guise = Guise(host.name, host.address, role, options, peers)
         component = guise.component()
@@ -273,6 +283,11 @@ def _end(place: Place, name: str) -> None:
         cgroups.end(group / part)
         cgroups.remove(f"{place.cgroup}/{part}")
     shutil.rmtree(place.state / f"guise-{name}", ignore_errors=True)
+
+
+def again(place: Place, guise: Guise) -> None:
+    """It is started once more, with what it has stored."""
+    _again(place, guise, guise, ready=True)
 
 
 def connect(place: Place, host: Host) -> None:

@@ -7,7 +7,7 @@ the lab is a context manager: what it did is undone when the block ends.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from tests.gym.reader import Schema
@@ -21,6 +21,7 @@ __all__ = [
     "CLUSTER_LOCK",
     "TABLE",
     "World",
+    "changed_by",
     "done",
     "edited",
     "flat",
@@ -77,6 +78,25 @@ def flat(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The steps, those of every `later` too."""
     known = [*steps]
     return [*known, *(inner for step in known for inner in step.get("later", {}).get("do", ()))]
+
+
+def changed_by(
+    steps: Iterable[Mapping[str, Any]], connected: Callable[[str], set[str]]
+) -> set[str]:
+    """Servers that are not as they were when the steps have been undone.
+
+    `connected`: what a server has to do with in its case, itself included. What lasts may have
+    come as far as that; what does not may have been noticed there.
+    """
+    changed: set[str] = set()
+    for step in flat(steps):
+        ((word, value),) = step.items()
+        action = TABLE[word]
+        for name in action.servers(value):
+            around = connected(name)
+            if action.lasts(value) or (action.noticed and len(around) > 1):
+                changed |= around
+    return changed
 
 
 def locks_of(steps: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -42,6 +42,15 @@ class World:
     """Where its objects are: without the fault, with it, or both."""
 
 
+def _nothing(value: Any) -> bool:
+    return False
+
+
+def always(value: Any) -> bool:
+    """It lasts, whatever its value."""
+    return True
+
+
 def _no_servers(value: Any) -> Iterable[str]:
     return ()
 
@@ -59,5 +68,9 @@ class Action:
     during: Callable[[World, Any], AbstractContextManager[None]] | None = None
     edit: Callable[[list[Object], Any], list[Object]] | None = None
     servers: Callable[[Any], Iterable[str]] = _no_servers
+    lasts: Callable[[Any], bool] = _nothing
+    """Whether it leaves something in its server, also after it was undone."""
+    noticed: bool = False
+    """Whether servers connected with its own keep something of it: counters, alarms."""
     locks: tuple[str, ...] = field(default=())
     """What no other case may use meanwhile, besides the case's own servers."""

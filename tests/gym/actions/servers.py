@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tests.lab import guise, wire
+from tests.lab.guise import Guise
 from tests.lab.hosts import FAR, NODES
-from tests.lab.place import LabError
+from tests.lab.place import LabError, Place
 
 from .action import (
     MAPPING,
@@ -23,11 +24,13 @@ from .action import (
     YES_OR_NO,
     Action,
     World,
+    always,
     shape,
     the_server,
 )
 
 TOLD_S = 60
+RECOVERY_S = 15
 SAID = {"type": ["text", "list"], "items": TEXT}
 
 
@@ -39,7 +42,15 @@ def _stop(world: World, value: str) -> Generator[None]:
         yield
     for other in world.servers.values():
         if server in other.peers.values():
-            other.component().await_ready(place, other.role.starting_s)
+            _recovered(place, other)
+
+
+def _recovered(place: Place, server: Guise) -> None:
+    """One that lost what it leans on is well again; where it does not recover, it is restarted."""
+    try:
+        server.component().await_ready(place, RECOVERY_S)
+    except LabError:
+        guise.again(place, server)
 
 
 def _freeze(world: World, value: str) -> AbstractContextManager[None]:
@@ -120,26 +131,35 @@ def _break_off(world: World, value: Mapping[str, Any]) -> Generator[None]:
     yield
 
 
+def _not_undone(value: Mapping[str, Any]) -> bool:
+    return "undo" not in value
+
+
 TABLE: Mapping[str, Action] = {
-    "stop": Action(SERVER, _stop, servers=the_server),
-    "freeze": Action(SERVER, _freeze, servers=the_server),
+    "stop": Action(SERVER, _stop, servers=the_server, noticed=True),
+    "freeze": Action(SERVER, _freeze, servers=the_server, noticed=True),
     "restart": Action(
         shape({"server": SERVER, "options": MAPPING}, {"ready": YES_OR_NO}),
         _restart,
         servers=the_server,
+        lasts=always,
     ),
     "tell": Action(
         shape({"server": SERVER, "say": SAID}, {"until": TEXT, "undo": SAID}),
         _tell,
         servers=the_server,
+        lasts=_not_undone,
     ),
     "repeat": Action(
         shape({"server": SERVER, "say": TEXT}, {"every_s": NUMBER, "undo": TEXT}),
         _repeat,
         servers=the_server,
+        lasts=always,
     ),
     "hold": Action(
         shape({"server": SERVER, "count": NUMBER}, {"say": TEXT}), _hold, servers=the_server
     ),
-    "break_off": Action(shape({"server": SERVER, "count": NUMBER}), _break_off, servers=the_server),
+    "break_off": Action(
+        shape({"server": SERVER, "count": NUMBER}), _break_off, servers=the_server, lasts=always
+    ),
 }

@@ -74,9 +74,12 @@ TABLE: Mapping[str, Action] = {
     "way_out": Action(
         shape({"server": SERVER, "to": SERVER, "action": WALLS}),
         _way_out,
+        noticed=True,
         servers=lambda value: (value["server"], value["to"]),
     ),
-    "way_back": Action(shape({"server": SERVER, "action": WALLS}), _way_back, servers=the_server),
+    "way_back": Action(
+        shape({"server": SERVER, "action": WALLS}), _way_back, servers=the_server, noticed=True
+    ),
     "route_to_pods": Action(SERVER, _route_to_pods, servers=the_server),
     "unreachable": Action(SERVER, _unreachable, servers=the_server),
     "line": Action(
