@@ -56,3 +56,7 @@ bench: lab-up  ## Ratios against kubectl and the floor; JSON=FILE writes them
 .PHONY: gym
 gym: lab-up  ## Fault gym: is every verdict right? CASES=DIR for yours, SEED=N the order, JSON=FILE writes the score
 	@$(PY) -m tests.gym $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
+.PHONY: sequence
+sequence: lab-up  ## Demo, tests and gym on one lab in any order, some of them killed; about 10 min
+	@$(PY) -m tests.sequence

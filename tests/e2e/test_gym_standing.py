@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
+import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 
 from tests.gym import standing
-from tests.lab import firewall, leftovers
-from tests.lab.cluster import dns, kubeapi, records
+from tests.lab import leftovers
+from tests.lab.cluster import dns, kubeapi
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -101,19 +102,38 @@ def test_rules_that_cannot_come_are_not_waited_for(
     assert [s["metadata"]["name"] for s in services] == ["cache"]
 
 
+PUTS_IN = """
+import contextlib, sys
+from tests.lab import firewall
+from tests.lab.cluster import dns, records
+from tests.lab.lab import running
+place, server = running().place, sys.argv[1]
+with contextlib.ExitStack() as stack:
+    for put_in in (
+        firewall.rule(place, "DROP", destination=server),
+        firewall.unreachable(place, "198.51.100.99"),
+        firewall.routed_to_pods(place, server),
+        firewall.dialled(place, "DROP", server),
+        firewall.dialled(place, "RESET", server),
+        records.name_has(place, "left.example", ["A 192.0.2.1"]),
+        dns.name_set_to(place, "kept.example", "192.0.2.2"),
+    ):
+        stack.enter_context(put_in)
+    print("in", flush=True)
+    sys.stdin.read()
+"""
+
+
 def test_what_was_put_in_the_way_by_a_killed_process_is_taken_out(lab: Lab) -> None:
     place, server = lab.place, "198.51.100.21"
-    put_in = contextlib.ExitStack()
-    put_in.enter_context(firewall.rule(place, "DROP", destination=server))
-    put_in.enter_context(firewall.unreachable(place, "198.51.100.99"))
-    put_in.enter_context(firewall.routed_to_pods(place, server))
-    put_in.enter_context(firewall.dialled(place, "DROP", server))
-    put_in.enter_context(firewall.dialled(place, "RESET", server))
-    put_in.enter_context(records.name_has(place, "left.example", ["A 192.0.2.1"]))
-    put_in.enter_context(dns.name_set_to(place, "kept.example", "192.0.2.2"))
+    argv = [sys.executable, "-c", PUTS_IN, server]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "in\n"
+        process.kill()
     assert server in in_the_way(lab)
     leftovers.clear(place)
-    put_in.pop_all()  # nobody undoes it: the process is dead
     assert server not in in_the_way(lab)
     assert "unreachable" not in lab.run(["ip", "route"], host="router").stdout
     assert [dns.lookup(place, n) for n in ("left.example", "kept.example")] == [(), ()]

@@ -142,7 +142,7 @@ TABLE: Mapping[str, Action] = {
         shape({"server": SERVER, "options": MAPPING}, {"ready": YES_OR_NO}),
         _restart,
         servers=the_server,
-        lasts=always,
+        noticed=True,
     ),
     "tell": Action(
         shape({"server": SERVER, "say": SAID}, {"until": TEXT, "undo": SAID}),
