@@ -16,6 +16,7 @@ from k8sext import __version__, merge
 from k8sext.errors import K8sextError
 from k8sext.look import Looked, look, make_job, make_plan, trusted
 from k8sext.model.bridge import Bridge, BridgeClass
+from k8sext.model.diagnosis import Finding
 from k8sext.model.report import BridgeReport, Report
 from k8sext.request import Cluster, Request
 
@@ -92,21 +93,27 @@ def run(
         except KeyboardInterrupt:
             stop.set()  # each run deletes its Job; leaving the block waits for that
             raise
-    linted = cluster.rules()
+    linted, merged = cluster.rules(), _in_order(bridges, looked)
     return Report(
         run_id=run_id,
         started=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         duration_s=round(time.monotonic() - began, 3),
         tool_version=__version__,
         vantages=tuple(x.vantage for x in looked),
-        bridges=_in_order(bridges, looked),
+        bridges=merged,
         context=cluster.context,
         server_version=cluster.server_version,
         gate=request.gate,
         places=tuple(x.place for x in looked if x.place),
-        findings=linted.findings,
+        findings=_told_of(linted.findings, merged),
         workloads=linted.workloads,
     )
+
+
+def _told_of(findings: Iterable[Finding], bridges: Iterable[BridgeReport]) -> tuple[Finding, ...]:
+    """The findings without those that would be the cause of a failure that is not there."""
+    causes = {(b.bridge.ref, mark) for b in bridges for d in b.diagnoses for mark in d.because}
+    return tuple(f for f in findings if not f.only_as_cause or (f.bridge, f.object) in causes)
 
 
 def _in_order(bridges: Sequence[Bridge], looked: Iterable[Looked]) -> tuple[BridgeReport, ...]:

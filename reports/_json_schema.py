@@ -72,10 +72,12 @@ _FINDING = _object(
         "explains": _TEXTS,
         "refines": _TEXTS,
         "culprit": _word(Culprit),
+        "only_as_cause": {"type": "boolean"},
         "harmful": {"type": "boolean"},
     },
     "fix", "command", "confidence", "location", "bridge", "ports", "addresses", "explains",
-    "refines", "culprit", "harmful",
+    "refines", "culprit", "only_as_cause",
+    "harmful",
 )  # fmt: skip
 
 _STAGE = _object(

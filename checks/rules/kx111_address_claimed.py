@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from k8sext.model.bridge import Bridge
+from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Object, Objects, Rule, Subject, key_of
 from k8sext.model.plan import join_address
@@ -44,6 +44,17 @@ def judge(subject: Subject) -> Iterator[Finding]:
                 hit.setdefault(claim.ref, []).append((claim, target))
         for found in hit.values():
             yield _finding(bridge, found[0][0], [target for _, target in found])
+        if bridge.kind is Kind.EXTERNAL_NAME:
+            yield from _of_alias(bridge, claims)
+
+
+def _of_alias(bridge: Bridge, claims: Mapping[tuple[str, int, str], Claim]) -> Iterator[Finding]:
+    """Which addresses an outside name has is seen by the probe only, so each claim may be one."""
+    for port in bridge.ports:
+        for (address, number, transport), claim in claims.items():
+            if (number, transport) == (port.port, port.transport):
+                said = _finding(bridge, claim, [join_address(address, number)])
+                yield replace(said, ports=(port.key,), only_as_cause=True)
 
 
 def _claims(objects: Objects) -> Mapping[tuple[str, int, str], Claim]:

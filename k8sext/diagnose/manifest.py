@@ -50,6 +50,8 @@ def _explains(finding: Finding, root: Diagnosis, case: Case) -> bool:
     if root.code not in finding.explains:
         return False
     dead = {o.target for o in failed(case.endpoints)}
+    if finding.only_as_cause and not dead:
+        return False
     return not finding.addresses or dead <= set(finding.addresses)
 
 
@@ -72,6 +74,8 @@ def _unmatched(bridge: Bridge) -> Iterator[Diagnosis]:
     A slice may well have ports that the Service does not; what counts is that it lacks one of them.
     """
     wanted = {p.name for p in bridge.ports}
+    if not any(e.port_name in wanted for e in bridge.endpoints):
+        return  # nothing works, or a file names the ports otherwise
     for source in dict.fromkeys(e.source for e in bridge.endpoints):
         mine = [e for e in bridge.endpoints if e.source == source]
         lacking = wanted - {e.port_name for e in mine}
@@ -107,7 +111,8 @@ def _port_name(bridge: Bridge, source: str, lost: Endpoint, lacking: Sequence[st
 
 def _is_new(finding: Finding, known: set[str]) -> bool:
     """What is found of a workload is told of the workload, not of each bridge that it uses."""
-    return finding.code not in known and finding.object.partition("/")[0] not in WORKLOADS
+    of_workload = finding.object.partition("/")[0] in WORKLOADS
+    return finding.code not in known and not of_workload and not finding.only_as_cause
 
 
 def _standing(finding: Finding) -> Diagnosis:

@@ -38,6 +38,7 @@ class Finding:
     explains: tuple[str, ...] = ()  # codes of failures of the bridge that it is the cause of
     refines: tuple[str, ...] = ()  # codes that stay, with what this adds: the cause and the fix
     culprit: Culprit = Culprit.MANIFEST
+    only_as_cause: bool = False  # says nothing unless it explains a failure
     harmful: bool = False  # proven harm: fails the bridge even where every probe passes
 
 

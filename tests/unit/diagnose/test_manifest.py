@@ -8,7 +8,7 @@ import pytest
 
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
-from k8sext.model.bridge import Bridge
+from k8sext.model.bridge import Bridge, Endpoint
 from k8sext.model.diagnosis import Finding
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
@@ -100,6 +100,57 @@ def test_one_of_two_addresses_that_it_names_is_explained() -> None:
     assert said(judged(seen, about, what=two)) == [("KX101", Severity.FAIL)]
     elsewhere = replace(FOUND, addresses=(f"{ADDRESS}:26379",))
     assert judged(seen, elsewhere, what=two).diagnoses[0].code == "KX307"
+
+
+def test_what_is_said_only_as_a_cause_needs_an_address_that_fails() -> None:
+    latent = replace(FOUND, only_as_cause=True, addresses=(f"{ADDRESS}:26379",))
+    assert judged([by_name(), at()], latent).diagnoses == ()
+    assert judged(DEAD, latent).diagnoses[0].code == "KX101"
+    assert judged([by_name(*REFUSED), at()], latent).diagnoses[0].code == "KX303"
+    elsewhere = replace(latent, addresses=(f"{OTHER}:26379",))
+    assert said(judged(DEAD, elsewhere)) == [("KX301", Severity.FAIL)]
+
+
+TWO = Endpoint(address=OTHER, port=26379, port_name="other", source="EndpointSlice/redis-svc-2")
+
+
+def with_second(**more: Any) -> Bridge:
+    first = bridge()
+    return replace(first, endpoints=(*first.endpoints, replace(TWO, **more)))
+
+
+def test_a_second_slice_that_no_port_can_use_is_a_warning() -> None:
+    report = judged([by_name(), at()], what=with_second())
+    (told,) = report.diagnoses
+    assert (told.code, told.severity, report.status) == ("KX304", Severity.WARN, Status.WARN)
+    assert f"{OTHER}:26379 never gets a connection" in told.summary
+    assert told.because == ("EndpointSlice/dev/redis-svc-2",)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        with_second(source="EndpointSlice/redis-svc-1", address=ADDRESS, port=9121),
+        with_second(port_name="redis"),
+        bridge(endpoints=(TWO,)),
+    ],
+    ids=["a further port of the slice", "the right name", "a file names the ports otherwise"],
+)
+def test_and_these_are_none(what: Bridge) -> None:
+    assert judged([by_name(), at()], what=what).diagnoses == ()
+
+
+def test_what_refines_a_verdict_adds_cause_and_fix_and_keeps_the_code() -> None:
+    more = replace(FOUND, code="KX113", explains=(), refines=("KX305",), command="true")
+    empty = bridge(endpoints=())
+    report = judged([by_name(*REFUSED)], more, replace(more, code="KX107", fix="z"), what=empty)
+    (told,) = report.diagnoses
+    assert (told.code, told.severity) == ("KX305", Severity.FAIL)
+    assert told.why.endswith(
+        "the slice is of the wrong kind (KX113); the slice is of the wrong kind (KX107)"
+    )
+    assert (told.fix, told.command) == (FOUND.fix, "true")
+    assert told.see.endswith("k8sext explain KX113 · k8sext explain KX107")
 
 
 def test_what_is_ignored_is_neither_a_cause_nor_a_warning() -> None:

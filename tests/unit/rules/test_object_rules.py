@@ -343,6 +343,14 @@ def test_only_the_claimed_address_is_taken_out_of_external_ips() -> None:
     ]
 
 
+def test_a_claim_may_be_the_address_of_an_outside_name_and_is_a_cause_only() -> None:
+    said = one("KX111", alias("redis.example.com"), others=(CLAIM,))
+    assert said.only_as_cause
+    assert (said.ports, said.addresses) == (("redis",), (f"{A}:6379",))
+    far = service("web", namespace="prod", externalIPs=[A], ports=[port(443)])
+    assert found(alias("redis.example.com"), others=(far,)) == []
+
+
 def test_a_service_that_claims_its_own_address_is_no_other_one() -> None:
     assert found(service(externalIPs=[A]), slices=(piece(A),)) == []
 
