@@ -20,10 +20,10 @@ NARROW = 100  # columns below which the target stands on a line of its own
 GAP = "  "
 NO_LOGIN = {Reason.NO_CREDENTIALS, Reason.AUTH_REQUIRED}
 NOT_TESTED = {
-    "KX922": "no TCP",
-    "KX923": "no port is known",
-    "KX924": "its port is a guess",
-    "KX925": "no address to connect to from here",
+    "KX922": "only TCP can be tested",
+    "KX923": "not tested: no port is known",
+    "KX924": "not tested: its port is a guess",
+    "KX925": "not tested: no address to connect to from here",
 }
 MARKS = {
     Status.PASS: ("✔", "ok", "green"),
@@ -344,7 +344,7 @@ def _depth_words(bridge: BridgeReport) -> str:
 def _not_tested(bridge: BridgeReport) -> str:
     """Why, in few words; the sentences stand below."""
     words = dict.fromkeys(NOT_TESTED[d.code] for d in bridge.diagnoses if d.not_tested)
-    return f"not tested: {', '.join(words)}" if words else ""
+    return ", ".join(words)
 
 
 def _identity(row: Row) -> str:

@@ -148,10 +148,20 @@ def _chosen(scene: Scene) -> Iterator[Target]:
     """By name where the vantage has names; else one address that works, or the first."""
     ports: dict[tuple[str, str], list[Target]] = defaultdict(list)
     for target in scene.plan.targets:
-        if target.protocol in scene.clients and target.route in ORDER and not target.greet_only:
+        usual = target.protocol in scene.clients and target.route in ORDER
+        if usual and not target.greet_only and not _was_a_guess(scene, target):
             ports[target.service, target.port_key].append(target)
     for targets in ports.values():
         yield min(targets, key=lambda t: (ORDER.index(t.route), _ended(scene, t) is not None))
+
+
+def _was_a_guess(scene: Scene, target: Target) -> bool:
+    """Whether the wire probe may have been made in another way than the target says: as something
+    else, or without TLS. A driver would fail where nothing is wrong.
+    """
+    seen = scene.wire.get(target.id)
+    other = seen is not None and seen.protocol != target.protocol
+    return other or any(one.protocol == target.protocol for one in target.instead)
 
 
 def _ended(scene: Scene, target: Target) -> StageResult | None:

@@ -254,7 +254,7 @@ def written_annotations(spec: BridgeSpec) -> dict[str, str]:
     """What doctor reads back; never a secret, only its name."""
     tls = spec.tls_mode
     given = {
-        "protocol": spec.protocol,
+        "protocol": "" if _is_a_guess(spec) else spec.protocol,
         "credentials": spec.secret,
         "credentials-keys": ",".join(f"{a}={b}" for a, b in spec.secret_keys),
         "tls": tls,
@@ -265,6 +265,12 @@ def written_annotations(spec: BridgeSpec) -> dict[str, str]:
         "ingress": spec.ingress.leads if spec.ingress else "",
     }
     return {f"k8sext.io/{k}": v for k, v in given.items() if v}
+
+
+def _is_a_guess(spec: BridgeSpec) -> bool:
+    """Written down it would be certain; left out, the port's own name makes the same guess again."""
+    own_names = all(not p.name.startswith(spec.protocol) for p in spec.ports)
+    return bool(spec.guess and spec.guess.fallback and own_names)
 
 
 def _slice(spec: BridgeSpec, family: str, addresses: Sequence[str]) -> Object:

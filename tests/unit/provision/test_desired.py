@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,3 +174,39 @@ def test_doctor_may_look_at_this_machine_and_provision_may_not() -> None:
     with pytest.raises(K8sextError, match="loopback"):
         desired.to_bridges([here], loopback=False)
     assert "loopback" in refusal(here)
+
+
+def named(name: str, port: str, number: int, **more: Any) -> BridgeSpec:
+    """A bridge of a file that names no protocol."""
+    ports = (PortSpec(name=port, port=number, target_port=number),)
+    return replace(REDIS, name=name, protocol="", ports=ports, **more)
+
+
+def test_in_a_file_without_a_protocol_a_generic_word_is_a_guess_too() -> None:
+    (made,) = desired.to_bridges([named("elasticsearch", "http", 19200)])
+    (port,) = made.ports
+    assert (port.protocol, port.protocol_source, port.fallback) == (
+        "elasticsearch", "service name", "http",
+    )  # fmt: skip
+    (made,) = desired.to_bridges([named("elasticsearch", "http", 19200, secret="s")])
+    assert made.ports[0].fallback == ""
+    (made,) = desired.to_bridges([replace(named("x", "http", 9200), protocol="elasticsearch")])
+    assert (made.ports[0].protocol_source, made.ports[0].fallback) == ("file", "")
+
+
+def test_a_guess_is_not_written_down_as_if_somebody_had_said_it() -> None:
+    guess, sure = named("logs", "http", 9200), named("logs", "", 9200)
+    assert "k8sext.io/protocol" not in desired.written_annotations(complete(guess))
+    written = desired.written_annotations(complete(sure))
+    assert written["k8sext.io/protocol"] == "elasticsearch"
+
+
+def test_in_a_file_what_has_no_check_is_called_by_its_name() -> None:
+    (made,) = desired.to_bridges([named("kafka-svc", "kafka", 19092)])
+    assert (made.ports[0].protocol, made.ports[0].product) == ("tcp", "Kafka")
+
+
+def test_a_bridge_that_is_led_elsewhere_stays_a_guess() -> None:
+    spec = complete(replace(named("logs", "http", 9200), to=("logs.example.com",)))
+    (made,) = desired.to_bridges([desired.led_to(spec, ["198.51.100.7"])])
+    assert (made.ports[0].protocol, made.ports[0].fallback) == ("elasticsearch", "http")
