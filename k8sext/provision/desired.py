@@ -268,7 +268,7 @@ def written_annotations(spec: BridgeSpec) -> dict[str, str]:
 
 
 def _is_a_guess(spec: BridgeSpec) -> bool:
-    """Written down it would be certain; left out, the port's own name makes the same guess again."""
+    """Written down it would be certain; left out, the port's name makes the same guess again."""
     own_names = all(not p.name.startswith(spec.protocol) for p in spec.ports)
     return bool(spec.guess and spec.guess.fallback and own_names)
 
