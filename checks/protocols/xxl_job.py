@@ -162,8 +162,8 @@ class XxlJob(HttpApi):
         if self.target.expect.get("login_as_admin"):
             return False
         self.not_as = (
-            f"not logged in as {username}: since 3.2 a user has one session, and this would end "
-            "that of whoever uses it; give the Secret a user of its own, or expect login_as_admin"
+            f"since 3.2 a user has one session, and a login as {username} would end that of "
+            "whoever works there as that user"
         )
         return True
 
@@ -239,13 +239,16 @@ class XxlJob(HttpApi):
 
     def _without_login(self) -> Seen:
         if self._wanted():
-            why = self.not_as or "the bridge has no login"
-            text = f"who is registered is seen on its pages only, and {why}"
+            if self.not_as:
+                text = f"{self.not_as}; who is registered is seen on its pages only"
+                raise Fault(Reason.SESSION_OF_A_PERSON, text)
+            text = "who is registered is seen on its pages only, and the bridge has no login"
             raise Fault(Reason.AUTH_REQUIRED, text)
         text = "which executors are registered is not seen without a login of its pages"
+        unused = Reason.SESSION_OF_A_PERSON if self.not_as else None
         return Seen(
-            detail="; ".join(filter(None, (text, self.not_as, *self.shipped))),
-            warning=Reason.DEFAULT_LOGIN if self.shipped else None,
+            detail="; ".join(filter(None, (self.not_as, text, *self.shipped))),
+            warning=Reason.DEFAULT_LOGIN if self.shipped else unused,
         )
 
     def _expected_version(self, version: str) -> None:

@@ -217,6 +217,10 @@ ANSWERS: dict[Reason, Row] = {
     Reason.COMPANION_FAILED: Row("KX736", Culprit.SERVER_STATE,
         "{target} cannot be proved, because another bridge does not work: {detail}",
         "k8sext doctor -n {namespace} says what is wrong with that bridge; mend it first"),
+    Reason.SESSION_OF_A_PERSON: Row("KX812", Culprit.CREDENTIALS,
+        "the login of Secret {secret} was not used at {target}: {detail}",
+        "make a user for k8sext there (role administrator) and put it in Secret {secret}; or add "
+        "\"login_as_admin\":true to k8sext.io/expect, which logs people out", WARN),
     Reason.NOT_REGISTERED: Row("KX802", Culprit.CALLBACK,
         "an application is not known at {target}: {detail}",
         "look at the application's own log: does it reach {service}, and under which name does it "

@@ -118,4 +118,14 @@ repair: Stop the scheduler that does not belong there, and give its owner a data
   that belongs there needs the same way to the executors, and the same access token, as the others.
 wrong: Lines of a scheduler that has been stopped stay in the log: it is said until newer lines have
   taken their place (fifty of an application), for two days at most.
+
+KX812
+means: The bridge's Secret holds a user of XXL-JOB's pages that people use (admin), and from release
+  3.2 on a user has one session: a login by k8sext would log out whoever works there. So it was not
+  tried. Token and health were looked at, executors and their log were not.
+how: The login page is that of 3.2 and later, and the user is called admin.
+see: kubectl get secret -n NAMESPACE SECRET -o jsonpath='{.data.username}' | base64 -d
+repair: Make a user of its own on the page of users, with the role of an administrator (executors
+  are shown to those only), and put it in the Secret. Or expect login_as_admin, where nobody minds.
+wrong: A user of another name may be a person's, too: k8sext cannot know, and logs in as it.
 """

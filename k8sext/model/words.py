@@ -119,6 +119,7 @@ class Reason(StrEnum):
     REALM_ELSEWHERE = "realm_elsewhere"  # logins are sent to a host that the Secret does not name
     PASSWORD_EXPIRED = "password_expired"  # noqa: S105 - a word, not a password
     ACCOUNT_LOCKED = "account_locked"  # the user, not the client's address (that is locked_out)
+    SESSION_OF_A_PERSON = "session_of_a_person"  # a login would log somebody out: not tried
     # what state it is in
     DATABASE_MISSING = "database_missing"
     VHOST_MISSING = "vhost_missing"
