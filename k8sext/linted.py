@@ -113,6 +113,8 @@ def objects(
         all_services=snapshot.services if whole else all_services,
         nodes=read("nodes"),
         pods=read("pods"),
+        namespaces=read("namespaces"),
+        networkpolicies=read("networkpolicies"),
     )
 
 

@@ -193,9 +193,10 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         if namespace and request.vantage != "local":
             pool.submit(uid_range, namespace)
         missing = pool.submit(rights.missing, session, namespace, request)
-        extra = ("workloads", "configmaps") if request.workloads else ()
+        more = ("workloads", "configmaps", "networkpolicies") if request.workloads else ()
+        extra = ("nodes", "pods", "namespaces", *more)
         elsewhere = snapshots.later(session, linted.kinds(namespace, source.selector))
-        snapshot = fetch(session, namespace, source.selector, extra=("nodes", "pods", *extra))
+        snapshot = fetch(session, namespace, source.selector, extra=extra)
         bridges = _with_aliases(discover.bridges(snapshot), snapshot, elsewhere)
         found, skips = _with_fronts(session, snapshot, bridges, from_files)
         notes = (*missing.result(), *skips)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from k8sext.egress import isolating
 from k8sext.model.bridge import Bridge, Port
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.front import Front
@@ -18,7 +19,6 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
-from . import policy
 from . import rows_fronts as rows
 from .case import Context, split
 from .rows import Row
@@ -233,10 +233,10 @@ def _node_port(
 def _unless_kept_away(said: Diagnosis, seen: Observation, context: Context) -> Diagnosis:
     """A policy that isolates the probe's egress explains a silence that those outside never see."""
     host, port = split(seen.target)
-    isolating = policy.isolating(context.policies or (), context.labels, host, port)
-    if not isolating:
+    names = isolating(context.policies or (), context.labels, host, port)
+    if not names:
         return said
-    why = f"{said.why}; NetworkPolicy {', '.join(isolating)} keeps pods here from that address"
+    why = f"{said.why}; NetworkPolicy {', '.join(names)} keeps pods here from that address"
     return replace(said, severity=Severity.NOTE, why=why)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -13,6 +13,7 @@ class How(StrEnum):
     CLUSTER_IP = "cluster-ip"  # the Service's own address
     ENDPOINT = "endpoint"  # an address behind the Service: the bridge is passed by
     TARGET = "target"  # the outside name of an ExternalName or an origin: passed by as well
+    IMAGE = "image"  # the registry of an image, which the node pulls
     SECRET = "secret"  # noqa: S105 - a Secret that the bridge names, without the bridge itself
 
 
@@ -66,6 +67,17 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodTraits:
+    """What of a pod template decides how its pods resolve names, and which policies select them."""
+
+    labels: tuple[tuple[str, str], ...] = ()
+    host_network: bool = False
+    dns_policy: str = "ClusterFirst"
+    service_links: bool = True  # enableServiceLinks: a variable for each Service of the namespace
+    reads: tuple[str, ...] = ()  # variables that its texts refer to and that it does not set itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """Something that runs pods: what it names, and where it runs now."""
 
@@ -78,6 +90,7 @@ class Workload:
     nodes: tuple[str, ...] = ()  # of its pods that have not ended
     held: tuple[Held, ...] = ()  # by its pods; empty where somebody restarts them for it
     ignore: tuple[tuple[str, str], ...] = ()  # (code, the reason given)
+    traits: PodTraits = field(default_factory=PodTraits)
 
     @property
     def ref(self) -> str:

@@ -22,6 +22,8 @@ _FIRST_SECRET = 0xE001
 _SIGNS = re.compile("[\ue000-\uf8ff]")
 _ROUNDS = 5  # placeholders in placeholders
 _KUBE = re.compile(r"\$\$|\$\(([A-Za-z_.-][\w.-]*)\)")
+# `$(NAME)` of the kubelet, `$NAME` and `${NAME}` of shells, `${some.name:default}` of Spring.
+_REFERENCE = re.compile(r"\$(?:\(|\{)?([A-Za-z_][\w.-]*)")
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][\w.-]*)(?::-?([^{}$]*))?\}")
 
 
@@ -46,6 +48,12 @@ class Told:
     sources: list[Source] = field(default_factory=list[Source])
     environment: dict[str, str] = field(default_factory=dict[str, str])
     secrets: dict[str, str] = field(default_factory=dict[str, str])
+    references: set[str] = field(default_factory=set[str])  # variables that its texts refer to
+
+    def filled(self, text: str) -> str:
+        """`text` with what is known of its variables, whose names are noted."""
+        self.references |= {_relaxed(name) for name in _REFERENCE.findall(text)}
+        return filled(text, self.environment)
 
     def sign(self, secret: str, where: str) -> str:
         """The sign that stands for a value of a Secret."""
@@ -71,13 +79,13 @@ def read(container: Object, pod: Object, namespace: str, maps: ConfigMaps) -> To
     told = Told(str(container.get("name") or ""))
     whence = _environment(told, container, namespace, maps)
     for name, value in told.environment.items():
-        text = filled(value, told.environment)
+        text = told.filled(value)
         told.sources.append(Source(f"env {name}{whence.get(name, '')}", text, name))
     for word in ("command", "args"):
         parts = [str(part) for part in container.get(word) or []]
         if parts:
             said = " ".join(expanded(_clean(p), told.environment) for p in parts)
-            told.sources.append(Source(word, filled(said, told.environment)))
+            told.sources.append(Source(word, told.filled(said)))
     told.sources += _mounted(told, container, pod, namespace, maps)
     return told
 
@@ -133,6 +141,11 @@ def expanded(text: str, environment: Mapping[str, str]) -> str:
     return _KUBE.sub(value, text)[:TEXT_AT_MOST] if "$" in text else text
 
 
+def _relaxed(name: str) -> str:
+    """The variable in which Spring also finds a property."""
+    return re.sub(r"[.-]", "_", name).upper()
+
+
 def filled(text: str, environment: Mapping[str, str]) -> str:
     """`${NAME}`, `${NAME:default}` and `${NAME:-default}` as shells and Spring have them.
 
@@ -142,8 +155,7 @@ def filled(text: str, environment: Mapping[str, str]) -> str:
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
-        relaxed = re.sub(r"[.-]", "_", name).upper()
-        known = environment.get(name, environment.get(relaxed))
+        known = environment.get(name, environment.get(_relaxed(name)))
         if known is None:
             known = found[2] if found[2] is not None else found[0]
         return known if "${" + name not in known else found[0]
@@ -173,7 +185,7 @@ def _mounted(
                 continue
             for key, text in maps.get((namespace, name), {}).items():
                 if not items or key in items:
-                    said = filled(_clean(text), told.environment)
+                    said = told.filled(_clean(text))
                     yield Source(f"ConfigMap {name} key {key}", said)
 
 

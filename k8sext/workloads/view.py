@@ -11,7 +11,7 @@ from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.workload import Held, Stray, Use, Workload, WorkloadView
 
-from . import held, sources, uses
+from . import held, sources, traits, uses
 from .hosts import plain
 from .names import Names, names
 
@@ -43,6 +43,7 @@ class _Runs:
     """One workload: its pod template, its annotations, the nodes of its pods."""
 
     spec: Object
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     nodes: set[str] = field(default_factory=set[str])
     held: list[Held] = field(default_factory=list[Held])
@@ -68,7 +69,7 @@ def view(
     }
     runs = _runs(objects)
     found = [_workload(key, run, index, maps) for key, run in sorted(runs.items())]
-    kept = [w for w in found if w.uses or w.strays]
+    kept = [w for w in found if w.uses or w.strays or w.traits.reads]
     kept.sort(key=lambda w: (w.namespace, w.kind, w.name))
     return WorkloadView(workloads=tuple(kept), without=len(found) - len(kept), notes=tuple(skipped))
 
@@ -102,7 +103,8 @@ def _runs(objects: Objects) -> dict[Key, _Runs]:
         if key[0] == "Job" and owner and owner.get("kind") == "CronJob":
             jobs[key[1:]] = ("CronJob", key[1], str(owner.get("name")))
         elif not _ended(item):
-            found[key] = _Runs(_template(item), _annotations(item))
+            template = _template(item)
+            found[key] = _Runs(template.get("spec") or {}, _labels(template), _annotations(item))
     for pod in objects.pods:
         _add_pod(found, jobs, pod)
     return found
@@ -113,7 +115,7 @@ def _add_pod(found: dict[Key, _Runs], jobs: Mapping[tuple[str, str], Key], pod: 
         return
     key = _runs_for(pod, jobs, found)
     spec = pod.get("spec") or {}
-    run = found.setdefault(key, _Runs(spec, _annotations(pod)))
+    run = found.setdefault(key, _Runs(spec, _labels(pod), _annotations(pod)))
     if node := spec.get("nodeName"):
         run.nodes.add(str(node))
     if not held.reloaded({**_annotations(pod), **run.annotations}):
@@ -144,7 +146,7 @@ def _template(item: Object) -> Object:
     spec = item.get("spec") or {}
     if item.get("kind") == "CronJob":
         spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    return (spec.get("template") or {}).get("spec") or {}
+    return spec.get("template") or {}
 
 
 def _ended(item: Object) -> bool:
@@ -175,12 +177,16 @@ def _workload(key: Key, run: _Runs, index: Names, maps: sources.ConfigMaps) -> W
     found: list[Use] = []
     strays: list[Stray] = []
     secrets: set[str] = set()
+    every: list[sources.Told] = []
     for container in _containers(run.spec):
         told = sources.read(container, run.spec, namespace, maps)
+        every.append(told)
         named, stray = uses.of_container(told, namespace, index, aliases)
         found += [uses.with_own_secret(u, told, index) for u in named]
         found += list(uses.by_secret(told, namespace, index, {u.bridge for u in found}))
         strays += stray
+        if image := traits.image_use(container, namespace, index):
+            found.append(image)
         secrets |= set(told.secrets)
     return Workload(
         namespace=namespace,
@@ -192,6 +198,7 @@ def _workload(key: Key, run: _Runs, index: Names, maps: sources.ConfigMaps) -> W
         nodes=tuple(sorted(run.nodes)),
         held=tuple(run.held),
         ignore=notes.parse(run.annotations, frozenset()).ignore,
+        traits=traits.traits(run.spec, run.labels, every),
     )
 
 

@@ -50,13 +50,13 @@ CASES = [
 
 @pytest.mark.parametrize(("one", "isolates"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_one_policy(one: dict[str, Any], isolates: bool) -> None:
-    found = policy.isolating([one], PROBE, ADDRESS, 26379)
+    found = isolating([one], PROBE, ADDRESS, 26379)
     assert found == (("p",) if isolates else ())
 
 
 def test_policies_add_up() -> None:
     deny, allow = made({}), made({}, block("198.51.100.0/24"), name="allow")
-    assert policy.isolating([deny, allow], PROBE, ADDRESS, 26379) == ()
+    assert isolating([deny, allow], PROBE, ADDRESS, 26379) == ()
 
 
 def test_ingress_alone_isolates_no_egress() -> None:
@@ -64,7 +64,7 @@ def test_ingress_alone_isolates_no_egress() -> None:
         "metadata": {"name": "in"},
         "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
     }
-    assert policy.isolating([ingress], PROBE, ADDRESS, 26379) == ()
+    assert isolating([ingress], PROBE, ADDRESS, 26379) == ()
 
 
 def timed_out(context: Context) -> Any:
