@@ -36,8 +36,8 @@ def _finding(workload: Workload, use: Use, selecting: Sequence[Policy]) -> Findi
         code=RULE.code,
         severity=Severity.WARN,
         object=workload.ref,
-        summary=f"NetworkPolicy {names} isolates its egress and allows no DNS, so it cannot resolve "
-        f"{use.host or use.bridge}",
+        summary=f"NetworkPolicy {names} isolates its egress and allows no DNS, so it cannot "
+        f"resolve {use.host or use.bridge}",
         fix="allow UDP and TCP 53 to the cluster's DNS in one of them (pods of namespace "
         "kube-system with k8s-app: kube-dns)",
         confidence="likely",

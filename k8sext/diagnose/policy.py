@@ -7,10 +7,10 @@ policyType Egress selects may go only where some such policy allows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import cast
 
-from k8sext.egress import Policy, isolating
+from k8sext.egress import isolating
 from k8sext.model.bridge import Bridge, BridgeClass, Kind
 from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
