@@ -252,3 +252,55 @@ def test_the_report_is_the_same_offline(lab: Lab, namespace: str, tmp_path: Path
     file.write_text(ran.out)
     again = k8sext(lab, "report", str(file), "-o", "json")
     assert json.loads(again.out)["workloads"] == ran.report["workloads"]
+
+
+def test_how_pods_find_a_bridge(lab: Lab, namespace: str) -> None:
+    """Images, variables of Services, the node's DNS, policies and a mesh's names: all real ones."""
+    redis = ("redis", *REDIS[1:])
+    deploy(lab, namespace, [redis])
+    lab.kubectl("label", "namespace", namespace, "istio-injection=enabled")
+    named = {"op": "replace", "path": "/spec/ports/0/name", "value": "http"}
+    renamed = {**named, "path": "/ports/0/name"}
+    for kind, name, step in (("service", "redis", named), ("endpointslice", "redis-1", renamed)):
+        patch = json.dumps([step])
+        lab.kubectl("patch", kind, name, "-n", namespace, "--type=json", "-p", patch)
+    image = pod(lab, {})
+    image["spec"]["containers"][0]["image"] = f"redis.{namespace}:26379/shop:1"
+    on_node = pod(lab, {"CACHE_ADDRESS": "redis:26379"})
+    on_node["spec"]["hostNetwork"] = True
+    reads = pod(lab, {"PORT": "$(REDIS_PORT)"}, args=["$(REDIS_PORT)"])
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "narrow"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "narrow"}},
+            "policyTypes": ["Egress"],
+            "egress": [{"to": [{"ipBlock": {"cidr": "198.51.100.21/32"}}]}],
+        },
+    }
+    made = [
+        workload("Deployment", "pulled", image),
+        workload("Deployment", "host", on_node),
+        workload("Deployment", "reads", reads),
+        workload("Deployment", "narrow", pod(lab, {"CACHE_ADDRESS": "redis:26379"})),
+        policy,
+    ]
+    lab.apply(made, namespace=namespace)
+    ready(lab, namespace, "deploy/host", "deploy/reads")
+    ran = doctor(lab, namespace, "--workloads")
+    assert codes(ran) == {
+        "Deployment/host": ["KX156"],
+        "Deployment/narrow": ["KX157"],
+        "Deployment/pulled": ["KX154"],
+        "Deployment/reads": ["KX155"],
+    }
+    assert ran.said("redis") == [("KX158", "manifest")]
+    # The kubelet and the node agree.
+    links = said_by(lab, namespace, "deploy/reads", "env")
+    assert "REDIS_PORT=tcp://" in links
+    assert "CACHE_ADDRESS failed gaierror" in said(lab, namespace, "deploy/host")
+
+
+def said_by(lab: Lab, namespace: str, name: str, command: str) -> str:
+    return lab.kubectl("exec", name, "-n", namespace, "--", command)
