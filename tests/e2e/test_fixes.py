@@ -105,12 +105,11 @@ def test_the_command_takes_the_fault_away(lab: Lab, wardrobe: Wardrobe, case: Ca
 def _diagnosis(seen: Seen, case: Case) -> Mapping[str, Any]:
     """What is said with a command, which its fix shows as well."""
     said = seen.bridge(case.bridge).get("diagnoses", [])
-    found: Mapping[str, Any] | None
     found = next((d for d in said if d["code"] == case.expect["code"]), None)
     assert found, seen.text
     assert found.get("command"), found
     assert found["command"] in found["fix"]
-    return found
+    return dict(found)
 
 
 def _await_gone(scene: Scene, namespace: str, case: Case) -> None:
