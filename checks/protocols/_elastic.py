@@ -101,6 +101,13 @@ def asker(answer: Response) -> str:
     return f"a proxy ({server})" if server else "the cluster or a proxy"
 
 
+def denies(answer: Response) -> bool:
+    """Whether a 403 is the cluster's own, and not that of something in front or in its place."""
+    own = error_type(answer) in ("security_exception", "index_closed_exception")
+    said = reason_of(answer).lower()
+    return own or "x-elastic-product" in answer.headers or "no permissions for" in said
+
+
 def authorization(login: Login) -> str:
     """The header's value: API key, bearer token, or user and password."""
     key, token = login.get("api_key"), login.get("token")

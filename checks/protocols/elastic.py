@@ -87,6 +87,7 @@ class Elasticsearch(HttpApi):
         self.known: dict[str, Json] = {}  # product, version, identity, cluster_name, clients
         self.evidence: dict[str, Json] = {}  # of the verify stage
         self.indices: tuple[str, ...] = ()  # behind the expected name
+        self.root = b""  # the body of the answer to GET /
         self.deaf = False  # one of the optional questions had no answer
 
     async def handshake(self) -> Seen:
@@ -98,7 +99,7 @@ class Elasticsearch(HttpApi):
             who = read.asker(answer)
             evidence: dict[str, Json] = {"status": answer.status, "asked_by": who}
             return Seen(detail=f"{who} asks for a login", evidence=evidence)
-        self.known = read.identified(answer)
+        self.known, self.root = read.identified(answer), answer.body
         return Seen(detail=read.said_of(self.known), evidence=self.known)
 
     async def auth(self, login: Login | None) -> Seen | None:
@@ -114,8 +115,13 @@ class Elasticsearch(HttpApi):
             if self.asked_for_login and read.asker(answer).startswith("a proxy"):
                 text = f"{text}, by {read.asker(answer)}"
             raise Fault(Reason.AUTH_REJECTED, text, code="401")
-        if answer.status != 403:  # 403: known, and may not ask who the server is
-            self.known = read.identified(answer)
+        if answer.status != 403:
+            self.known, self.root = read.identified(answer), answer.body
+        elif not read.denies(answer):  # known, and may not ask who the server is
+            text = (
+                f"403: {read.reason_of(answer)}, and not in Elasticsearch's or OpenSearch's words"
+            )
+            raise Fault(Reason.PERMISSION_DENIED, text, code="403")
         if not self.asked_for_login:
             return Seen(detail="no login is needed")
         return self.logged_in(Seen(detail=read.said_of(self.known), evidence=self.known))
@@ -128,7 +134,7 @@ class Elasticsearch(HttpApi):
         notes += await self._index()
         notes += await self._blocks()
         notes += await self._disks()
-        said = [f"cluster is {colour}"] if colour else []
+        said = [f"cluster is {colour}" if colour else str(self.evidence.get("not_asked", ""))]
         return Seen(
             detail="; ".join((*said, *(text for _, text in notes))),
             evidence=self.evidence,
@@ -176,10 +182,14 @@ class Elasticsearch(HttpApi):
         """The colour, and what is to be said of it. Raises Fault for red, and without a master."""
         expect = self.target.expect.get("health")
         answer = await self.get(HEALTH)
-        if answer.status == 403 and not expect:
-            text = f"this login may not ask for the cluster's health ({read.reason_of(answer)})"
-            return "", [(Reason.PERMISSION_DENIED, text)]
+        if answer.status in (403, 410) and not expect:  # 410: a serverless one has no such API
+            text = f"the cluster's health may not be asked for ({read.reason_of(answer)})"
+            self.evidence["not_asked"] = text
+            return "", []
         read.allowed(answer)
+        if self.root and answer.body == self.root:
+            text = "every path is answered alike, which no Elasticsearch or OpenSearch does"
+            raise Fault(Reason.WRONG_PRODUCT, text)
         health = mapping(answer.json())
         colour = text_of(health.get("status"))
         if answer.status != 200 or colour not in COLOURS:

@@ -117,7 +117,12 @@ class Elk(AmqpCheck):
         vhost = quote((self.login.get("vhost") if self.login else "") or "/", safe="")
         exchange, queue = (quote(n, safe="") for n in (want.exchange, want.queue))
         named = f"exchange {want.exchange}"
-        found = mapping(await web.json(f"/api/exchanges/{vhost}/{exchange}", named))
+        try:
+            found = mapping(await web.json(f"/api/exchanges/{vhost}/{exchange}", named))
+        except Fault as fault:
+            if fault.reason is Reason.OBJECT_MISSING:
+                await self._same_broker(web)
+            raise
         kind = str(found.get("type"))
         self.facts["exchange_type"] = kind
         if want.kind and kind != want.kind:
@@ -128,6 +133,16 @@ class Elk(AmqpCheck):
         self.facts["keys"] = [*keys[:16]]
         read.bound(want, kind, keys)
         return f"{kind} exchange {want.exchange} is bound to it"
+
+    async def _same_broker(self, web: Web) -> None:
+        """Raises Fault where the management API is another broker's: AMQP has just shown that the
+        exchange is there.
+        """
+        there = str(mapping(await web.json("/api/overview", "the overview")).get("cluster_name"))
+        here = self._property("cluster_name")
+        if here and there != here:
+            text = f"AMQP is the broker {here}, the management API of {web.where} is {there}"
+            raise Fault(Reason.OTHER_BROKER, text, **self.facts)
 
     # -- the index --------------------------------------------------------------------------------
 

@@ -13,11 +13,21 @@ from k8sext.agent.amqp import queue_state
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.http import Response, basic
-from k8sext.agent.http_api import JSON, HttpApi, mapping, sequence, wrong_product
+from k8sext.agent.http_api import (
+    JSON,
+    HttpApi,
+    mapping,
+    sequence,
+    some,
+    text_of,
+    wrong_product,
+)
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
 OVERVIEW = "/api/overview"
+NODES = "/api/nodes?columns=name,running,partitions,being_drained"
+NO_TAG = "not management user"  # said only of a login that is right
 REALM = "RabbitMQ Management"
 _REASONS = (
     ("via localhost", Reason.LOOPBACK_ONLY_USER),
@@ -59,6 +69,7 @@ class RabbitmqManagement(HttpApi):
     accept = JSON
     verify_needs_login = True
     vhost = "/"
+    untagged = False  # it may log in and has no tag, without which nothing more is answered
 
     async def handshake(self) -> Seen:
         """Without a login the API says 401 and names itself in the realm."""
@@ -81,13 +92,34 @@ class RabbitmqManagement(HttpApi):
         self.authorization = basic(user, login.get("password"))
         answer = await self.get("/api/whoami")
         if answer.status != 200:
-            raise refused(answer, Reason.AUTH_REJECTED)
+            fault = refused(answer, Reason.AUTH_REJECTED)
+            if NO_TAG not in fault.detail.lower() or self._asked_for():
+                raise fault
+            self.untagged = True
+            return self.logged_in(Seen(detail=f"user {user} has no tag, and may see nothing here"))
+        if mapping(answer.json()).get("name") != user:
+            raise wrong_product(answer, "RabbitMQ's management API")
         return self.logged_in(Seen(detail=f"user {user}"))
 
-    async def verify(self) -> Seen:
+    def _asked_for(self) -> bool:
+        """Whether the bridge expects something that only a user with a tag can see."""
+        return bool(set(self.target.expect) & set(self.info.expects))
+
+    async def verify(self) -> Seen | None:
         """Version and alarms, then exchange, queue and binding."""
+        if self.untagged:
+            return None
         known = mapping(await self.json(OVERVIEW))
-        version, cluster = str(known.get("rabbitmq_version")), str(known.get("cluster_name"))
+        version, cluster = (text_of(known.get(k)) for k in ("rabbitmq_version", "cluster_name"))
+        if not version:
+            raise Fault(Reason.WRONG_PRODUCT, "it names no version, as RabbitMQ does to every user")
+        try:
+            return await self._looked(version, cluster)
+        except Fault as fault:
+            fault.evidence.setdefault("cluster_name", cluster)
+            raise
+
+    async def _looked(self, version: str, cluster: str) -> Seen:
         evidence: dict[str, Json] = {
             "product": "rabbitmq",
             "version": version,
@@ -101,13 +133,16 @@ class RabbitmqManagement(HttpApi):
             notes, warning = [alarms], Reason.ALARM
         if alarms is None:
             notes = ["the user may not ask for alarms"]
+        unwell = await self._nodes()
+        if unwell:
+            notes = [*([] if alarms == "" else notes), unwell]
         await self._exchange(evidence)
         said_of, lonely = await self._queue(evidence)
         await self._binding()
         return Seen(
             detail="; ".join([*notes, *([said_of] if said_of else [])]),
             evidence=evidence,
-            warning=warning or lonely,
+            warning=warning or (Reason.DEGRADED if unwell else None) or lonely,
         )
 
     def _expected(self, version: str, cluster: str) -> None:
@@ -128,6 +163,24 @@ class RabbitmqManagement(HttpApi):
         found = [mapping(a) for a in sequence(mapping(answer.json()).get("alarms"))[:8]]
         which = ", ".join(f"{a.get('resource')} on {a.get('node')}" for a in found)
         return f"the broker blocks publishers: {which or said(answer)}"
+
+    async def _nodes(self) -> str:
+        """What the nodes say of each other; "" where all is well, or where the user may not ask.
+
+        Partitions are two brokers that both believe to be the one (docs, "Partitions"): a Fault. A
+        node in maintenance (`being_drained`, from 3.8) or not running takes no clients.
+        """
+        answer = await self.get(NODES)
+        nodes = [mapping(n) for n in sequence(answer.json())] if answer.status == 200 else []
+        parted = [text_of(n.get("name")) for n in nodes if sequence(n.get("partitions"))]
+        if parted:
+            raise Fault(Reason.UNHEALTHY, f"a network partition is seen by {some(parted)}")
+        away = {
+            text_of(n.get("name")): "is in maintenance mode" if n.get("being_drained") is True
+            else "does not run"
+            for n in nodes if n.get("being_drained") is True or n.get("running") is False
+        }  # fmt: skip
+        return "; ".join(f"node {name} {what}" for name, what in [*away.items()][:8])
 
     async def _exchange(self, evidence: dict[str, Json]) -> None:
         name, wanted = (str(self.target.expect.get(k, "")) for k in ("exchange", "exchange_type"))

@@ -143,6 +143,9 @@ class AmqpCheck(WireCheck):
         body.take(2)
         self.properties = body.table()
         self.mechanisms = body.long().decode("ascii", "replace").split()
+        if not self._property("product"):
+            text = "it greets as an AMQP broker does, and names no product, as all brokers do"
+            raise Fault(Reason.WRONG_PRODUCT, text)
         return Seen(
             detail=f"{self._property('product')} {self._property('version')}",
             evidence={

@@ -12,7 +12,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route, Severity, Stage, Status
 
-from . import annotated, fronts, manifest, policy, rows, rows_reach, untested
+from . import annotated, doors, fronts, manifest, policy, rows, rows_reach, untested
 from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case, judge_name
 from .saying import say_without
@@ -44,7 +44,7 @@ def judge(
     if unproven:
         said = say_without(rows.UNPROVEN, "control", {"words": unproven})
         return Judgement(bridges=tuple(_inconclusive(r) for r in reports), overall=(said,))
-    return _one_dead_dns(reports, proof, context)
+    return _one_dead_dns(doors.compared(reports), proof, context)
 
 
 def _source_seen(observations: Sequence[Observation]) -> str:

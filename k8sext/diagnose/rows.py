@@ -124,6 +124,10 @@ ANSWERS: dict[Reason, Row] = {
         "-n {namespace} {service} k8sext.io/protocol=…"),
     Reason.WRONG_PRODUCT: Row("KX502", Culprit.WRONG_TARGET,
         "{target} is another product: {detail}", "point Service {service} at the right server"),
+    Reason.OTHER_BROKER: Row("KX510", Culprit.WRONG_TARGET,
+        "two doors of one broker lead to two brokers: {detail}",
+        "point both at the same broker: compare kubectl get endpointslices -n {namespace} -o wide, "
+        "and the clusters' names (rabbitmqctl cluster_status)"),
     Reason.WRONG_ROLE: Row("KX503", Culprit.WRONG_TARGET, "{target} has another role: {detail}",
         "point Service {service} at the right server, or correct expect.role"),
     Reason.UNSUPPORTED_VERSION: Row("KX504", Culprit.WRONG_TARGET,

@@ -101,6 +101,7 @@ class Reason(StrEnum):
     # who answers
     WRONG_PROTOCOL = "wrong_protocol"
     WRONG_PRODUCT = "wrong_product"
+    OTHER_BROKER = "other_broker"  # two doors of one broker lead to two
     WRONG_ROLE = "wrong_role"  # a Sentinel where a Redis server is expected, ...
     UNSUPPORTED_VERSION = "unsupported_version"
     HOST_NAME_UNKNOWN = "host_name_unknown"  # HTTP: the outside name is answered, the bridge's not

@@ -280,13 +280,16 @@ def test_who_asks_for_the_login(answer: Answer, header: str, who: str) -> None:
     assert observed(scripted(cluster(root=answer), header=header)).fact("asked_by") == who
 
 
-def test_a_login_that_may_ask_nothing_is_a_warning() -> None:
-    """A user with rights on one index only is a sound user."""
-    pages = cluster(root=(403, {}), health=(403, {}))
+DENIED = {"error": {"type": "security_exception", "reason": "action is unauthorized"}}
+
+
+def test_a_login_that_may_ask_nothing_is_sound() -> None:
+    """A user with rights on one index only; what could not be asked is said."""
+    pages = cluster(root=(403, DENIED), health=(403, DENIED))
     login = {"username": "shop", "password": "canary-4711"}
     seen = observed(scripted(pages), login=login)
-    assert (seen.depth, seen.status) == (Stage.VERIFY, Status.WARN)
-    assert verified(scripted(pages), login=login)[1] is Reason.PERMISSION_DENIED
+    assert (seen.depth, verified(scripted(pages), login=login)[1]) == (Stage.VERIFY, None)
+    assert "may not be asked" in str(seen.fact("not_asked"))
     assert see(scripted(pages), login=login, expect={"health": "green"}) == (
         Stage.AUTH,
         Reason.PERMISSION_DENIED,
@@ -301,6 +304,13 @@ def test_a_server_that_does_not_serve_its_root_is_asked_for_its_version_elsewher
     seen = observed(scripted(pages, header=header), expect={"version": ">=8,<9"})
     assert (seen.depth, seen.fact("version")) == (Stage.VERIFY, "8.19.20")
     assert seen.fact("versions") == ["8.19.20", "8.19.21"]
+
+
+def test_a_403_of_something_else_proves_no_cluster() -> None:
+    """A proxy that forbids everything to everybody would else pass as one with few rights."""
+    pages = cluster(root=(403, b"<html>Forbidden</html>"), health=(403, b"<html>"))
+    login = {"username": "shop", "password": "canary-4711"}
+    assert see(scripted(pages), login=login)[1] is Reason.PERMISSION_DENIED
 
 
 # -- how it is ------------------------------------------------------------------------------------
@@ -320,6 +330,7 @@ def test_a_server_that_does_not_serve_its_root_is_asked_for_its_version_elsewher
         ((200, []), Reason.UNHEALTHY),
         ((200, {**GREEN, "status": "purple"}), Reason.UNHEALTHY),
         ((401, {}), Reason.AUTH_REQUIRED),
+        ((200, ROOT), Reason.WRONG_PRODUCT),  # a stub: the same page under every path
     ],
 )  # fmt: skip
 def test_what_health_can_be_answered_with(health: Answer, reason: Reason) -> None:

@@ -17,7 +17,7 @@ MODULE, PROTOCOL = "rabbitmq_management", "rabbitmq-management"
 DEMAND = (401, {"error": "not_authorized", "reason": "Login failed"})
 OVERVIEW = {"rabbitmq_version": "3.10.8", "cluster_name": "lab"}
 HEALTHY: dict[str, tuple[int, Any]] = {
-    "/api/whoami": (200, {"name": "shop", "tags": ["monitoring"]}),
+    "/api/whoami": (200, {"name": "guest", "tags": ["monitoring"]}),
     "/api/overview": (200, OVERVIEW),
     "/api/health/checks/alarms": (200, {"status": "ok"}),
 }
@@ -60,12 +60,61 @@ def test_a_healthy_broker() -> None:
     [
         ("User can only log in via localhost", Reason.LOOPBACK_ONLY_USER),
         ("Login failed", Reason.AUTH_REJECTED),
-        ("Not management user", Reason.PERMISSION_DENIED),
     ],
 )
 def test_refused_logins_are_told_apart(words: str, expected: Reason) -> None:
     refused = (401, {"error": "not_authorised", "reason": words})
     assert reason(see({**HEALTHY, "/api/whoami": refused})) is expected
+
+
+def test_a_user_without_a_tag_is_logged_in_and_sees_nothing() -> None:
+    """An application's user at AMQP mostly has none."""
+    refused = (401, {"error": "not_authorised", "reason": "Not management user"})
+    replies = {**HEALTHY, "/api/whoami": refused}
+    assert see(replies).depth is Stage.AUTH
+    assert see(replies).ended_by is None
+    assert reason(see(replies, expect={"queue": "q"})) is Reason.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        {"/api/whoami": (200, {})},
+        {"/api/whoami": (200, {"name": "somebody else"})},
+        {"/api/overview": (200, {"status": "ok"})},
+    ],
+)
+def test_right_looking_json_is_not_the_product(replies: dict[str, tuple[int, Any]]) -> None:
+    ended = see({**HEALTHY, **replies}).ended_by
+    assert ended is not None
+    assert ended.reason is Reason.WRONG_PRODUCT
+
+
+NODE = {"name": "rabbit@one", "running": True, "partitions": [], "being_drained": False}
+
+
+@pytest.mark.parametrize(
+    ("node", "ends"),
+    [
+        ({}, (Status.PASS, None)),
+        ({"partitions": ["rabbit@two"]}, (Status.FAIL, Reason.UNHEALTHY)),
+        ({"being_drained": True}, (Status.WARN, Reason.DEGRADED)),
+        ({"running": False}, (Status.WARN, Reason.DEGRADED)),
+    ],
+)
+def test_what_nodes_say_of_each_other(
+    node: dict[str, Any], ends: tuple[Status, Reason | None]
+) -> None:
+    path = "/api/nodes?columns=name,running,partitions,being_drained"
+    stage = see({**HEALTHY, path: (200, [{**NODE, **node}])}).stage(Stage.VERIFY)
+    assert stage is not None
+    assert (stage.status, stage.reason) == ends
+
+
+def test_what_is_missing_is_missing_at_a_named_cluster() -> None:
+    ended = see(HEALTHY, expect={"queue": "q"}).ended_by
+    assert ended is not None
+    assert (ended.reason, ended.evidence["cluster_name"]) == (Reason.OBJECT_MISSING, "lab")
 
 
 @pytest.mark.parametrize(
