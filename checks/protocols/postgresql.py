@@ -222,7 +222,12 @@ class Postgresql(WireCheck):
                 raise
             self.session = self._for_lack_of_tls(fault)
         detail = f"user {self.user}, {self.spoken or self._method_name()}"
-        return Seen(detail=detail, warning=warning)
+        unasked: dict[str, Json] = {"password_not_asked": True} if self._never_asked(login) else {}
+        return Seen(detail=detail, warning=warning, evidence=unasked)
+
+    def _never_asked(self, login: Login) -> bool:
+        """`trust` in pg_hba.conf, or a certificate that logs in in the password's place."""
+        return self.method == OK and bool(login.get("password"))
 
     def _method_name(self) -> str:
         if self.method == SASL:

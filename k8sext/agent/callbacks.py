@@ -18,6 +18,7 @@ from k8sext.model.words import Stage
 from .announced import MAX_LOOKED, Look, Looked
 from .check import Callbacks, Registered
 from .stages import StageLog
+from .vocabulary import mask_own
 
 MAX_LISTED = 64
 MAX_NAMES = 8
@@ -70,17 +71,20 @@ def fact(entry: Registered, looked: Looked | None, address: str, log: StageLog) 
     def text(words: str) -> str:
         return printable(mask(words[:MAX_TEXT], log.secrets))
 
-    found: dict[str, Json] = {"address": text(entry.address), "state": entry.state}
+    def name(words: str) -> str:
+        return printable(mask_own(words[:MAX_TEXT], log.secrets))
+
+    found: dict[str, Json] = {"address": name(entry.address), "state": entry.state}
     if address:
         found["leads_to"] = join_address(address, split_address(entry.address)[1])
     if entry.app:
-        found["app"] = text(entry.app)
+        found["app"] = name(entry.app)
     if entry.error:
         found["error"] = text(entry.error)
     if entry.ours:
         found["ours"] = True
     if entry.callers:
-        found["callers"] = {text(caller): state for caller, state in entry.callers.items()}
+        found["callers"] = {name(caller): state for caller, state in entry.callers.items()}
     if entry.age_s is not None:
         found["age_s"] = round(entry.age_s, 1)
     if looked and looked.seen:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from k8sext.model.plan import Budget, Target
-from k8sext.model.result import Json, StageResult
+from k8sext.model.result import Facts, Json, StageResult
 from k8sext.model.secret import Secret, mask, printable
 from k8sext.model.words import STAGES, Reason, Stage, Status
 
@@ -16,9 +16,12 @@ from .credentials import Missing
 from .fault import raised
 from .network import Network
 from .stream import Note, Relayed, Stream, Tls
+from .vocabulary import mask_own
 
 # What says nothing of the server: of ourselves, of our time, of what carries us there.
 OURS = (Reason.INTERNAL_ERROR, Reason.OUT_OF_TIME, Reason.VANTAGE_UNPROVEN)
+# Evidence in the server's own words, whatever stands there.
+QUOTED = ("words", "first_bytes", "answer", "body", "message", "text")
 Step = Callable[[], Awaitable[Seen | None]]
 
 
@@ -90,8 +93,8 @@ class StageLog:
                 status=Status.WARN if seen.warning else Status.PASS,
                 reason=seen.warning,
                 duration_s=self._since(began),
-                detail=self._clean(seen.detail),
-                evidence={k: self._clean_value(v) for k, v in seen.evidence.items()},
+                detail=self._clean(seen.detail, seen.evidence.get("words")),
+                evidence=self._clean_facts(seen.evidence),
             )
         )
         return True
@@ -133,24 +136,33 @@ class StageLog:
                 status=Status.INCONCLUSIVE if ours else Status.FAIL,
                 reason=fault.reason,
                 duration_s=self._since(began),
-                detail=self._clean(fault.detail),
-                evidence={k: self._clean_value(v) for k, v in fault.evidence.items()},
+                detail=self._clean(fault.detail, fault.evidence.get("words")),
+                evidence=self._clean_facts(fault.evidence),
             )
         )
 
     def _since(self, began: float) -> float:
         return round(asyncio.get_running_loop().time() - began, 6)
 
-    def _clean(self, text: str) -> str:
-        return printable(mask(text, self.secrets))
+    def _clean(self, text: str, words: Json = "") -> str:
+        """A text of ours, in which the server's `words` may be quoted."""
+        if not self.secrets:
+            return printable(text)
+        said = words if isinstance(words, str) else ""
+        names = (self.target.service, self.target.host, self.target.address)
+        text = mask_own(text, self.secrets, said, names)
+        return printable(mask_own(text, self.secrets, printable(said), names))
 
-    def _clean_value(self, value: Json) -> Json:
+    def _clean_facts(self, evidence: Facts) -> Facts:
+        return {k: self._clean_value(v, k in QUOTED) for k, v in evidence.items()}
+
+    def _clean_value(self, value: Json, quoted: bool) -> Json:
         if isinstance(value, str):
-            return self._clean(value)
+            return printable(mask(value, self.secrets)) if quoted else self._clean(value)
         if isinstance(value, list):
-            return [self._clean_value(v) for v in value]
+            return [self._clean_value(v, quoted) for v in value]
         if isinstance(value, dict):
-            return {self._clean(k): self._clean_value(v) for k, v in value.items()}
+            return {self._clean(k): self._clean_value(v, k in QUOTED) for k, v in value.items()}
         return value
 
 

@@ -42,6 +42,7 @@ def judge_case(case: Case) -> list[Diagnosis]:
         *callbacks.judge(case),
         *_logins(case),
         *_misread(case),
+        *_not_asked(case),
         *_ports(case),
         *_clients(case),
     ]
@@ -344,6 +345,16 @@ def _misread(case: Case) -> list[Diagnosis]:
         if auth and isinstance(words, list):
             misread = "; ".join(map(str, words))
             return [say(case, rows.MISREAD, auth, seen, None, misread=misread)]
+    return []
+
+
+def _not_asked(case: Case) -> list[Diagnosis]:
+    """A password that the server did not want, where no certificate logged in in its place."""
+    for seen in (*([case.through] if case.through else []), *case.endpoints):
+        auth = seen.stage(Stage.AUTH)
+        certified = seen.fact("client_certificate") == "presented"
+        if auth and auth.evidence.get("password_not_asked") and not certified:
+            return [say(case, rows.NOT_ASKED, auth, seen)]
     return []
 
 

@@ -77,6 +77,13 @@ MISREAD = Row(
     WARN,
 )  # fmt: skip
 
+NOT_ASKED = Row(
+    "KX617", Culprit.SERVER_CONFIG,
+    "{target} lets this user in without asking for the password in Secret {secret}",
+    "set a method with a password at the server (pg_hba.conf: scram-sha-256 in place of trust), or "
+    "leave it so where the network protects the server", NOTE,
+)  # fmt: skip
+
 # What a server, or whatever answers, says.
 ANSWERS: dict[Reason, Row] = {
     Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",

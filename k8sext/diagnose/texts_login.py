@@ -152,6 +152,15 @@ repair: Write user and password percent-encoded into the address, in the Secret 
   makes the Secret. A password of letters and digits needs no encoding.
 wrong: Applications that read the Secret's other keys (username, password) never see the address.
 
+KX617
+means: A password is configured and the server never asked for it: whoever reaches the port gets in
+  with the user's name alone.
+how: PostgreSQL answered the startup message with AuthenticationOk, and no client certificate was
+  presented.
+see: On the server: SELECT * FROM pg_hba_file_rules
+repair: Replace trust in pg_hba.conf by scram-sha-256, then reload.
+wrong: The network may be the protection that is meant. Nobody knows whether the password is right.
+
 KX755
 means: A container registry is reached without TLS. It may be quite well; but container runtimes ask
   a registry over HTTPS unless their configuration says otherwise, so that pods end in ErrImagePull

@@ -178,3 +178,13 @@ def test_the_diagnosis_is_a_warning_of_its_own(rejected: bool) -> None:
     codes = [(d.code, d.severity.value) for d in report.bridges[0].diagnoses]
     assert codes == ([("KX601", "fail")] if rejected else []) + [("KX616", "warn")]
     assert "percent-encoded" in report.bridges[0].diagnoses[-1].summary
+
+
+@pytest.mark.parametrize(("certificate", "codes"), [("", ["KX617"]), ("presented", [])])
+def test_a_password_that_nobody_asked_for_is_a_note(certificate: str, codes: list[str]) -> None:
+    facts: dict[str, Any] = {"password_not_asked": True, "client_certificate": certificate}
+    name = seen.by_name(Stage.AUTH, status=Status.PASS, **facts)
+    ended = seen.at(ended=Stage.AUTH, status=Status.PASS, **facts)
+    report = judge([seen.bridge()], [name, ended], [], Context(namespace="dev", vantage="pod"))
+    said = report.bridges[0]
+    assert ([d.code for d in said.diagnoses], said.status) == (codes, Status.PASS)
