@@ -120,9 +120,9 @@ wrong: Lines of a scheduler that has been stopped stay in the log: it is said un
   taken their place (fifty of an application), for two days at most.
 
 KX812
-means: The bridge's Secret holds a user of XXL-JOB's pages that people use (admin), and from release
-  3.2 on a user has one session: a login by k8sext would log out whoever works there. So it was not
-  tried. Token and health were looked at, executors and their log were not.
+means: The bridge's Secret names a user of XXL-JOB's pages whom people use (admin), and it was not
+  logged in: that would log them out. From release 3.2 on a user has one session. Token and health
+  were looked at, executors and their log were not.
 how: The login page is that of 3.2 and later, and the user is called admin.
 see: kubectl get secret -n NAMESPACE SECRET -o jsonpath='{.data.username}' | base64 -d
 repair: Make a user of its own on the page of users, with the role of an administrator (executors
