@@ -32,8 +32,8 @@ def _finding(bridge: Bridge, subject: Subject) -> Finding:
         code=RULE.code,
         severity=Severity.FAIL,
         object=f"Service/{bridge.ref}",
-        summary=f"Service {bridge.service} has a selector ({words}), so Kubernetes keeps its "
-        f"endpoints: {_harm(bridge, subject)}",
+        summary=f"Service {bridge.service} has a selector ({words}), so Kubernetes fills "
+        f"its endpoints: {_harm(bridge, subject)}",
         fix=f"{'apply the addresses again after' if emptied else 'take it out'}: {command}",
         command="" if emptied else command,
         bridge=bridge.ref,

@@ -91,8 +91,8 @@ def _finding(bridge: Bridge, claim: Claim, targets: list[str]) -> Finding:
         severity=Severity.WARN if claim.external else Severity.NOTE,
         object=f"Service/{claim.ref}",
         summary=f"Service {name} of namespace {namespace} claims {', '.join(targets)} by {how}: "
-        "every node leads connections to it to that Service's own endpoints, or refuses them "
-        "where it has none",
+        "every node sends connections for it to that Service's own endpoints, or refuses them "
+        "where there are none",
         fix=f"externalIPs is for traffic that comes in, so take the address out: {command}"
         if command
         else f"let applications use {name}.{namespace} in place of {bridge.service}, or give "

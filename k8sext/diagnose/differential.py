@@ -52,7 +52,7 @@ def judge_name(case: Case) -> list[Diagnosis]:
     """Of a Service whose name is all that was looked at: whether it leads anywhere."""
     if _lost(case):
         return [_said_lost(case)]
-    root = _root_cause(case)
+    root = manifest.instead(case, _root_cause(case))
     return [root] if root else []
 
 
