@@ -181,13 +181,16 @@ def _by_number(words: Vocabulary, port: int, generic: str) -> Inferred | None:
 
 
 def _by_service(words: Vocabulary, service: str, port_name: str, generic: str) -> Inferred | None:
-    """A guess always. Where the port is called `http`, only what speaks HTTP can be meant."""
+    """A guess where the port has any name of its own: it may be another port of that product. Where
+    it is called `http`, only what speaks HTTP can be meant.
+    """
     named = by_words(words.service_words, service)
     if _METRICS & set(_BREAK.split(port_name)):
         return None
     if not named or (generic in ("http", "https") and named not in HTTP_PRODUCTS):
         return None
-    return Inferred(protocol=named, source="service name", fallback=generic or FALLBACK)
+    fallback = generic or (FALLBACK if port_name else "")
+    return Inferred(protocol=named, source="service name", fallback=fallback)
 
 
 def _by_generic(words: Vocabulary, app: str, name: str, port: int) -> Inferred:

@@ -132,7 +132,8 @@ def test_every_check_can_be_named() -> None:
         ({"port_name": "https", "port": 443, "service": "kibana-svc"}, "kibana", "https"),
         ({"port": 80, "service": "my-grafana"}, "grafana", "http"),
         ({"port_name": "tcp", "port": 7000, "service": "redis-svc"}, "redis", "tcp"),
-        ({"port": 7000, "service": "redis-svc"}, "redis", "tcp"),
+        ({"port_name": "gossip", "port": 7000, "service": "redis-svc"}, "redis", "tcp"),
+        ({"port": 7000, "service": "redis-svc"}, "redis", ""),
         ({"port_name": "http", "port": 80, "service": "prometheus-grafana"}, "grafana", "http"),
         # what does not fit is none
         ({"port_name": "http", "port": 8081, "service": "redis-commander"}, "http", ""),
