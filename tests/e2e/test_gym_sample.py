@@ -14,7 +14,7 @@ from tests.lab import guise
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
-SAMPLE, CONTROLS = 8, 2
+SAMPLE, CONTROLS = 5, 2
 """Faults and controls, besides one case of each kind."""
 
 

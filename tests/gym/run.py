@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tests.gym import actions, score, standing
 from tests.gym.case import Case, Look
+from tests.gym.clock import Clock
+from tests.gym.pending import Pending
 from tests.gym.scene import Scene, changed, servers_of
 from tests.lab import leftovers
 from tests.lab.cluster import apps
@@ -77,6 +79,7 @@ class Gym:
     wardrobe: Wardrobe
     locks: Locks
     say: Callable[[str], None]
+    clock: Clock = field(default_factory=Clock)
     reports: Path | None = None
     """Where doctor's JSON of every run is kept: `ID.json`, `ID.twin.json`."""
 
@@ -85,21 +88,29 @@ class Gym:
         """A gym on a lab; what an earlier one left is cleared away."""
         leftovers.clear(lab.place)
         standing.clear(lab.place)
-        return Gym(lab, Wardrobe(lab.place), Locks(), say, reports)
+        return Gym(lab, Wardrobe(lab.place), Locks(), say, reports=reports)
 
     def run(self, cases: Sequence[Case]) -> score.Board:
         """All of them in this order, some side by side."""
         began = time.monotonic()
-        order = sorted(cases, key=_needs_the_cluster)
+        pending, results = Pending(cases), dict[str, score.Result]()
+
+        def work() -> None:
+            while case := pending.take():
+                try:
+                    results[case.id] = self._one(case)
+                finally:
+                    pending.ended(case)
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            running = [pool.submit(self._one, case) for case in order]
+            workers = [pool.submit(work) for _ in range(AT_ONCE)]
             try:
-                results = {f.result().case.id: f.result() for f in running}
-            except (
-                BaseException
-            ):  # an interrupt: those that run undo what they did, no other starts
-                pool.shutdown(wait=True, cancel_futures=True)
+                for worker in workers:
+                    worker.result()
+            except BaseException:  # an interrupt: those that run undo what they did
+                pending.stop()
                 raise
+        self.say(f"\none case in the mean: {self.clock.words(len(cases))}")
         return score.Board([results[c.id] for c in cases], time.monotonic() - began)
 
     def _one(self, case: Case) -> score.Result:
@@ -114,18 +125,42 @@ class Gym:
 
     def _in_turn(self, case: Case) -> score.Result:
         """The case, while nobody else has its servers."""
-        servers = servers_of(self.wardrobe, case)
+        servers = self._servers(case)
         names = {s.name for s in servers.values()}
-        with self.locks.holding(names | _locks_of(case)):
+        with contextlib.ExitStack() as held:
+            with self.clock.part("waiting for others"):
+                held.enter_context(self.locks.holding(names | _locks_of(case)))
             began = time.monotonic()
-            servers = servers_of(self.wardrobe, case)  # another case may have broken one meanwhile
+            servers = self._servers(case)  # another case may have broken one meanwhile
             try:
                 result = self._both(case, servers)
             except BaseException:  # something may not have been undone
                 self.wardrobe.forget(servers.values())
                 raise
-            self.wardrobe.forget(servers[name] for name in changed(case))
+            with self.clock.part("undoing"):
+                self.wardrobe.forget(servers[name] for name in changed(case))
             return replace(result, seconds=time.monotonic() - began)
+
+    def _servers(self, case: Case, run: str = "") -> dict[str, Guise]:
+        with self.clock.part("servers"):
+            return servers_of(self.wardrobe, case, run)
+
+    def _stands(
+        self, stack: contextlib.ExitStack, run: Scene, steps: Sequence[Mapping[str, Any]]
+    ) -> str:
+        with self.clock.part("objects"):
+            return stack.enter_context(run.namespace(steps))
+
+    def _nodes_follow(self, run: Scene, namespaces: Sequence[str]) -> None:
+        with self.clock.part("kube-proxy"):
+            self.lab.await_rules(*namespaces)
+            run.await_fronts(namespaces)
+
+    def _do(
+        self, stack: contextlib.ExitStack, world: actions.World, steps: Sequence[Mapping[str, Any]]
+    ) -> None:
+        with self.clock.part("actions"):
+            stack.enter_context(actions.done(world, steps))
 
     def _alone_in_turn(self, case: Case) -> score.Result:
         with self.locks.holding(_locks_of(case)):
@@ -137,20 +172,21 @@ class Gym:
         run = Scene(self.lab, case, servers)
         case = run.case
         with contextlib.ExitStack() as stack, contextlib.ExitStack() as faulty:
-            healthy = stack.enter_context(run.namespace([*case.setup]))
+            healthy = self._stands(stack, run, [*case.setup])
             both = [healthy]
             if not case.control:
                 steps = [*case.setup, *case.fault]
-                both.append(faulty.enter_context(run.namespace(steps)))
-            self.lab.await_rules(*both)
-            run.await_fronts(both)
-            stack.enter_context(actions.done(run.world(*both), case.setup))
+                both.append(self._stands(faulty, run, steps))
+            self._nodes_follow(run, both)
+            self._do(stack, run.world(*both), case.setup)
             if case.control:
                 return self._judged(run, healthy, score.judge_control)
-            with faulty, actions.done(run.world(both[1]), case.fault):
-                result = self._judged(run, both[1], score.judge_fault)
+            self._do(faulty, run.world(both[1]), case.fault)
+            result = self._judged(run, both[1], score.judge_fault)
+            with self.clock.part("undoing"):
+                faulty.close()
             if run.reached_beyond:
-                self.lab.await_rules(healthy)
+                self._nodes_follow(run, [healthy])
             return self._twin(run, healthy, result)
 
     def _apart(self, case: Case) -> score.Result:
@@ -168,7 +204,7 @@ class Gym:
         self, case: Case, fault: Sequence[Mapping[str, Any]]
     ) -> Generator[tuple[Scene, str]]:
         """One run of such a case, set up; its pods are gone before its servers are."""
-        servers = servers_of(self.wardrobe, case, f"alone {secrets.token_hex(4)}")
+        servers = self._servers(case, f"alone {secrets.token_hex(4)}")
         try:
             run = Scene(self.lab, case, servers)
             with run.namespace([*case.setup, *fault]) as name:
@@ -194,7 +230,8 @@ class Gym:
         return result
 
     def _seen(self, run: Scene, namespace: str, look: Look, which: str = "") -> score.Seen:
-        seen = run.doctor(namespace, look.node, () if which else run.case.fault)
+        with self.clock.part("doctor"):
+            seen = run.doctor(namespace, look.node, () if which else run.case.fault)
         if self.reports:
             self.reports.mkdir(parents=True, exist_ok=True)
             mark = f".{look.number}" if look.number > 1 else ""
@@ -205,11 +242,6 @@ class Gym:
 
 def _locks_of(case: Case) -> set[str]:
     return actions.locks_of((*case.setup, *case.fault))
-
-
-def _needs_the_cluster(case: Case) -> bool:
-    """Cases that need the whole cluster come last: everybody else waits for them."""
-    return actions.CLUSTER_LOCK in _locks_of(case)
 
 
 def line_of(result: score.Result) -> str:
