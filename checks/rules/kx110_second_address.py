@@ -53,7 +53,11 @@ def _finding(bridge: Bridge, item: Object, unused: list[str]) -> Finding:
 
 def _apart(item: Object) -> list[dict[str, Any]]:
     """The same endpoints with one address each."""
-    return [{**e, "addresses": [a]} for e in item.get("endpoints") or () for a in e["addresses"]]
+    return [
+        {**e, "addresses": [a]}
+        for e in item.get("endpoints") or ()
+        for a in e.get("addresses") or ()
+    ]
 
 
 RULE = Rule(

@@ -73,7 +73,7 @@ def _claims(objects: Objects) -> Mapping[tuple[str, int, str], Claim]:
 
 def _addresses(service: Object) -> Iterator[tuple[str, bool]]:
     """Those that kube-proxy programs on every node: externalIPs, and a balancer's unless Proxy."""
-    for address in service["spec"].get("externalIPs") or ():
+    for address in (service.get("spec") or {}).get("externalIPs") or ():
         yield str(address), True
     balancer = (service.get("status") or {}).get("loadBalancer") or {}
     for entry in balancer.get("ingress") or ():

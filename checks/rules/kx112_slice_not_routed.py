@@ -18,7 +18,7 @@ def judge(subject: Subject) -> Iterator[Finding]:
         service = subject.objects.service_of.get(key_of_bridge(bridge))
         if service is None or bridge.kind is Kind.EXTERNAL_NAME:
             continue
-        families = service["spec"].get("ipFamilies") or ("IPv4", "IPv6")
+        families = (service.get("spec") or {}).get("ipFamilies") or ("IPv4", "IPv6")
         for item in subject.objects.slices_of.get(key_of_bridge(bridge), ()):
             kind = str(item.get("addressType") or "IPv4")
             if kind not in families and item.get("endpoints"):

@@ -19,7 +19,7 @@ def judge(subject: Subject) -> Iterator[Finding]:
     for bridge in subject.bridges:
         service = subject.objects.service_of.get(key_of_bridge(bridge), {})
         claimed = (service.get("spec") or {}).get("externalIPs") or ()
-        if claimed and not bridge.endpoints and bridge.kind is Kind.SELECTORLESS:
+        if claimed and not bridge.endpoints and bridge.kind is Kind.SELECTORLESS and bridge.ports:
             yield _finding(bridge, [str(a) for a in claimed])
 
 

@@ -1,6 +1,7 @@
 """KX101 to KX115: each rule with objects that must and must not be told of."""
 
 import json
+import random
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -358,3 +359,42 @@ def test_a_service_that_claims_its_own_address_is_no_other_one() -> None:
 def test_what_is_ignored_is_not_found() -> None:
     note = {"k8sext.io/ignore": "KX110 a template of ours"}
     assert found(service(annotations=note), slices=(piece([A, B]),)) == []
+
+
+# -- whatever objects there are --------------------------------------------------------------------
+
+NEVER_MISSING = ("metadata", "name", "namespace", "port", "ip")
+FULL: dict[str, Any] = {
+    "services": [service(
+        selector={"a": "b"}, externalIPs=[A], labels={PROXY: "x"},
+        annotations={TRACKING: "shop:/Service:dev/redis-svc"}, ports=[TARGET, port(53, "dns")],
+    ), alias("redis.data.svc", ports=[TARGET])],
+    "slices": [piece([A, B]), piece(B, name="old", labels=BY_PODS),
+               piece("db.example", kind="FQDN", name="names"), piece(A, of="redis", name="stray")],
+    "endpoints": [legacy(A), legacy(B, name="redis-scv")],
+    "others": [CLAIM, service("web", namespace="prod", status=BALANCER, clusterIPs=[A])],
+}  # fmt: skip
+
+
+def thinned(value: Any, dice: random.Random) -> Any:
+    """The same without some of its optional fields, or with null in their place."""
+    if isinstance(value, list):
+        return [thinned(v, dice) for v in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {k: v for k, v in value.items() if k in NEVER_MISSING or dice.random() > 0.1}
+    return {
+        k: None if k not in NEVER_MISSING and dice.random() < 0.05 else thinned(v, dice)
+        for k, v in kept.items()
+    }
+
+
+def test_no_object_breaks_a_rule() -> None:
+    """A field that is not there is what the API means by its default, never an error of ours."""
+    said = set[str]()
+    for seed in range(300):
+        dice = random.Random(seed)
+        made = {kind: thinned(objects, dice) for kind, objects in FULL.items()}
+        lists = {k: tuple(made[k]) for k in ("slices", "endpoints", "others")}
+        said |= {f.code for f in found(*made["services"], **lists)}
+    assert len(said) >= 8
