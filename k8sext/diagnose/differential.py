@@ -42,7 +42,7 @@ def judge_case(case: Case) -> list[Diagnosis]:
         *callbacks.judge(case),
         *_logins(case),
         *_misread(case),
-        *_not_asked(case),
+        *([] if root else _not_asked(case)),
         *_ports(case),
         *_clients(case),
     ]
