@@ -166,6 +166,7 @@ see: redis-cli -h HOST -p PORT info replication
 repair: For independent caches nothing. For data, leave one address in the EndpointSlice, or make
   the others replicas of it and send writes to the master alone.
 wrong: Clients that choose their server themselves (by hash) never go through the Service's name.
+
 KX510
 means: A broker has two doors, AMQP and the management API, and here they lead to two brokers.
 how: Both told their cluster's name, and the names differ. What is missing behind one door (a queue,
@@ -174,5 +175,4 @@ see: rabbitmqctl cluster_status, on the hosts behind both
 repair: Point both at the same broker or cluster.
 wrong: The names may have been changed by hand (rabbitmqctl set_cluster_name), or the two are meant
   to be two.
-
 """
