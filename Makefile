@@ -53,6 +53,10 @@ test: lint lab-up  ## Everything, lab included
 bench: lab-up  ## Ratios against kubectl and the floor; JSON=FILE writes them
 	@$(PY) -m tests.bench $(if $(JSON),--json $(JSON))
 
+.PHONY: compat-servers
+compat-servers: env  ## Real servers of many versions, one after another (root; not part of test)
+	@$(PY) -m tests.compat $(if $(TO),--to $(TO))
+
 .PHONY: gym
 gym: lab-up  ## Fault gym: is every verdict right? CASES=DIR for yours, SEED=N the order, JSON=FILE writes the score
 	@$(PY) -m tests.gym $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))

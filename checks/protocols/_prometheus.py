@@ -2,6 +2,10 @@
 
 Facts: measured with Prometheus 2.42; web/api/v1/api.go of 3.x. Compatible products tell themselves
 by the words of `/-/ready` (VictoriaMetrics, issue #1833) or by `data.application` (Mimir).
+The build that they tell may be empty (a Thanos that was built without its stamps; VictoriaMetrics
+1.77 to 1.95, issue #5370), may be that of the API that they imitate (VictoriaMetrics since:
+`{"version":"2.24.0"}` and nothing else, whatever its own version), and may be absent (404:
+Prometheus before 2.14, older Cortex).
 """
 
 from __future__ import annotations
@@ -24,6 +28,10 @@ from k8sext.model.plan import join_address
 MAX_PLAIN = 4 << 20  # bytes of one answer, unpacked
 MAX_WORDS = 160  # characters of one error
 STATES = ("up", "down", "unknown")
+_OWN_BUILD = ("revision", "goVersion", "buildDate", "application")  # beside a version of one's own
+_VICTORIA = re.compile(
+    rb'^vm_app_version\{[^}]{0,400}short_version="v?([0-9.]{1,20})"', re.MULTILINE
+)
 _READY = re.compile(rb"\s*([A-Za-z][A-Za-z ]{1,40}?) is Ready\.\s*")
 _PRODUCTS = {"Prometheus Server": "prometheus", "Prometheus Agent": "prometheus-agent"}
 _ASKED = re.compile(r'\A\w+ "[^"]*": ')  # the address with its parameters: they may be secret
@@ -87,6 +95,23 @@ def data_of(answer: Response) -> Any:
 def error_of(answer: Response) -> str:
     """The API's own words for an error; "" where there are none."""
     return words_of(mapping(answer.json()).get("error"))
+
+
+def is_query_result(answer: Response) -> bool:
+    """Whether an answer is one to a query: all that speak the API have that."""
+    return "resultType" in mapping(data_of(answer))
+
+
+def own_version(build: Mapping[str, Any]) -> str:
+    """The product's own version; "" where it tells only which version's API it speaks."""
+    own = any(text_of(build.get(key)) for key in _OWN_BUILD)
+    return text_of(build.get("version")) if own else ""
+
+
+def victoria_version(metrics: Response | None) -> str:
+    """VictoriaMetrics' own version, which only its metrics tell; "" where they do not."""
+    found = _VICTORIA.search(metrics.body) if metrics and metrics.status == 200 else None
+    return found[1].decode("ascii") if found else ""
 
 
 def product_of(ready: Response | None, build: Mapping[str, Any]) -> str:

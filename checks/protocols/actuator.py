@@ -21,7 +21,7 @@ from k8sext.agent.http_api import (
     told,
     wrong_product,
 )
-from k8sext.agent.spring import is_spring, refuse_login_page
+from k8sext.agent.spring import forbidden, is_spring, refuse_login_page
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
@@ -109,7 +109,7 @@ class Actuator(HttpApi):
         """Basic or a token, also where nobody asks and only those it knows are told the components
         (`show-components: when-authorized`). Behind a login the health may still not be there.
         """
-        if login and self.answer.status != 401 and not self.slow and not self.health.parts:
+        if login and not self.wants_login and not self.slow and not self.health.parts:
             return await self._told_more(login)
         seen = await super().auth(login)
         if self.answer.status != 404 or self.slow:
@@ -148,8 +148,7 @@ class Actuator(HttpApi):
         refuse_login_page(answer)
         path = f"{self.base}{self.opening}"
         if answer.status == 403:
-            text = f"{told(answer)} for {path}"
-            raise Fault(Reason.PERMISSION_DENIED, text, code="403")
+            raise forbidden(answer, path, self.login_sent)
         if is_spring(answer) and answer.status >= 500:
             raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}", code=str(answer.status))
         raise wrong_product(answer, "Actuator")

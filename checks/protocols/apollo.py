@@ -59,6 +59,7 @@ class Apollo(HttpApi):
             "reader, as instance k8sext, for a day"
         ),
     )  # fmt: skip
+    forbids_strangers = False
     first = read.CONFIG_SERVICES
     config: tuple[str, ...] = ()  # home pages of config services
     key = ""
@@ -70,6 +71,11 @@ class Apollo(HttpApi):
     fallback = False  # the config of cluster `default` comes in place of the expected one's
 
     # -- who answers ------------------------------------------------------------------------------
+
+    @property
+    def login_sent(self) -> bool:
+        """An access key signs requests and is never sent itself."""
+        return self.login is not None
 
     async def handshake(self) -> Seen:
         """The list of config services; Apollo's admin service knows none and names itself."""

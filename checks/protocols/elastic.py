@@ -66,6 +66,8 @@ class Elasticsearch(HttpApi):
             "api_key": ("api-key", "apiKey", "ELASTIC_API_KEY"),
             "token": ("bearer", "bearer-token", "ELASTIC_TOKEN"),
         },
+        # X-Pack before 6.0; OpenSearch's security plug-in before 2.12.
+        shipped=(("elastic", "changeme"), ("admin", "admin")),
         expects={
             "health": Key(
                 "green: yellow fails; yellow: is good enough; else yellow is a warning",

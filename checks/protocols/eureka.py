@@ -20,7 +20,7 @@ from k8sext.agent.http_api import (
     told,
     wrong_product,
 )
-from k8sext.agent.spring import is_spring, refuse_login_page
+from k8sext.agent.spring import forbidden, is_spring, refuse_login_page
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -100,7 +100,7 @@ class Eureka(HttpApi):
         path = f"{self.base}{self.opening}"
         if answer.status == 403:
             # Netflix' own says so for some minutes where it has found no peer to copy from.
-            raise Fault(Reason.PERMISSION_DENIED, f"{told(answer)} for {path}", code="403")
+            raise forbidden(answer, path, self.login_sent)
         if is_spring(answer) and answer.status >= 500:
             raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}", code=str(answer.status))
         raise wrong_product(answer, "Eureka")
@@ -147,7 +147,7 @@ class Eureka(HttpApi):
         self._expected(others, alive, late, evidence)
         notes = [
             self._population(others, alive),
-            *(_late(i, self.now) for i in late),
+            *(self._late(i) for i in late),
             self._peer_note(peers, hanging, evidence),
             await self._preservation(evidence),
         ]
@@ -166,8 +166,19 @@ class Eureka(HttpApi):
         apps = _counted(alive)
         dead = sorted({i.app for i in others} - {*apps})
         if dead:
-            return Reason.DEGRADED, f"no instance is UP of {some(dead)}"
+            ours = any(self._ours(name) for name in dead)
+            return Reason.INSTANCE_DOWN if ours else None, f"no instance is UP of {some(dead)}"
         return None, f"{len(alive)} instances UP of {len(apps)} applications"
+
+    def _ours(self, app: str) -> bool:
+        """Whether the bridge has to do with an application: with all, unless it names some."""
+        wanted = [name.upper() for name in _words(self.target.expect.get("applications"))]
+        return not wanted or app.upper() in wanted
+
+    def _late(self, one: read.Instance) -> Note:
+        text = f"{one.app} {one.id} is overdue by {one.silent_s(self.now):.0f} s"
+        reason = Reason.INSTANCE_DOWN if self._ours(one.app) else None
+        return reason, f"{text} and still listed as UP"
 
     def _expected(
         self,
@@ -193,8 +204,7 @@ class Eureka(HttpApi):
             text = (
                 f"{counts.get(name, 0)} of {number} expected instances of {name} are UP: {states}"
             )
-            reason = Reason.DEGRADED if name in counts else Reason.UNHEALTHY
-            raise Fault(reason, text, **evidence)
+            raise Fault(Reason.INSTANCE_DOWN, text, **evidence)
         if not wanted and len(alive) < number:
             text = f"{len(alive)} of {number} expected instances are UP"
             raise Fault(Reason.NOT_REGISTERED, text, **evidence)
@@ -262,6 +272,7 @@ class Eureka(HttpApi):
         Several behind one address serve callers all the same.
         """
         entries = tuple(i.registered(self.now) for i in alive if i.port and i.host)
+        wanted = [name.upper() for name in _words(self.target.expect.get("applications"))]
         if not entries:
             return None
         return Callbacks(
@@ -270,6 +281,7 @@ class Eureka(HttpApi):
             setting=SETTING,
             inside="let callers outside use a Service of type NodePort or an Ingress",
             distinct=False,
+            expected=tuple({i.app for i in alive if i.app.upper() in wanted}),
         )
 
 
@@ -278,11 +290,6 @@ def _counted(alive: tuple[read.Instance, ...]) -> dict[str, int]:
     for one in alive:
         counts[one.app.upper()] = counts.get(one.app.upper(), 0) + 1
     return {name: counts[name] for name in sorted(counts)}
-
-
-def _late(one: read.Instance, now: float) -> Note:
-    late = f"{one.silent_s(now):.0f} s"
-    return Reason.DEGRADED, f"{one.app} {one.id} is overdue by {late} and still listed as UP"
 
 
 def _words(value: Json) -> list[str]:

@@ -30,7 +30,6 @@ from k8sext.agent.http_api import (
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-DEFAULT = ("admin", "admin")  # what a new Grafana takes (the article's, too)
 LOOKED = 8  # data sources whose health is asked for: each makes Grafana ask somebody else
 PATIENCE_S = 2.5  # for the health of one; Grafana itself waits for up to 30 s
 MAX_WORDS = 200
@@ -52,6 +51,7 @@ class Grafana(HttpApi):
             "username": ("user", "admin-user", "GF_SECURITY_ADMIN_USER"),
             "password": ("admin-password", "GF_SECURITY_ADMIN_PASSWORD"),
         },
+        shipped=(("admin", "admin"),),
         expects={
             "path": PATH,
             "version": Key("range, e.g. >=9", "version"),
@@ -87,19 +87,18 @@ class Grafana(HttpApi):
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Basic, or a token; what needs no login was asked before."""
-        if self.answer.status == 401 or login is None:
+        if self.wants_login or login is None:
             return await super().auth(login)
         self.authorization = authorization(login, "")
         answer = await self.get("/api/org", {"Accept": JSON})
         if answer.status == 401:
             words = text_of(mapping(answer.json()).get("message")) or told(answer)
             raise Fault(Reason.AUTH_REJECTED, f"401: {words[:MAX_WORDS]}", code="401")
-        seen = self.logged_in()
-        given = login.get("username"), login.get("password")
-        if answer.status == 200 and given == DEFAULT and not login.get("token"):
-            text = "it takes the login that every new Grafana has"
-            return Seen(detail=text, evidence=seen.evidence, warning=Reason.DEFAULT_LOGIN)
-        return seen
+        return self.logged_in()
+
+    def shipped_login(self, login: Login) -> bool:
+        """A token, where there is one, is what is sent."""
+        return super().shipped_login(login) and not login.get("token")
 
     async def verify(self) -> Seen:
         """Version, and the data sources as far as the login sees them."""

@@ -13,9 +13,11 @@ from k8sext.agent.http_api import (
     SAFE,
     HttpApi,
     raise_gateway,
+    refuse_host,
     refuse_transport,
     told,
 )
+from k8sext.agent.refusals import object_store, signature_words
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
@@ -27,6 +29,8 @@ EXPECTS = {
 }
 # What a server says to a Host header that it does not know (421: RFC 9110, 15.5.20).
 _UNKNOWN_HOST = (400, 403, 404, 421)
+# The same, said to no other fault of a GET: then what it says to its own address tells, too.
+_BAD_HOST = (400, 421)
 
 
 class Http(HttpApi):
@@ -67,7 +71,7 @@ class Http(HttpApi):
 
     async def auth(self, login: Login | None) -> Seen | None:
         """A login, unless the 401 is what is expected."""
-        if self._meets():
+        if self._meets() or object_store(self.answer):
             return None
         seen = await super().auth(login)
         return self.logged_in() if seen else None
@@ -77,6 +81,7 @@ class Http(HttpApi):
         meets = self._meets()
         if not meets:
             await self._other_host()
+            refuse_host(self.answer, self.http.host)
             raise_unwell(self.answer, "status" not in self.target.expect)
         if not meets and "status" in self.target.expect:
             wish = " or ".join(map(str, _listed(self.target.expect["status"])))
@@ -86,6 +91,10 @@ class Http(HttpApi):
         wanted = str(self.target.expect.get("body_contains") or "")
         if wanted and wanted.encode() not in self.answer.body:
             raise Fault(Reason.UNEXPECTED, f"{said}, without {wanted!r} in it", **self._facts())
+        store = "" if meets else object_store(self.answer)
+        if store:
+            detail = f"{said}: {store}, which answers signed requests only; none was made"
+            return Seen(detail=detail, evidence=self._facts() | {"object_store": store})
         if meets or self.answer.status != 403:
             return Seen(detail=said, evidence=self._facts())
         who = "this login" if self.authorization else "this client"
@@ -96,19 +105,37 @@ class Http(HttpApi):
         )
 
     async def _other_host(self) -> None:
-        """Whether the outside name would be answered: an ExternalName does not change the Host
-        header, and a server of many names knows only its own.
+        """Whether another name would be answered: an ExternalName does not change the Host header,
+        and a server of many names knows only its own.
+        """
+        if self.answer.status not in _UNKNOWN_HOST:
+            return
+        host = self.http.host
+        try:
+            for other in self._other_hosts():
+                self.http.host = other
+                answer = await self.get(self.opening)
+                if answer.status >= 400 or not self._wanted(answer):
+                    continue
+                text = f"{told(self.answer)} for Host {host}, and {told(answer)} for Host {other}"
+                reason = Reason.HOST_NAME_UNKNOWN
+                if signature_words(self.answer):
+                    reason = Reason.SIGNED_FOR_ANOTHER_HOST
+                raise Fault(reason, text, status=self.answer.status, other_host=other)
+        finally:
+            self.http.host = host
+
+    def _other_hosts(self) -> list[str]:
+        """The outside name; where only the Host can be what is bad, its own address and loopback's
+        name, too, which most lists of allowed hosts have in them.
         """
         names = (n for n in self.target.tls_names if "." in n and not self._ours(n))
-        other = next(names, "")
-        if self.answer.status not in _UNKNOWN_HOST or not other:
-            return
-        host, self.http.host = self.http.host, other
-        answer = await self.get(self.opening)
-        self.http.host = host
-        if answer.status < 400 and (self._meets(answer) or "status" not in self.target.expect):
-            text = f"{told(self.answer)} for Host {host}, and {told(answer)} for Host {other}"
-            raise Fault(Reason.HOST_NAME_UNKNOWN, text, status=self.answer.status, other_host=other)
+        own = (self.stream.peer, "localhost") if self.answer.status in _BAD_HOST else ()
+        others = [*list(names)[:1], *own]
+        return [name for name in dict.fromkeys(others) if name and name != self.http.host]
+
+    def _wanted(self, answer: Response) -> bool:
+        return self._meets(answer) or "status" not in self.target.expect
 
     def _ours(self, name: str) -> bool:
         """Whether it is one of the Service's own names: SERVICE.NAMESPACE[.svc[.DOMAIN]]."""

@@ -38,6 +38,8 @@ class Kibana(HttpApi):
             "api_key": ("api-key", "apiKey"),
             "token": ("bearer", "bearer-token"),
         },
+        # As in Elasticsearch before 6.0, and in OpenSearch before 2.12.
+        shipped=(("elastic", "changeme"), ("kibana", "changeme"), ("admin", "admin")),
         expects={
             "path": PATH,
             "version": Key("range, e.g. >=7.1,<8", "version"),
@@ -150,7 +152,7 @@ class Kibana(HttpApi):
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Where a login is asked for, and where little is told without one; once."""
-        wanted = self.answer.status == 401
+        wanted = self.wants_login
         if login is None:
             if wanted:
                 raise Fault(Reason.AUTH_REQUIRED, "401: it asks for a login")

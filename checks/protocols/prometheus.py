@@ -11,7 +11,7 @@ import re
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Seen
+from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.http import Response
 from k8sext.agent.http_api import (
@@ -88,23 +88,52 @@ class Prometheus(HttpApi):
             return await super().handshake()
         except Fault as fault:
             if fault.reason is Reason.WRONG_PRODUCT:
-                raise await self._elsewhere(fault) from fault
+                return await self._by_query(fault)
             if fault.reason is Reason.UNHEALTHY and self.answer.status == 503:
                 raise await self._not_ready(fault) from fault
             raise
 
+    async def auth(self, login: Login | None) -> Seen | None:
+        """As everywhere; behind a login, too, there may be one that has no build to tell."""
+        try:
+            return await super().auth(login)
+        except Fault as fault:
+            if fault.reason is not Reason.WRONG_PRODUCT:
+                raise
+            return self.logged_in(await self._by_query(fault))
+
     def recognise(self, answer: Response) -> Seen:
-        """Its build."""
-        build = mapping(read.data_of(answer))
-        version = text_of(build.get("version"))
-        if not version:
+        """Its build. Where that is empty or absent, an answer to a query decides (`_by_query`)."""
+        self.build = mapping(read.data_of(answer))
+        self.version = read.own_version(self.build)
+        if not (self.version or text_of(self.build.get("version"))):
             raise wrong_product(answer, "Prometheus")
-        self.build, self.version = build, version
-        return Seen(detail=f"version {version}", evidence={"version": version})
+        return self._named()
+
+    def _named(self) -> Seen:
+        imitated = text_of(self.build.get("version"))
+        if self.version:
+            return Seen(detail=f"version {self.version}", evidence={"version": self.version})
+        self.evidence["api_of"] = imitated
+        api = f"the API of Prometheus {imitated}".strip()
+        return Seen(detail=f"{api}, and no version of its own", evidence={"api_of": imitated})
+
+    async def _by_query(self, fault: Fault) -> Seen:
+        """One that tells no version, recognised by its answer to a query. Raises Fault."""
+        try:
+            answer = await self.get(_query("vector(1)"), {"Accept": JSON})
+        except Fault:
+            raise fault from None
+        if not read.is_query_result(answer):
+            raise await self._elsewhere(fault) from fault
+        self.answer = answer
+        return self._named()
 
     async def verify(self) -> Seen:
         """What it stores, sees and tells."""
         product = read.product_of(await self._extra("/-/ready"), self.build)
+        if product == "victoriametrics":
+            self.version = read.victoria_version(await self._extra("/metrics"))
         self.evidence |= {"product": product, "version": self.version}
         self._versions()
         info = mapping(await self._extra_data("/api/v1/status/runtimeinfo"))
@@ -113,10 +142,14 @@ class Prometheus(HttpApi):
         targets, whole = await self._targets(counts)
         self._stored(counts, targets, info, product)
         sums = read.counted(targets) if whole or counts is None else counts
-        said = [f"{product} {self.version}", self._told(sums, targets, whole)]
+        said = [self._who(product), self._told(sums, targets, whole)]
         said += [await self._rules(), await self._alertmanagers()]
         callbacks = Callbacks(
-            entries=read.called(targets), caller="Prometheus", setting=SETTING, inside=INSIDE
+            entries=read.called(targets),
+            caller="Prometheus",
+            setting=SETTING,
+            inside=INSIDE,
+            expected=(),  # a job that is expected and down fails by itself (`_expected`)
         )
         try:
             await self._expected(sums, targets)
@@ -166,10 +199,17 @@ class Prometheus(HttpApi):
 
     # -- the questions ---------------------------------------------------------------------------
 
+    def _who(self, product: str) -> str:
+        """Product and version; whose API it speaks, where it tells no version of its own."""
+        if self.version:
+            return f"{product} {self.version}"
+        imitated = text_of(self.build.get("version"))
+        return f"{product} (the API of Prometheus {imitated})" if imitated else product
+
     def _versions(self) -> None:
         spec = str(self.target.expect.get("version", ""))
-        if spec and not version_in(self.version, spec):
-            text = f"version {self.version}, expected is {spec}"
+        if spec and not (self.version and version_in(self.version, spec)):
+            text = f"version {self.version or 'not told'}, expected is {spec}"
             raise Fault(Reason.UNSUPPORTED_VERSION, text, **self.evidence)
 
     def _configuration(self, info: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ class Rabbitmq(AmqpCheck):
         service_names=("rabbitmq", "rabbit", "amqp"),
         app_protocols=("amqp",),
         credential_keys=CREDENTIALS,
+        shipped=(("guest", "guest"),),
         expects={
             "queue": Key("name of a queue that must exist"),
             "min_consumers": Key("readers that the queue must have; 0: none is fine", "number"),

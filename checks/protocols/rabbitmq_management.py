@@ -54,6 +54,7 @@ class RabbitmqManagement(HttpApi):
             "password": ("RABBITMQ_DEFAULT_PASS", "rabbitmq-password", "spring.rabbitmq.password"),
             "vhost": ("virtual-host", "RABBITMQ_DEFAULT_VHOST", "spring.rabbitmq.virtual-host"),
         },
+        shipped=(("guest", "guest"),),
         expects={
             "exchange": Key("name of an exchange that must exist"),
             "exchange_type": Key("direct, fanout, topic, headers, …"),
@@ -67,6 +68,7 @@ class RabbitmqManagement(HttpApi):
     )
     first = OVERVIEW
     accept = JSON
+    forbids_strangers = False
     verify_needs_login = True
     vhost = "/"
     untagged = False  # it may log in and has no tag, without which nothing more is answered
@@ -83,6 +85,10 @@ class RabbitmqManagement(HttpApi):
         if answer.status >= 500:
             raise Fault(Reason.SERVER_ERROR, said(answer), code=str(answer.status))
         raise wrong_product(answer, "RabbitMQ's management API")
+
+    def shipped_login(self, login: Login) -> bool:
+        """From the broker's own host guest is what every broker has, and lets nobody else in."""
+        return super().shipped_login(login) and not self.stream.peer.startswith(("127.", "[::1]"))
 
     async def auth(self, login: Login | None) -> Seen | None:
         """Basic, once."""

@@ -7,7 +7,6 @@ What the errors mean is in `_redis_server.py`, which travels with this file.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from typing import ClassVar
@@ -205,6 +204,8 @@ class Redis(WireCheck):
         """INFO's, of several packets. Where it does not come and PING on a second connection is
         answered meanwhile, the server lives and large answers are lost on the way (MTU).
         """
+        import asyncio  # what a check says of itself is read without it
+
         asking = asyncio.create_task(self._optional("INFO"))
         alive = False
         try:

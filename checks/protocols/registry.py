@@ -36,10 +36,12 @@ class Registry(HttpApi):
         port_names=("docker-registry", "container-registry", "image-registry", "harbor"),
         service_names=("docker-registry", "container-registry", "image-registry", "harbor"),
         credential_keys={"username": ("user",), "password": (DOCKER_CONFIG,)},
+        shipped=(("admin", "Harbor12345"),),  # Harbor
         expects={
             "image": Key("an image that must be there, e.g. shop/web:1.0; as a pod names it, too"),
         },
     )
+    forbids_strangers = False
     first = PING
     challenge: read.Challenge | None = None
     product = ""

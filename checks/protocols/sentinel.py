@@ -75,6 +75,7 @@ class Sentinel(HttpApi):
             "username": ("user", "sentinel.dashboard.auth.username", "auth.username"),
             "password": ("sentinel.dashboard.auth.password", "auth.password"),
         },
+        shipped=(DEFAULT,),
         expects={
             "applications": Key(
                 "applications that must be registered; others are not judged", "words"
@@ -86,6 +87,7 @@ class Sentinel(HttpApi):
         active="tries the default login once, where one is wanted and none is configured; with "
         "--reverse the dashboard fetches from a listener in the probe pod (nothing is registered)",
     )
+    forbids_strangers = False
     patience_s = 2 * GIVES_UP_S
     cookie = ""
     clock_s = 0.0  # the dashboard's, Unix time
@@ -129,16 +131,24 @@ class Sentinel(HttpApi):
             await self._named()
             return seen
         if (await self.get("/app/names.json", {"Accept": JSON})).status != 401:
-            return Seen(detail="no login is needed") if login else None
+            return self._open(login)
         if login is not None:
             refused = await self._log_in(login.get("username"), login.get("password"))
             if refused:
                 raise Fault(Reason.AUTH_REJECTED, refused, words=refused)
-            everybodys = (login.get("username"), login.get("password")) == DEFAULT
-            return _known_to_all() if everybodys else self.logged_in()
+            return self.logged_in()
         if self.target.active and not await self._log_in(*DEFAULT):
             return _known_to_all()
         raise Fault(Reason.AUTH_REQUIRED, "401: the dashboard asks for a login")
+
+    def _open(self, login: Login | None) -> Seen | None:
+        """It lets everybody in. One that tells its version (1.7 and later) has a login of its own,
+        which then was switched off: whoever reaches the port may change the rules.
+        """
+        if self.known.get("version"):
+            text = "its login is switched off (auth.enabled=false)"
+            return Seen(detail=text, warning=Reason.LOGIN_SWITCHED_OFF)
+        return Seen(detail="no login is needed") if login else None
 
     async def _log_in(self, username: str, password: str) -> str:
         """POST /auth/login; "" where it was accepted, else the dashboard's words."""
@@ -182,6 +192,7 @@ class Sentinel(HttpApi):
                 caller="the Sentinel dashboard",
                 setting=SETTING,
                 inside=INSIDE,
+                expected=tuple(self._applications),
             ),
         )
 

@@ -64,6 +64,7 @@ class XxlJob(HttpApi):
             "stopped job run at the probe, deregisters; a failed line stays in that job's log"
         ),
     )  # fmt: skip
+    forbids_strangers = False
     first = answers.TO_3_1.page
     generation = answers.TO_3_1
     context: str | None = None  # where it was found
@@ -71,6 +72,11 @@ class XxlJob(HttpApi):
     not_as = ""  # why a login that there is was not used
     api_said = ""  # what is known of the token, in words
     shipped: tuple[str, ...] = ()
+
+    @property
+    def login_sent(self) -> bool:
+        """By the form of the pages."""
+        return self.pages is not None
 
     @property
     def base(self) -> str:

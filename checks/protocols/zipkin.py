@@ -1,6 +1,7 @@
 """Zipkin: health with its storage, the query API, the collector's queue; a span all the way.
 
-Measured on Zipkin 3.5.1: `/info` is answered at once; `/health` asks the storage and waits 10 s for
+Measured on Zipkin 2.11.12, 2.16.2 and 3.5.1: `/info` is a redirection in the older two. Measured on
+3.5.1: `/info` is answered at once; `/health` asks the storage and waits 10 s for
 it; the RabbitMQ collector says UP of a broker that is dead, so its queue is looked at by the
 broker's own bridge; a trace that is not there is a 404, and while an index is made a 500.
 """
@@ -23,6 +24,7 @@ from k8sext.agent.http_api import (
     CREDENTIALS,
     JSON,
     PATH,
+    Headers,
     HttpApi,
     raise_gateway,
     some,
@@ -68,6 +70,14 @@ class Zipkin(HttpApi):
     )
     first = "/info"
     left = ""  # spans that could not be deleted, and why
+
+    async def get(self, path: str, headers: Headers | None = None) -> Response:
+        """A GET. Up to 2.16.2 `/info` leads on to `/actuator/info` at the same server (2.16.2:
+        307 with that path; 2.11.12: 302 with a whole URL, made of our own Host).
+        """
+        answer = await super().get(path, headers)
+        there = self.own_path(answer.redirect) if path == self.first else ""
+        return await super().get(there, headers) if there else answer
 
     def recognise(self, answer: Response) -> Seen:
         """The version, which only Zipkin tells like this."""

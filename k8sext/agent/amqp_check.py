@@ -105,6 +105,20 @@ _HEADERS = {
     b"\x01\x01\x08\x00": "AMQP 0-8 only",
     b"\x01\x01\x00\x0a": "AMQP 0-10 only",
 }
+# These are protocols of their own that share a name with 0-9-1: no release of the broker helps.
+_OTHER_PROTOCOLS = ("AMQP 1.0", "AMQP 0-10")
+
+
+def _other_amqp(header: bytes) -> tuple[Reason, str]:
+    """What a server's own protocol header (its last four bytes) says against it."""
+    name = _HEADERS.get(header, f"another AMQP ({header.hex()})")
+    text = f"the broker speaks {name}"
+    if name.startswith(_OTHER_PROTOCOLS):
+        clients = "clients of RabbitMQ speak 0-9-1, which is another protocol"
+        return Reason.WRONG_PRODUCT, f"{text} (as Qpid, Artemis or Azure Service Bus); {clients}"
+    return Reason.UNSUPPORTED_VERSION, text
+
+
 # Ports of RabbitMQ that are silent, or close, when AMQP is spoken to them.
 _DOORS = {
     1883: "MQTT", 4369: "epmd", 5552: "the stream protocol", 15672: "the management API (HTTP)",
@@ -135,8 +149,8 @@ class AmqpCheck(WireCheck):
         first = await self._first_bytes()
         if first == b"AMQP":
             other = await self.stream.read_exactly(4)
-            text = f"the broker speaks {_HEADERS.get(other, 'another AMQP (' + other.hex() + ')')}"
-            raise Fault(Reason.UNSUPPORTED_VERSION, text, **self.stream.first_bytes_fact())
+            reason, text = _other_amqp(other)
+            raise Fault(reason, text, **self.stream.first_bytes_fact())
         method, body = await self._frame(first)
         if method != START:
             raise await self._wrong("the first method is not connection.start")
@@ -212,6 +226,10 @@ class AmqpCheck(WireCheck):
         await self._send(TUNE_OK, struct.pack("!HIH", channels, agreed, heartbeat))
         self.frame_max = max(agreed, self.frame_max)
         return {"channel_max": channels, "frame_max": most, "heartbeat": heartbeat}
+
+    def shipped_login(self, login: Login) -> bool:
+        """From the broker's own host guest is what every broker has, and lets nobody else in."""
+        return super().shipped_login(login) and not self._loopback()
 
     def _loopback(self) -> bool:
         return self.stream.peer.startswith(("127.", "[::1]"))

@@ -57,6 +57,7 @@ class CheckInfo:
     expects: Mapping[str, Key | str] = field(default_factory=dict[str, Key | str])
     active: str = ""  # what --active adds
     server_speaks_first: bool = False
+    shipped: tuple[tuple[str, str], ...] = ()  # logins that new installations have: user, password
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,15 @@ class WireCheck:
         self.stream = stream
         self.login: Login | None = None  # set before the first step: some protocols begin with it
         self.around: Around | None = None  # set by the runner
+
+    def shipped_login(self, login: Login) -> bool:
+        """Whether a login is one that every new installation of the product has."""
+        return (login.get("username"), login.get("password")) in self.info.shipped
+
+    @property
+    def login_sent(self) -> bool:
+        """Whether the server has been sent a login: only then can one lack a right."""
+        return self.login is not None
 
     def visit(self, key: str) -> AbstractAsyncContextManager[WireCheck]:
         """The check of the bridge that `expect` names under `key` (kind `bridge`): connected,

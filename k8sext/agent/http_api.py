@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -18,6 +18,7 @@ from k8sext.model.words import Reason
 
 from .check import Fault, Key, Login, Seen, WireCheck
 from .http import HttpConnection, Response, basic
+from .refusals import host_words, signature_words
 from .second_look import explain_hang_up
 
 JSON = "application/json"
@@ -39,8 +40,11 @@ class HttpApi(WireCheck):
 
     first: ClassVar[str] = "/"
     accept: ClassVar[str] = "*/*"  # JSON where proxies and old servers would else choose another
+    # Some say 403 to those they do not know; that is looked into where there is a login to send.
+    forbids_strangers: ClassVar[bool] = True
     verify_needs_login = False
     authorization = ""
+    cookie = ""  # of a session, where a product has a login of its own
 
     @property
     def opening(self) -> str:
@@ -63,13 +67,19 @@ class HttpApi(WireCheck):
         port = "" if known else f":{self.target.port}"
         return f"{name}{port}" if name else self.target.address
 
+    @property
+    def login_sent(self) -> bool:
+        """A login is sent where one is asked for, not because there is one."""
+        return bool(self.authorization or self.cookie)
+
     async def handshake(self) -> Seen:
         """The first answer: whose is it?"""
         self.http = HttpConnection(self.stream, self.host)
         self.answer = await self.get(self.opening)
         refuse_transport(self.answer)
-        if self.answer.status == 401:
+        if self.wants_login:
             return Seen(detail="asks for a login", evidence=facts_of(self.answer))
+        refuse_host(self.answer, self.http.host)
         raise_gateway(self.answer)
         return self.recognise(self.answer)
 
@@ -77,9 +87,16 @@ class HttpApi(WireCheck):
         """Product and version of the first answer that is no 401. Raises Fault (WRONG_PRODUCT)."""
         return Seen(detail=told(answer), evidence=facts_of(answer))
 
+    @property
+    def wants_login(self) -> bool:
+        """401; and 403 where there is a login to send."""
+        if self.answer.status == 403:
+            return self.forbids_strangers and self.login is not None
+        return self.answer.status == 401
+
     async def auth(self, login: Login | None) -> Seen | None:
         """Basic authentication or a bearer token, where it is asked for."""
-        if self.answer.status != 401:
+        if not self.wants_login:
             return None
         schemes = self.answer.headers.get("www-authenticate", "").lower()
         if login is None:
@@ -104,6 +121,29 @@ class HttpApi(WireCheck):
     async def get(self, path: str, headers: Headers | None = None) -> Response:
         """The answer to GET, below `base`. Raises Fault only where nothing of HTTP came back."""
         return await self.send("GET", path, headers)
+
+    def own_path(self, location: str) -> str:
+        """The path below `base` that a redirection leads to; "" where it leads to another host,
+        another scheme or out of `base`: such a redirection is told and not followed.
+        """
+        try:
+            parts = urlsplit(location)
+            port = parts.port
+        except ValueError:  # a port that is no number
+            return ""
+        scheme = "https" if self.stream.encrypted else "http"
+        if parts.scheme and (parts.scheme != scheme or not self._is_us(parts.hostname, port)):
+            return ""
+        if (parts.netloc and not parts.scheme) or not parts.path.startswith(f"{self.base}/"):
+            return ""
+        return quote(parts.path.removeprefix(self.base), safe=SAFE)
+
+    def _is_us(self, host: str | None, port: int | None) -> bool:
+        """Whether host and port are those of our own Host header."""
+        ours = urlsplit(f"//{self.http.host}")
+        same = (host or "").lower() == (ours.hostname or "").lower()
+        usual = STANDARD_PORTS[self.stream.encrypted]
+        return same and (port or usual) == (ours.port or usual)
 
     async def send(
         self, method: str, path: str, headers: Headers | None = None, body: bytes = b""
@@ -133,7 +173,9 @@ class HttpApi(WireCheck):
         name = what or path
         if answer.status in (401, 403):
             text = f"{told(answer)} for {name}"
-            raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status))
+            unknown = answer.status == 401 and not self.login_sent
+            reason = Reason.AUTH_REQUIRED if unknown else Reason.PERMISSION_DENIED
+            raise Fault(reason, text, code=str(answer.status))
         if answer.status == 404:
             raise Fault(Reason.OBJECT_MISSING, f"there is no {name} (404)", code="404")
         raise_gateway(answer)
@@ -152,6 +194,20 @@ def refuse_transport(answer: Response) -> None:
         text = "the server says that it wants one, or another one"
         words = answer.body.decode("latin-1")
         raise Fault(Reason.CLIENT_CERTIFICATE_REQUIRED, text, words=words)
+
+
+def refuse_host(answer: Response, host: str) -> None:
+    """Raises Fault where the server says that it does not know the name it was called by, or that
+    a signature was made for another one.
+    """
+    signature = signature_words(answer)
+    if signature:
+        text = f"{told(answer)} for Host {host}: {signature}"
+        raise Fault(Reason.SIGNED_FOR_ANOTHER_HOST, text, **facts_of(answer))
+    words = host_words(answer, host)
+    if words:
+        text = f"{told(answer)} for Host {host}: {words}"
+        raise Fault(Reason.HOST_NAME_UNKNOWN, text, **facts_of(answer))
 
 
 def raise_gateway(answer: Response) -> None:
@@ -176,6 +232,9 @@ def wrong_product(answer: Response, wanted: str) -> Fault:
     """The Fault for an HTTP server that is not `wanted`."""
     server = answer.headers.get("server", "")
     who = f" by {server}" if server else ""
+    if answer.status == 403:
+        text = f"HTTP answers ({told(answer)}{who}): whether it is {wanted} is not known"
+        return Fault(Reason.FORBIDDEN, text, code="403", **facts_of(answer))
     text = f"HTTP answers ({told(answer)}{who}), and not as {wanted} does"
     return Fault(Reason.WRONG_PRODUCT, text, **facts_of(answer))
 

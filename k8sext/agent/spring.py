@@ -33,6 +33,17 @@ def is_spring(answer: Response) -> bool:
     return "timestamp" in found and "status" in found and ("path" in found or "error" in found)
 
 
+def forbidden(answer: Response, path: str, login_sent: bool) -> Fault:
+    """The Fault for a 403. Spring Security says that, too, to those it does not know, unless it was
+    told of another way to ask for a login (`Http403ForbiddenEntryPoint`).
+    """
+    text = f"{told(answer)} for {path}"
+    if is_spring(answer) and not login_sent:
+        words = f"{text}: Spring Security says so to those it does not know"
+        return Fault(Reason.AUTH_REQUIRED, words, code="403")
+    return Fault(Reason.PERMISSION_DENIED, text, code="403")
+
+
 def refuse_login_page(answer: Response) -> None:
     """Raises Fault where the application sends everybody to a page for people to log in."""
     where = answer.redirect.split("?")[0]

@@ -255,7 +255,7 @@ async def converse(
 
     async def auth() -> Seen | None:
         try:
-            return await check.auth(login)
+            return _with_shipped(check, login, await check.auth(login))
         except Fault as fault:
             ended.append(fault)
             if login and login.hints and fault.reason is Reason.AUTH_REJECTED:
@@ -287,7 +287,7 @@ async def converse(
                 # A login is configured and may not be used: what would be asked next needs it.
                 log.skip(stage, missing.reason, missing.detail, **missing.evidence)
                 break
-            if not await log.run(stage, steps[stage]):
+            if not await log.run(stage, _by_nobody(check, steps[stage])):
                 _spare(log, login, ended)
                 break
             if stage is Stage.AUTH and not login and check.verify_needs_login:
@@ -320,6 +320,34 @@ def _spare(log: StageLog, login: Login | None, ended: Sequence[Fault]) -> None:
     """Where a login is wanted and nobody gave one, the auth stage has not failed."""
     if not login and ended and ended[0].reason is Reason.AUTH_REQUIRED:
         log.add(replace(log.done[Stage.AUTH], status=Status.SKIP))
+
+
+def _with_shipped(check: WireCheck, login: Login | None, seen: Seen | None) -> Seen | None:
+    """What an accepted login says; a warning where every new installation has that login. None is
+    ever tried on our own account.
+    """
+    if seen is None or login is None or not (check.login_sent and check.shipped_login(login)):
+        return seen
+    clear = ", and it went there in clear text" if seen.warning is Reason.PASSWORD_IN_CLEAR else ""
+    detail = f"it takes the login that every new installation has{clear}"
+    return replace(seen, warning=Reason.DEFAULT_LOGIN, detail=detail)
+
+
+def _by_nobody(check: WireCheck, step: Step) -> Step:
+    """The step; what it is denied without a login having been sent is no lack of a right."""
+
+    async def run() -> Seen | None:
+        try:
+            seen = await step()
+        except Fault as fault:
+            if fault.reason is Reason.PERMISSION_DENIED and not check.login_sent:
+                fault.reason = Reason.FORBIDDEN
+            raise
+        if seen and seen.warning is Reason.PERMISSION_DENIED and not check.login_sent:
+            return replace(seen, warning=Reason.FORBIDDEN)
+        return seen
+
+    return run
 
 
 def _with_note(seen: Seen, note: Note) -> Seen:

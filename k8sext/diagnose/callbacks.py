@@ -16,7 +16,7 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage
 
 from . import rows_callbacks as rows
-from .case import Case, Owner
+from .case import INSIDE, Case, Owner
 from .rows import Row
 from .saying import say
 from .scrape_words import reason_of
@@ -163,7 +163,7 @@ def _row(entry: _Entry, case: Case) -> Row | None:
         return rows.ANOTHER_CALLER
     if _unusable(entry.host):
         return rows.UNUSABLE
-    if _one_sided(entry.host) or (entry.error and reason_of(entry.error) in _UNRESOLVED):
+    if _one_sided(entry.host) or (_unresolved(entry) and entry.leads_to):
         return rows.ONE_SIDED_NAME
     if kind == "gone":
         return rows.GONE
@@ -174,6 +174,13 @@ def _row(entry: _Entry, case: Case) -> Row | None:
     if entry.state == DOWN:
         return _way(entry) if kind in CALLABLE else _elsewhere(entry)
     return rows.LIKELY_NO_WAY_BACK if kind == "pod" and _masqueraded(case) else None
+
+
+def _unresolved(entry: _Entry) -> bool:
+    """Whether the system says that it cannot resolve the name. One that leads nowhere from here,
+    either, is a name of nobody and not one of this side's.
+    """
+    return bool(entry.error) and reason_of(entry.error) in _UNRESOLVED
 
 
 def _way(entry: _Entry) -> Row:
@@ -268,12 +275,19 @@ def _advice(facts: Mapping[str, Any]) -> str:
 def _why(case: Case, row: Row, hits: list[tuple[_Entry, Severity]]) -> str:
     """What the verdict rests on, besides the system's own list."""
     parts: list[str] = []
+    inside = case.context.vantage in INSIDE
     reached = [e.address for e, _ in hits if e.reached]
     if row in (rows.NO_WAY_BACK, rows.LIKELY_NO_WAY_BACK) and reached:
-        parts.append(f"from a pod of this cluster {', '.join(reached[:SHOWN])} accepts")
-    dead = [e.address for e, _ in hits if e.reached is False]
+        where = "from a pod of this cluster" if inside else "from here"
+        parts.append(f"{where} {', '.join(reached[:SHOWN])} accepts")
+    nameless = [e.host for e, _ in hits if _unresolved(e) and not e.leads_to]
+    if row is rows.TARGET_UNWELL and nameless:
+        where = "in this cluster" if inside else "here"
+        parts.append(f"{', '.join(nameless[:SHOWN])} is not known {where} either")
+    dead = [e.address for e, _ in hits if e.reached is False and e.host not in nameless]
     if row is rows.TARGET_UNWELL and dead:
-        parts.append(f"{', '.join(dead[:SHOWN])} does not accept from a pod either")
+        where = "from a pod" if inside else "from here"
+        parts.append(f"{', '.join(dead[:SHOWN])} does not accept {where} either")
     if _masqueraded(case) and row in (rows.NO_WAY_BACK, rows.LIKELY_NO_WAY_BACK):
         parts.append(
             f"pods leave with another address than their own (the probe {case.context.address} was "

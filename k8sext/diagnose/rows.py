@@ -143,6 +143,11 @@ ANSWERS: dict[Reason, Row] = {
         "{target} does not know the bridge's name, which clients send as Host: {detail}",
         "add {service} to the names that the server answers to (nginx: server_name), or let "
         "clients send the outside name: a Service changes no Host header"),
+    Reason.SIGNED_FOR_ANOTHER_HOST: Row("KX747", Culprit.MANIFEST,
+        "{target} refuses a signature that was made for another host name: {detail}",
+        "let clients sign for the name that they call: use {service}, or the outside name, as "
+        "endpoint when the request is signed and when it is sent; a proxy between must pass Host on"
+        " unchanged (nginx: proxy_set_header Host $http_host)"),
     Reason.TOO_MUCH: Row("KX505", Culprit.WRONG_TARGET,
         "{target} sends more than any {protocol} server would: {detail}",
         "check what listens on {target}"),
@@ -164,6 +169,11 @@ ANSWERS: dict[Reason, Row] = {
         "make a user for the application; guest is loopback-only (loopback_users)"),
     Reason.PERMISSION_DENIED: Row("KX607", Culprit.CREDENTIALS,
         "the login at {target} lacks a right: {detail}", "grant it to the user at the server"),
+    Reason.FORBIDDEN: Row("KX746", Culprit.SERVER_CONFIG,
+        "{target} forbids what was asked, and no login was sent: {detail}",
+        "where its clients log in, name the login: kubectl annotate --overwrite service -n "
+        "{namespace} {service} k8sext.io/credentials=SECRET; else allow {sources} in its access "
+        "rules"),
     Reason.AUTH_METHOD_UNSUPPORTED: Row("KX608", Culprit.SERVER_CONFIG,
         "{target} wants a login method that k8sext does not speak: {detail}",
         "check with the application's own driver", Severity.INCONCLUSIVE),
@@ -218,6 +228,10 @@ ANSWERS: dict[Reason, Row] = {
     Reason.DEFAULT_LOGIN: Row("KX615", Culprit.CREDENTIALS,
         "{target} accepts what everybody knows: {detail}",
         "set another one at the server, and in Secret {secret}", WARN),
+    Reason.LOGIN_SWITCHED_OFF: Row("KX745", Culprit.SERVER_CONFIG,
+        "{target} lets everybody in: {detail}",
+        "switch its login on (Sentinel: -Dauth.enabled=true with sentinel.dashboard.auth.username "
+        "and .password of your own), or let a proxy before it ask for one", WARN),
     Reason.NOT_ARRIVED: Row("KX730", Culprit.SERVER_STATE,
         "what was sent through {target} did not arrive: {detail}",
         "look at the consumer's log and at what stands behind it: the sender sees no error"),
@@ -236,6 +250,10 @@ ANSWERS: dict[Reason, Row] = {
         "an application is not known at {target}: {detail}",
         "look at the application's own log: does it reach {service}, and under which name does it "
         "register?"),
+    Reason.INSTANCE_DOWN: Row("KX748", Culprit.CALLBACK,
+        "{target} is well, and an application that it lists is not: {detail}",
+        "look at that application: its process, its own health and its log; {service} only repeats "
+        "what it was told"),
     Reason.NEARLY_FULL: Row("KX720", Culprit.SERVER_STATE,
         "{target} has hardly a connection left: {detail}",
         "raise its limit, or find who holds them", WARN),

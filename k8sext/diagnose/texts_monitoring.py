@@ -1,4 +1,4 @@
-"""KX74x monitoring: Prometheus, Alertmanager, Grafana."""
+"""KX74x: Prometheus, Alertmanager, Grafana; and who is let in by web services in general."""
 
 TEXT = """
 KX740
@@ -49,4 +49,51 @@ see: curl -u USER http://HOST:3000/api/datasources/uid/UID/health
 repair: Correct the data source's URL or login in Grafana, or start the system behind it. A name
   that only the cluster resolves leads nowhere from a Grafana outside it.
 wrong: A plug-in may not be able to check itself; such a source is not called failing.
+
+KX745
+means: The product has a login, and it is switched off. Whoever reaches the port may do what its
+  users may: with Sentinel's dashboard, change the rules by which applications refuse requests.
+how: It tells a version that has a login, and answers without one what only users may see.
+see: curl http://HOST:8858/app/names.json
+repair: Switch the login on (Sentinel: -Dauth.enabled=true, sentinel.dashboard.auth.username and
+  sentinel.dashboard.auth.password), and name it in the bridge's Secret.
+wrong: Where only a proxy with a login of its own leads to the port, or in a test environment:
+  k8sext.io/ignore takes the code and a reason.
+
+KX746
+means: The server forbids what was asked for (403) to a client that has sent no login. Whether a
+  login would be let in, or whether it is this client's address that is not, is not known.
+how: The status of the answer, and that no login was sent: none is configured, or nobody asked for
+  one.
+see: curl -i http://HOST:PORT/PATH, from a pod and from another host
+repair: If clients log in there, name the Secret with their login at the bridge. If not, look at the
+  server's access rules (nginx: allow and deny; a web application firewall) and allow the address
+  that pods leave with, or expect the status: k8sext.io/expect={"status":403}
+wrong: Another path may be open to everybody: k8sext.io/expect={"path":"/healthz"}
+
+KX748
+means: The registry is well, and an application that is registered there is not: its instances say
+  that they are not UP, or have stopped renewing their lease. Callers are sent to nobody, or to
+  somebody who does not answer.
+how: The registry's list of instances with their status; one whose lease seems overdue was asked for
+  by itself, as the list is minutes old.
+see: curl -H 'Accept: application/json' http://HOST:8761/eureka/apps/NAME
+repair: Look at that application: its process, its health (/actuator/health), its log. A process
+  that hangs renews no lease; one that was killed stays listed until its lease has run out.
+wrong: An instance that was taken out of service on purpose (OUT_OF_SERVICE). Which applications
+  this bridge depends on can be said: k8sext.io/expect={"applications":["SHOP"]}; others then only
+  show.
+
+KX747
+means: The request was signed for one host name and sent to another. Object stores (S3, MinIO, OSS,
+  Azure Blob) put Host into what is signed: who signs with the outside name and calls the bridge's
+  name, or passes a proxy that changes Host, is refused with SignatureDoesNotMatch, although key and
+  secret are right.
+how: The store's own error code; where the outside name is known and is answered, that proves it.
+see: Compare X-Amz-SignedHeaders and the host in the signed URL with the name that is called.
+repair: Let clients use one name for both: the endpoint in the S3 client's configuration is what it
+  signs. A Service changes no Host header; a proxy must pass it on (proxy_set_header Host
+  $http_host). With virtual-hosted buckets BUCKET.NAME must resolve too: choose path-style.
+wrong: A wrong secret key, or a clock that is off, gives the same code. Sign the request anew with
+  the name that is called; if it is still refused, it is the key.
 """

@@ -105,6 +105,7 @@ class Reason(StrEnum):
     WRONG_ROLE = "wrong_role"  # a Sentinel where a Redis server is expected, ...
     UNSUPPORTED_VERSION = "unsupported_version"
     HOST_NAME_UNKNOWN = "host_name_unknown"  # HTTP: the outside name is answered, the bridge's not
+    SIGNED_FOR_ANOTHER_HOST = "signed_for_another_host"  # a signature that covers the Host header
     TOO_MUCH = "too_much"  # more bytes than any honest answer has
     # who may come in
     AUTH_REQUIRED = "auth_required"  # the server wants a login and none is configured
@@ -114,7 +115,8 @@ class Reason(StrEnum):
     LOCKED_OUT = "locked_out"
     PROTECTED_MODE = "protected_mode"
     LOOPBACK_ONLY_USER = "loopback_only_user"
-    PERMISSION_DENIED = "permission_denied"
+    PERMISSION_DENIED = "permission_denied"  # to a login that was sent
+    FORBIDDEN = "forbidden"  # the same to a client that sent none: HTTP 403, NOPERM
     PASSWORD_IN_CLEAR = "password_in_clear"  # noqa: S105 - a word, not a password
     PLAIN_HTTP = "plain_http"  # a registry without TLS, where clients ask over HTTPS first
     REALM_ELSEWHERE = "realm_elsewhere"  # logins are sent to a host that the Secret does not name
@@ -139,6 +141,8 @@ class Reason(StrEnum):
     QUEUE_GROWS = "queue_grows"  # more is published than is taken out
     NOT_ARRIVED = "not_arrived"  # what was sent for a test was not found at the other end
     DEFAULT_LOGIN = "default_login"  # the login or token that everybody knows is accepted
+    LOGIN_SWITCHED_OFF = "login_switched_off"  # a product that has a login lets everybody in
+    INSTANCE_DOWN = "instance_down"  # an application says, or shows, that it is not well itself
     NOT_REGISTERED = "not_registered"  # an application that must be known to a system is not
     NEARLY_FULL = "nearly_full"  # almost every connection is taken
     LAGGING = "lagging"  # a replica that is behind, or does not replicate at all

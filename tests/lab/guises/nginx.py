@@ -20,6 +20,8 @@ def _location(place: Place, guise: Guise, folder: Path) -> list[str]:
     inner: list[str] = []
     if "hosts" in options:
         inner.append(f'if ($host !~ "^({"|".join(options["hosts"])})$") {{ return 404; }}')
+    if options.get("forbidden"):
+        inner.append("deny all;")
     if options.get("login"):
         accounts = folder / "accounts"
         accounts.write_text(f"shop:{_hashed(application_password(place, 'nginx'))}\n")
@@ -117,6 +119,7 @@ ROLE = Role(
         "type": {"type": "text"},
         "headers": {"type": "mapping"},
         "login": {"type": "boolean"},
+        "forbidden": {"type": "boolean"},
         "hosts": {"type": "list", "items": {"type": "text"}},
         "to": {"type": "text"},
     },

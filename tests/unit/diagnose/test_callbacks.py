@@ -21,6 +21,7 @@ def said(
     source: str = "192.0.2.11",
     distinct: bool = True,
     expected: list[str] | None = None,
+    vantage: str = "pod",
 ) -> list[Diagnosis]:
     facts: dict[str, Any] = {
         **({} if expected is None else {"expected": expected}),
@@ -35,7 +36,7 @@ def said(
         callbacks=facts, source_seen=source,
     )  # fmt: skip
     end = seen("o2", Route.ENDPOINT, f"{ADDRESS}:26379")
-    context = Context(namespace="dev", vantage="pod", address="198.18.2.9", owners=owners)
+    context = Context(namespace="dev", vantage=vantage, address="198.18.2.9", owners=owners)
     found = judge([bridge()], [told, end], [], context).bridges[0].diagnoses
     return [d for d in found if d.code.startswith("KX8")]
 
@@ -194,6 +195,36 @@ def test_the_sentence_names_caller_address_owner_and_what_to_do() -> None:
     assert "-Dheartbeat.ip=NODE; or run it inside" in found.fix
     assert "198.18.1.7:8719 accepts" in found.why
     assert "198.18.2.9 was seen as 192.0.2.11" in found.why
+
+
+@pytest.mark.parametrize(
+    ("vantage", "dead", "alive"),
+    [
+        ("pod", "does not accept from a pod either", "from a pod of this cluster"),
+        ("relay", "does not accept from a pod either", "from a pod of this cluster"),
+        ("local", "does not accept from here either", "from here 198.18"),
+    ],
+)
+def test_only_where_a_pod_has_looked_is_it_said(vantage: str, dead: str, alive: str) -> None:
+    (found,) = said([entry(POD, reached=False)], pod(), vantage=vantage)
+    assert dead in found.why
+    (found,) = said([entry(POD, reached=True)], pod(), vantage=vantage)
+    assert alive in found.why
+
+
+GONE_NAME = "shop-gone.example:80"
+NO_HOST = "dial tcp: lookup shop-gone.example on 192.0.2.53:53: no such host"
+
+
+def test_a_name_that_nobody_knows_is_not_one_of_this_cluster_only() -> None:
+    outside = Owner(address=GONE_NAME, kind="outside")
+    (found,) = said([entry(GONE_NAME, reached=False, error=NO_HOST)], outside)
+    assert (found.code, found.severity) == ("KX808", Severity.WARN)
+    assert "shop-gone.example is not known in this cluster either" in found.why
+    assert "does not accept" not in found.why
+    known = entry(GONE_NAME, reached=True, error=NO_HOST, leads_to=NODE)
+    (found,) = said([known], Owner(address=NODE, kind="node-port", name="dev/gw"))
+    assert found.code == "KX807"
 
 
 @pytest.mark.parametrize("hostile", [None, "x", [], {"entries": "x"}, {"entries": [1, None]}])

@@ -171,7 +171,7 @@ def test_what_is_neither_up_nor_down_warns(health: Any, reason: Reason, said: st
     ("expect", "replies", "reason", "said"),
     [
         ({"component": "db"}, at(), Reason.OBJECT_MISSING, "no component db; it has redis, stock"),
-        ({"component": "db"}, at(health={"status": "UP"}), Reason.PERMISSION_DENIED, "db is exp"),
+        ({"component": "db"}, at(health={"status": "UP"}), Reason.FORBIDDEN, "db is exp"),
         (
             {"metrics": True},
             {k: v for k, v in at().items() if "prom" not in k},
@@ -181,7 +181,7 @@ def test_what_is_neither_up_nor_down_warns(health: Any, reason: Reason, said: st
         (
             {"metrics": True},
             {**at(), "/actuator/prometheus": (403, "text/plain", "")},
-            Reason.PERMISSION_DENIED,
+            Reason.FORBIDDEN,
             "403",
         ),
         (
@@ -193,7 +193,7 @@ def test_what_is_neither_up_nor_down_warns(health: Any, reason: Reason, said: st
         ({"path": "/shop"}, at(), Reason.UNEXPECTED, "answers under /actuator, and not under /sho"),
         ({"path": "/shop"}, {}, Reason.OBJECT_MISSING, "management.server.port"),
         ({}, {}, Reason.OBJECT_MISSING, "there is no /actuator/health"),
-        ({}, {"/actuator/health": (403, "", "")}, Reason.PERMISSION_DENIED, "403"),
+        ({}, {"/actuator/health": (403, "", "")}, Reason.FORBIDDEN, "403"),
         ({}, {"/actuator/health": (200, "text/html", "<html>")}, Reason.WRONG_PRODUCT, "200"),
         (
             {},
@@ -249,7 +249,7 @@ def test_logins() -> None:
 def test_a_page_to_log_in_at_is_for_people() -> None:
     replies: Replies = {"/actuator/health": (302, "", "")}
     head = b"location: http://shop/login?x=1\r\n"
-    assert ended(see(replies, head=head))[1] is Reason.PERMISSION_DENIED
+    assert ended(see(replies, head=head))[1] is Reason.FORBIDDEN
 
 
 def answer(body: object, status: int = 200, kind: str = V3) -> Response:

@@ -428,7 +428,7 @@ def test_a_cluster_that_never_formed_has_no_identity() -> None:
 @pytest.mark.parametrize(
     ("index", "count", "reason"),
     [
-        (403, (403, {}), Reason.PERMISSION_DENIED),
+        (403, (403, {}), Reason.FORBIDDEN),
         (403, (200, {"count": 1}), None),  # a login that may only read
         (403, (404, {}), Reason.OBJECT_MISSING),
         (500, (200, {}), Reason.SERVER_ERROR),

@@ -137,12 +137,12 @@ def test_instances_that_are_not_up() -> None:
     replies = at(SHOP[0], down)
     assert ended(see(replies))[0] is Status.PASS
     status_, reason, detail = ended(see(replies, expect={"applications": "SHOP", "instances": 2}))
-    assert (status_, reason) == (Status.FAIL, Reason.DEGRADED)
+    assert (status_, reason) == (Status.FAIL, Reason.INSTANCE_DOWN)
     assert "1 of 2 expected instances of SHOP are UP: shop-1 is UP, shop-2 is DOWN" in detail
     replies = at(down)
-    assert ended(see(replies))[:2] == (Status.WARN, Reason.DEGRADED)
+    assert ended(see(replies))[:2] == (Status.WARN, Reason.INSTANCE_DOWN)
     found = ended(see(replies, expect={"applications": "SHOP"}))
-    assert found[:2] == (Status.FAIL, Reason.UNHEALTHY)
+    assert found[:2] == (Status.FAIL, Reason.INSTANCE_DOWN)
 
 
 def test_an_overdue_lease_is_looked_at_again() -> None:
@@ -152,12 +152,25 @@ def test_an_overdue_lease_is_looked_at_again() -> None:
     fresh = ended(see({**replies, path: (200, {"instance": SHOP[1]})}))
     assert fresh[0] is Status.PASS
     found = ended(see({**replies, path: (200, {"instance": dead})}))
-    assert found[:2] == (Status.WARN, Reason.DEGRADED)
+    assert found[:2] == (Status.WARN, Reason.INSTANCE_DOWN)
     assert "SHOP shop-2 is overdue by 310 s and still listed as UP" in found[2]
     wanted = {"applications": "SHOP", "instances": 2}
     found = ended(see({**replies, path: (200, {"instance": dead})}, expect=wanted))
-    assert found[:2] == (Status.FAIL, Reason.DEGRADED)
+    assert found[:2] == (Status.FAIL, Reason.INSTANCE_DOWN)
     assert "shop-2 is overdue" in found[2]
+
+
+def test_what_another_team_has_left_lying_is_told_and_is_no_warning_here() -> None:
+    """Only applications that the bridge expects can be its concern."""
+    down = instance("OTHERS", "other-1", status="DOWN")
+    wanted = {"applications": "SHOP"}
+    found = ended(see(at(SHOP[0], down), expect=wanted))
+    assert found[0] is Status.PASS
+    assert "no instance is UP of OTHERS" in found[2]
+    dead, path = overdue("OTHERS", "other-2"), "/eureka/apps/OTHERS/other-2"
+    found = ended(see({**at(SHOP[0], dead), path: (200, {"instance": dead})}, expect=wanted))
+    assert found[0] is Status.PASS
+    assert "OTHERS other-2 is overdue" in found[2]
 
 
 def test_peers() -> None:
@@ -221,7 +234,7 @@ def test_other_places_of_the_list(prefix: str) -> None:
         (at(prefix="/registry/eureka"), {}, Reason.OBJECT_MISSING),
         ({"/eureka/apps": (404, "<html>nginx")}, {}, Reason.WRONG_PRODUCT),
         ({"/eureka/apps": (200, {"applications": []})}, {}, Reason.WRONG_PRODUCT),
-        ({"/eureka/apps": (403, "")}, {}, Reason.PERMISSION_DENIED),
+        ({"/eureka/apps": (403, "")}, {}, Reason.FORBIDDEN),
         ({"/eureka/apps": (500, {**ERROR, "status": 500})}, {}, Reason.SERVER_ERROR),
         ({"/eureka/apps": (502, "<html>")}, {}, Reason.UNHEALTHY),
     ],
@@ -292,3 +305,12 @@ def test_the_clock_of_an_answer_without_one() -> None:
     for text in ("", "x", "Tue, 99 Nov 2026 13:19:21 GMT"):
         assert half.clock_of(Response(200, "", {"date": text}, b"")) <= 0
     assert half.clock_of(Response(200, "", {"date": DATE}, b"")) == NOW
+
+
+def test_403_of_spring_security_is_a_wanted_login() -> None:
+    """Fact: Spring Security without an entry point says 403 to those it does not know."""
+    error = {"timestamp": "x", "status": 403, "error": "Forbidden", "path": "/eureka/apps"}
+    replies: Replies = {"/eureka/apps": (403, json.dumps(error))}
+    end = see(replies).ended_by
+    assert end is not None
+    assert end.reason is Reason.AUTH_REQUIRED

@@ -69,7 +69,7 @@ def came_to(seen: Observation) -> tuple[Status, Reason | None]:
         (page("200 OK"), {}, Status.PASS, None),
         (page("404 Not Found"), {}, Status.PASS, None),
         (page("302 Found", "Location: https://x/\r\n"), {}, Status.PASS, None),
-        (page("403 Forbidden"), {}, Status.WARN, Reason.PERMISSION_DENIED),
+        (page("403 Forbidden"), {}, Status.WARN, Reason.FORBIDDEN),
         (page("500 Oops"), {}, Status.FAIL, Reason.UNHEALTHY),
         (page("503 Later", body="{}"), {}, Status.FAIL, Reason.UNHEALTHY),
         (page("200 OK"), {"status": 200}, Status.PASS, None),
@@ -94,6 +94,106 @@ def test_answers(
 ) -> None:
     seen = against(answering(answer), expect=expect, tls_names=())
     assert came_to(seen) == (status, reason)
+
+
+S3 = "x-amz-request-id: 17B\r\n"
+
+
+def xml(code: str, more: str = "") -> str:
+    return f'<?xml version="1.0"?><Error><Code>{code}</Code>{more}<Resource>/</Resource></Error>'
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (page("421 Misdirected Request"), Reason.HOST_NAME_UNKNOWN),
+        (page("400 Bad Request", body="Invalid HTTP_HOST header: 'web:8080'. You may need to add"),
+         Reason.HOST_NAME_UNKNOWN),
+        (page("400 Bad Request", body="Invalid host header"), Reason.HOST_NAME_UNKNOWN),
+        (page("400 Bad Request", body="<h2>Bad Message 400</h2><pre>reason: Invalid SNI</pre>"),
+         Reason.HOST_NAME_UNKNOWN),
+        (page("400 Bad Request", body="<h2>Bad Request - Invalid Hostname</h2>"),
+         Reason.HOST_NAME_UNKNOWN),
+        (page("403 Forbidden", body="<h1>Blocked hosts: web:8080</h1>"), Reason.HOST_NAME_UNKNOWN),
+        (page("403 Forbidden", body='Blocked request. This host ("web") is not allowed.'),
+         Reason.HOST_NAME_UNKNOWN),
+        (page("500 Domain Not Found", body="Fastly error: unknown domain: web"),
+         Reason.HOST_NAME_UNKNOWN),
+        (page("404 Not Found", S3, xml("NoSuchBucket", "<BucketName>web</BucketName>")),
+         Reason.HOST_NAME_UNKNOWN),
+        (page("404 Not Found", S3, xml("NoSuchBucket", "<BucketName>shop</BucketName>")), None),
+        (page("403 Forbidden", S3, xml("SignatureDoesNotMatch")), Reason.SIGNED_FOR_ANOTHER_HOST),
+        (page("403 Forbidden", "x-ms-request-id: 1\r\n", xml("AuthenticationFailed",
+         "<AuthenticationErrorDetail>Signature did not match. String to sign used was")),
+         Reason.SIGNED_FOR_ANOTHER_HOST),
+        # A store that nobody has asked with a signature is well, whoever makes it.
+        (page("403 Forbidden", f"Server: MinIO\r\n{S3}", xml("AccessDenied")), None),
+        (page("403 Forbidden", "x-oss-request-id: 1\r\n", xml("AccessDenied")), None),
+        # The words alone, in a page that is no error, are a page like others.
+        (page("200 OK", body="Invalid host header"), None),
+        (page("404 Not Found", body="nothing here"), None),
+        (page("400 Bad Request", body="bad"), None),
+    ],
+)  # fmt: skip
+def test_the_host_header_is_what_is_refused(answer: bytes, reason: Reason | None) -> None:
+    seen = against(answering(answer), tls_names=NAMES[:4])
+    assert came_to(seen)[1] is reason, seen
+    assert seen.status is (Status.FAIL if reason else Status.PASS)
+
+
+def by_host(known: str, otherwise: bytes) -> Handler:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            writer.write(page("200 OK") if f"Host: {known}\r\n" in head else otherwise)
+
+    return handle
+
+
+def test_a_bare_400_that_its_own_address_does_not_get_is_about_the_host() -> None:
+    """Django without DEBUG says no more than "Bad Request (400)"; localhost is mostly allowed."""
+    seen = against(by_host("localhost", page("400 Bad Request", body="<h1>Bad Request (400)</h1>")))
+    assert came_to(seen) == (Status.FAIL, Reason.HOST_NAME_UNKNOWN)
+    assert seen.fact("other_host") == "localhost"
+    # A 404 may be meant: what lies at another name of the server is no proof then.
+    seen = against(by_host("localhost", page("404 Not Found")))
+    assert came_to(seen) == (Status.PASS, None)
+
+
+def test_a_signed_address_that_the_outside_name_would_be_given() -> None:
+    mismatch = page("403 Forbidden", S3, xml("SignatureDoesNotMatch"))
+    seen = against(by_host("www.example.com", mismatch), expect={"path": "/b/o?X-Amz-Signature=1"})
+    assert came_to(seen) == (Status.FAIL, Reason.SIGNED_FOR_ANOTHER_HOST)
+    assert seen.fact("other_host") == "www.example.com"
+
+
+def test_403_is_a_missing_right_only_where_a_login_was_sent() -> None:
+    """Some say 403, and not 401, to those they do not know: a login that is there is sent."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            known = b"Authorization: Basic" in await reader.readuntil(b"\r\n\r\n")
+            writer.write(page("200 OK") if known else page("403 Forbidden"))
+
+    assert came_to(against(handle)) == (Status.WARN, Reason.FORBIDDEN)
+    quiet = TlsSpec(mode=TlsMode.DISABLE)
+    assert came_to(against(handle, login=LOGIN, tls=quiet)) == (Status.PASS, None)
+    denied = against(answering(page("403 Forbidden")), login=LOGIN, tls=quiet)
+    assert came_to(denied) == (Status.WARN, Reason.PERMISSION_DENIED)
+
+
+def test_a_store_is_sent_no_basic_login() -> None:
+    """S3 answers 400 to it: what it takes is a signature."""
+    asked: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(page("403 Forbidden", f"Server: MinIO\r\n{S3}", xml("AccessDenied")))
+
+    seen = against(handle, login=LOGIN, tls=TlsSpec(mode=TlsMode.DISABLE))
+    assert (came_to(seen), seen.fact("object_store")) == ((Status.PASS, None), "MinIO")
+    assert not any(b"Authorization" in head for head in asked)
 
 
 def test_redirections_are_told_and_not_followed() -> None:

@@ -160,6 +160,63 @@ def test_products_that_speak_its_api(ready: Any, build: Any, product: str) -> No
     assert (seen.status, seen.fact("product")) == (Status.PASS, product), said(seen)
 
 
+ONE = "/api/v1/query?query=vector(1)"
+VICTORIA: Replies = {
+    ALL: HEALTHY[ALL],
+    DOWN: HEALTHY[DOWN],
+    ONE: vector(),
+    "/-/ready": (200, b"VictoriaMetrics is Ready.\n"),
+    "/metrics": (
+        200,
+        b'vm_rows 1\nvm_app_version{version="victoria-metrics-20240425-tags-v1.101.0-0-g5334f",'
+        b' short_version="v1.101.0"} 1\n',
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        # Fact: VictoriaMetrics tells {"version":"2.24.0"}: the API's version, not its own.
+        fine({"version": "2.24.0"}),
+        fine({}),  # 1.77 to 1.95 (its issue #5370)
+        (404, b"unsupported path"),  # before 1.77
+    ],
+)
+def test_victoriametrics_is_named_with_a_version_of_its_own(build: Any) -> None:
+    seen = see({**VICTORIA, BUILD: build}, version=">=1.90,<2")
+    assert seen.status is Status.PASS, said(seen)
+    assert (seen.fact("product"), seen.fact("version")) == ("victoriametrics", "1.101.0")
+    assert "victoriametrics 1.101.0; " in said(seen)
+
+
+def test_a_version_that_is_only_imitated_is_nobodys() -> None:
+    """Behind a path of its own (vmselect) nothing tells the product's version."""
+    replies = {**VICTORIA, BUILD: fine({"version": "2.24.0"}), "/metrics": (404, b"")}
+    seen = see(replies)
+    assert (seen.status, seen.fact("version")) == (Status.PASS, "")
+    assert "victoriametrics (the API of Prometheus 2.24.0)" in said(seen)
+    wanted = see(replies, version=">=2")
+    assert reason(wanted) is Reason.UNSUPPORTED_VERSION
+    assert "version not told, expected is >=2" in said(wanted)
+
+
+@pytest.mark.parametrize(
+    ("build", "ready", "product"),
+    [
+        (fine({"version": "", "revision": "", "goVersion": "go1.22"}), (200, b"OK"), "thanos"),
+        (fine({"application": "Grafana Mimir", "version": "", "features": {}}), (404, b""),
+         "grafana-mimir"),
+        ((404, b"404 page not found\n"), (200, b"ready"), "prometheus-compatible"),  # old Cortex
+        ((404, b"404 page not found\n"), (200, b"Prometheus is Ready.\n"), "prometheus"),  # 2.13
+    ],
+)  # fmt: skip
+def test_an_empty_version_is_no_other_product(build: Any, ready: Any, product: str) -> None:
+    few = {k: HEALTHY[k] for k in (ALL, DOWN)}
+    seen = see({**few, ONE: vector(), BUILD: build, "/-/ready": ready})
+    assert (seen.status, seen.fact("product")) == (Status.PASS, product), said(seen)
+
+
 # -- not what it should be -----------------------------------------------------------------------
 
 
@@ -191,7 +248,7 @@ def test_first_answers(reply: Any, expected: Reason) -> None:
     [
         ((503, {"status": "error", "errorType": "timeout", "error": "x"}), Reason.SERVER_ERROR),
         ((422, {"status": "error", "error": "too many samples"}), Reason.SERVER_ERROR),
-        ((403, b"forbidden"), Reason.PERMISSION_DENIED),
+        ((403, b"forbidden"), Reason.FORBIDDEN),
         ((200, b"{"), Reason.SERVER_ERROR),
         ((404, b""), Reason.OBJECT_MISSING),
     ],

@@ -96,8 +96,7 @@ def test_without_a_login_the_handshake_is_all() -> None:
 
 @pytest.mark.parametrize(
     ("header", "words"),
-    [(b"\x00\x01\x00\x00", "AMQP 1.0 only"), (b"\x03\x01\x00\x00", "AMQP 1.0 only (login first)"),
-     (b"\x01\x01\x00\x09", "AMQP 0-9 only"), (b"\x09\x09\x09\x09", "another AMQP (09090909)")],
+    [(b"\x01\x01\x00\x09", "AMQP 0-9 only"), (b"\x09\x09\x09\x09", "another AMQP (09090909)")],
 )  # fmt: skip
 def test_another_version_of_the_protocol(header: bytes, words: str) -> None:
     ended = observed(b"AMQP" + header).ended_by
@@ -106,6 +105,18 @@ def test_another_version_of_the_protocol(header: bytes, words: str) -> None:
         Reason.UNSUPPORTED_VERSION,
         f"the broker speaks {words}",
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [(b"\x00\x01\x00\x00", "AMQP 1.0 only"), (b"\x03\x01\x00\x00", "AMQP 1.0 only (login first)"),
+     (b"\x02\x01\x00\x00", "AMQP 1.0 only, over TLS"), (b"\x01\x01\x00\x0a", "AMQP 0-10 only")],
+)  # fmt: skip
+def test_amqp_1_0_is_another_protocol_and_no_version_to_upgrade(header: bytes, words: str) -> None:
+    ended = observed(b"AMQP" + header).ended_by
+    assert ended is not None
+    assert ended.reason is Reason.WRONG_PRODUCT
+    assert ended.detail.startswith(f"the broker speaks {words}")
 
 
 def test_a_silent_http_port_is_asked_once_more_at_the_end() -> None:

@@ -271,7 +271,7 @@ def test_harbor(health: Answer, expected: tuple[Status, Reason | None]) -> None:
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(403, Reason.PERMISSION_DENIED), (500, Reason.SERVER_ERROR), (502, Reason.UNHEALTHY)],
+    [(403, Reason.FORBIDDEN), (500, Reason.SERVER_ERROR), (502, Reason.UNHEALTHY)],
 )
 def test_an_image_that_cannot_be_had(status: int, reason: Reason) -> None:
     def handle(request: Request) -> Answer:

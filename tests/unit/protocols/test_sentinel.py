@@ -97,7 +97,6 @@ def test_a_machine_that_is_none(answer: tuple[bytes, str]) -> None:
     ("options", "told"),
     [
         ({"version": "1.8.8"}, "Sentinel's dashboard 1.8.8"),
-        ({"version": "1.7.2", "login": False}, "Sentinel's dashboard 1.7.2"),
         ({"version": "1.6.3"}, "Sentinel's dashboard of 1.6"),
         ({"version": "1.6.3", "login": False}, "Sentinel's dashboard before 1.6"),
     ],
@@ -108,6 +107,16 @@ def test_versions(options: dict[str, Any], told: str) -> None:
     greeting = seen.stage(Stage.HANDSHAKE)
     assert seen.status is Status.PASS, seen
     assert greeting and greeting.detail == told
+
+
+@pytest.mark.parametrize("login", [None, LOGIN])
+def test_a_login_that_is_switched_off_is_a_warning(login: dict[str, str] | None) -> None:
+    """Fact: with auth.enabled=false a dashboard of 1.7 and later tells everybody everything."""
+    with standin(login=False, version="1.7.2") as port:
+        seen = see(port, login=login)
+    auth = seen.stage(Stage.AUTH)
+    assert auth and (auth.status, auth.reason) == (Status.WARN, Reason.LOGIN_SWITCHED_OFF)
+    assert seen.depth is Stage.VERIFY
 
 
 @pytest.mark.parametrize(

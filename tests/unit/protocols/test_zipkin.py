@@ -81,6 +81,61 @@ def test_what_it_may_say(pages: dict[str, Answer], reason: Reason | None, words:
     assert "canary" not in repr(seen)
 
 
+OLD = {"zipkin": {"version": "2.16.2", "commit": "b7e2258"}}
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        # Fact: Zipkin 2.16.2 answers 307 with Location: /actuator/info.
+        (Answer(307, "", {"Location": "/actuator/info"}), None),
+        # Fact: Zipkin 2.11.12 answers 302 with an absolute URL made of the client's own Host.
+        (Answer(302, "", {"Location": "http://{host}/actuator/info"}), None),
+        # Nobody is followed elsewhere, and no login goes there.
+        (Answer(302, "", {"Location": "http://192.0.2.7/actuator/info"}), Reason.WRONG_PRODUCT),
+        (Answer(302, "", {"Location": "https://{host}/actuator/info"}), Reason.WRONG_PRODUCT),
+        (Answer(302, "", {"Location": "//192.0.2.7/actuator/info"}), Reason.WRONG_PRODUCT),
+        (Answer(302, "", {"Location": "http://{host}:x/actuator/info"}), Reason.WRONG_PRODUCT),
+        # One step only: a server that leads in a circle is no Zipkin.
+        (Answer(302, "", {"Location": "/info"}), Reason.WRONG_PRODUCT),
+    ],
+)
+def test_info_of_the_older_ones_is_a_redirection(info: Answer, reason: Reason | None) -> None:
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked.append(request.path)
+        there = {k: v.format(host=request.headers["host"]) for k, v in info.headers.items()}
+        known = {"/info": Answer(info.status, "", there), "/actuator/info": Answer(200, OLD),
+                 "/health": Answer(200, {"status": "UP", "zipkin": {
+                     "status": "UP", "InMemoryStorage{}": {"status": "UP"}}}),
+                 "/api/v2/services": Answer(200, [])}  # fmt: skip
+        return known.get(request.path, Answer(404, ""))
+
+    with serving(answer) as port:
+        seen = probe(There("zipkin", port, expect={"version": "<3"}), budget=SOON)
+    assert verdict(seen)[1] is reason
+    assert ("/actuator/info" in asked) == (reason is None)
+    assert seen.fact("version") == ("2.16.2" if reason is None else None)
+
+
+def test_a_redirection_below_the_path_of_the_bridge_is_followed_and_none_out_of_it() -> None:
+    def lies_at(location: str) -> tuple[Status, Reason | None]:
+        def answer(request: Request) -> Answer:
+            moved = Answer(307, "", {"Location": location})
+            known = {"/tracing/info": moved, "/tracing/actuator/info": Answer(200, OLD),
+                     "/actuator/info": Answer(200, OLD),
+                     "/tracing/api/v2/services": Answer(200, []),
+                     "/tracing/health": Answer(200, health(InMemoryStorage__=""))}  # fmt: skip
+            return known.get(request.path, Answer(404, ""))
+
+        with serving(answer) as port:
+            return verdict(probe(There("zipkin", port, expect={"path": "/tracing"}), budget=SOON))
+
+    assert lies_at("/tracing/actuator/info") == (Status.PASS, None)
+    assert lies_at("/actuator/info")[1] is Reason.WRONG_PRODUCT
+
+
 def test_names_of_services_that_must_be_known() -> None:
     pages = {"/api/v2/services": Answer(200, ["shop", "pay"])}
     assert verdict(see(pages, services=["Shop", "pay"]))[1] is None
