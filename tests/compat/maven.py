@@ -14,7 +14,9 @@ from tests.lab.building.artifact import Artifact, run
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy"
 JAVA_HOME = "/usr/lib/jvm/java-17-openjdk-amd64"
 SMALL = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-_OURS_TO_SAY = re.compile(r"^(-XX:.*(?:CMS|ConcMarkSweep|G1).*|.*Xlog:gc.*|8:.*|-Xm[sx].*)$")
+_OURS_TO_SAY = re.compile(  # heap and garbage collector, and what only other Java releases know
+    r"^(?:[0-9-]+:)?(-XX:.*(?:CMS|ConcMarkSweep|G1).*|.*Xlog:gc.*|-Xm[sx].*)$|^8:"
+)
 
 
 def _copy(coordinates: str, into: Path) -> Path:
@@ -103,7 +105,7 @@ def search(product: str, version: str) -> Server:
         name=product,
         version=version,
         protocol="elasticsearch",
-        artifact=Artifact(f"compat-{product}", version, name),
+        artifact=Artifact(f"compat-{product}", version, f"2 {name}"),
         fetch=partial(_unpack_search, name),
         start=partial(_start_search, product),
         copied=True,
