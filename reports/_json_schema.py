@@ -73,10 +73,11 @@ _FINDING = _object(
         "refines": _TEXTS,
         "culprit": _word(Culprit),
         "only_as_cause": {"type": "boolean"},
+        "of_bridge": {"type": "boolean"},
         "harmful": {"type": "boolean"},
     },
     "fix", "command", "confidence", "location", "bridge", "ports", "addresses", "explains",
-    "refines", "culprit", "only_as_cause",
+    "refines", "culprit", "only_as_cause", "of_bridge",
     "harmful",
 )  # fmt: skip
 

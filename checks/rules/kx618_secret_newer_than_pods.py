@@ -102,6 +102,7 @@ def _finding(
         if by_kubectl
         else "",
         bridge=bridge.ref,
+        of_bridge=True,
         culprit=RULE.culprit,
     )
 

@@ -110,9 +110,11 @@ def _port_name(bridge: Bridge, source: str, lost: Endpoint, lacking: Sequence[st
 
 
 def _is_new(finding: Finding, known: set[str]) -> bool:
-    """What is found of a workload is told of the workload, not of each bridge that it uses."""
-    of_workload = finding.object.partition("/")[0] in WORKLOADS
-    return finding.code not in known and not of_workload and not finding.only_as_cause
+    """What is found of a workload is told of the workload, not of each bridge that it uses; but for
+    what the bridge's own Secret did to it.
+    """
+    elsewhere = finding.object.partition("/")[0] in WORKLOADS and not finding.of_bridge
+    return finding.code not in known and not elsewhere and not finding.only_as_cause
 
 
 def _standing(finding: Finding) -> Diagnosis:

@@ -39,6 +39,7 @@ class Finding:
     refines: tuple[str, ...] = ()  # codes that stay, with what this adds: the cause and the fix
     culprit: Culprit = Culprit.MANIFEST
     only_as_cause: bool = False  # says nothing unless it explains a failure
+    of_bridge: bool = False  # told of the bridge, too, where its object is a workload
     harmful: bool = False  # proven harm: fails the bridge even where every probe passes
 
 

@@ -395,6 +395,7 @@ def test_no_object_breaks_a_rule() -> None:
     for seed in range(300):
         dice = random.Random(seed)
         made = {kind: thinned(objects, dice) for kind, objects in FULL.items()}
-        lists = {k: tuple(made[k]) for k in ("slices", "endpoints", "others")}
-        said |= {f.code for f in found(*made["services"], **lists)}
+        slices, endpoints, others = (tuple(made[k]) for k in ("slices", "endpoints", "others"))
+        told = found(*made["services"], slices=slices, endpoints=endpoints, others=others)
+        said |= {f.code for f in told}
     assert len(said) >= 8

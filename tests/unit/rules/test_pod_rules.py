@@ -144,7 +144,7 @@ def test_only_what_can_be_patched_gets_a_command() -> None:
 
 TO_DATABASE = {"to": [{"ipBlock": {"cidr": "198.51.100.21/32"}}], "ports": [{"port": 26379}]}
 TO_DNS = {"ports": [{"port": 53, "protocol": "UDP"}]}
-TO_ALL_OF_CLUSTER = {"to": [{"namespaceSelector": {}}]}
+TO_ALL_OF_CLUSTER: dict[str, Any] = {"to": [{"namespaceSelector": {}}]}
 
 
 def isolated(*rules: Any, selector: Any = None, pod: Any = None, **values: str) -> list[str]:
