@@ -260,7 +260,7 @@ def _target(row: Row, options: Options) -> str:
         parts.append(f"{ends[0]} {times}{len(ends)}")
     else:
         parts += ends
-    idle = " (not used)" if all(_idle(row.bridge, o) for o in row.seen) else ""
+    idle = " (not used)" if row.seen and all(_idle(row.bridge, o) for o in row.seen) else ""
     return _from_where(row) + " + ".join(dict.fromkeys(parts)) + idle
 
 

@@ -80,7 +80,9 @@ def version_of(fields: Fields) -> str:
 
 def stranger(why: str) -> Fault:
     """What says PONG and is no Redis: a stub of a health check, an echo, another product."""
-    return Fault(Reason.WRONG_PRODUCT, f"it says PONG, and is no Redis or relative of it: {why}")
+    return Fault(
+        Reason.WRONG_PRODUCT, f"it says PONG, and is neither Redis nor a relative of it: {why}"
+    )
 
 
 def roles(role: str, mode: str) -> tuple[str, ...]:

@@ -36,8 +36,8 @@ USUAL = ("/actuator", "", "/manage", "/management")
 """Spring Boot's own base path since 2.0, that of 1.x, and what teams choose."""
 HIDDEN = "it does not say which component (management.endpoint.health.show-components)"
 NOT_THERE = (
-    "it is not exposed there (management.endpoints.web.exposure.include), lies under another path "
-    "(expect.path), or on a port of its own (management.server.port)"
+    "it is not exposed (management.endpoints.web.exposure.include), or it lies under another path "
+    "(expect.path) or on a port of its own (management.server.port), or this is another application"
 )
 MOST_GROUPS = 4
 WAITS = (Reason.SILENT, Reason.TIMED_OUT)

@@ -150,7 +150,7 @@ class Apollo(HttpApi):
         if known.number < 0:
             text = f"{name} in cluster {cluster} was never published"
             raise Fault(
-                Reason.OBJECT_MISSING, f"{text}: the question for it is held, as then it is"
+                Reason.OBJECT_MISSING, f"{text}: Apollo kept the request open, as it does then"
             )
         return f"{self._in_cluster(name, cluster, known.clusters)} (notification {known.number})"
 
@@ -270,8 +270,8 @@ class Apollo(HttpApi):
                 raise
             text = (
                 f"{self.base}{read.CONFIG_SERVICES} answers at once, and "
-                f"{self.base}{read.HEALTH} not in time: so it is for 30 s where its database "
-                "(ApolloConfigDB) does not answer"
+                f"{self.base}{read.HEALTH} not in time: Apollo waits up to 30 s there for its "
+                "database (ApolloConfigDB), which likely does not answer"
             )
             raise Fault(Reason.UNHEALTHY, text) from fault
         word = read.health_word(answer)

@@ -35,7 +35,7 @@ from k8sext.model.words import Reason
 from . import _redis_server as read
 
 ROLES = ("master", "replica", "standalone", "cluster", "sentinel")
-_NO_WORD = " without a word: so does a proxy for a server that is not there"
+_NO_WORD = " before it sent a byte, as a proxy does whose server is down"
 
 
 class Redis(WireCheck):
@@ -216,7 +216,9 @@ class Redis(WireCheck):
         except Fault as fault:
             if alive and fault.reason is Reason.TIMED_OUT:
                 fault.evidence["large_answer"] = True
-                fault.detail = "INFO is not answered, although PING on another connection is"
+                fault.detail = (
+                    "PING is answered on another connection, and INFO (a large answer) is not"
+                )
             raise
         finally:
             asking.cancel()
@@ -244,7 +246,7 @@ class Redis(WireCheck):
         own for it); one that may not be asked says nothing against the server.
         """
         if not fields.get("denied"):
-            raise read.stranger("INFO is answered, and names no version")
+            raise read.stranger("its answer to INFO names no version")
         word = "k8sext"
         reply = await self._call("ECHO", word, may_fail=True)
         knows_rights = isinstance(reply, RedisError) and reply.words.startswith("NOPERM")

@@ -135,8 +135,8 @@ class XxlJob(HttpApi):
             if fault.reason not in (Reason.TIMED_OUT, Reason.SILENT):
                 raise
             text = (
-                "its login page answers at once and its health not in time: so it is while it "
-                "waits for its database (schema xxl_job)"
+                "its login page answers at once, and its health not in time: it likely waits for "
+                "its database (schema xxl_job)"
             )
             raise Fault(Reason.UNHEALTHY, text) from fault
         if answer.status in (200, 503) and isinstance(answer.json(), dict):

@@ -48,16 +48,16 @@ def _finding(bridge: Bridge, item: Object, kind: str, used: str) -> Finding:
         fix += f"with metadata.name {bridge.service}"
     else:
         said = f"EndpointSlice {name} belongs to no Service: its label {SERVICE_NAME} " + (
-            f"says {used}" if labelled else "is missing"
+            f"says {used}, and there is no such Service" if labelled else "is missing"
         )
         command = f"kubectl label endpointslice -n {bridge.namespace} {name} "
         command += f"{SERVICE_NAME}={bridge.service} --overwrite"
-        fix = f"if it is meant: {command}"
+        fix = f"if {name} is meant for Service {bridge.service}: {command}"
     return Finding(
         code=RULE.code,
         severity=Severity.WARN,
         object=f"{kind}/{bridge.namespace}/{name}",
-        summary=f"{said}; likely Service {bridge.service} is meant, which has no endpoints",
+        summary=f"{said}; it is likely meant for Service {bridge.service}, which has no endpoints",
         fix=fix,
         command=command,
         confidence="likely",

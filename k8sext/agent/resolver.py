@@ -148,7 +148,9 @@ def _empty(answer: Answer) -> Fault:
         text = f"{answer.name} is an alias of {target}, which has no address record"
         return _fault(Reason.NAME_NO_ADDRESS, answer, text)
     if answer.rcode != "NXDOMAIN":
-        text = f"{answer.name} is an alias of {target}, and asked for that DNS said {answer.rcode}"
+        text = (
+            f"{answer.name} is an alias of {target}, and DNS answers {answer.rcode} for that name"
+        )
         return _fault(Reason.DNS_SERVER_FAILURE, answer, text)
     text = f"{answer.name} is an alias of {target}, which does not exist"
     return _fault(Reason.NAME_NOT_FOUND, answer, text)

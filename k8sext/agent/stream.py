@@ -185,9 +185,7 @@ class Stream:
     async def read_exactly(self, count: int) -> bytes:
         """Exactly `count` bytes. Raises Fault (CLOSED_EARLY, SILENT, TOO_MUCH, …)."""
         if count > self.budget - self.received:
-            raise Fault(
-                Reason.TOO_MUCH, f"the server announced {count} bytes", **self.first_bytes_fact()
-            )
+            raise Fault(Reason.TOO_MUCH, f"it announced {count} bytes", **self.first_bytes_fact())
         return await self._read(self.reader.readexactly(count))
 
     async def read_some(self, limit: int = 1 << 16) -> bytes:

@@ -258,7 +258,7 @@ def _told(entry: _Entry) -> str:
         "service": f"cluster IP of Service {entry.owner.name}",
         "node": f"node {entry.owner.name}, where nothing is known to listen on that port",
         "stranger": "beside the nodes, and none of them",
-        "gone": "a pod's address that no pod has",
+        "gone": "an address of the pod network that no pod has now",
     }.get(entry.owner.kind, "")
     if entry.owner.replicas > 1:
         owner = f"{owner}, {entry.owner.replicas} ready pods behind it"

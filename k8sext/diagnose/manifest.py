@@ -29,7 +29,10 @@ def instead(case: Case, root: Diagnosis | None) -> Diagnosis | None:
     if finding:
         cause = _diagnosis(finding, Severity.FAIL)
         return replace(cause, why=root.why, because=(*root.because, finding.object))
-    return functools.reduce(_refined, (f for f in case.findings if root.code in f.refines), root)
+    refining = [f for f in case.findings if root.code in f.refines]
+    causes = (f"{f.summary} ({f.code})" for f in refining)
+    told = functools.reduce(_refined, refining, root)
+    return replace(told, why="; ".join((*causes, root.why)))
 
 
 def _refined(root: Diagnosis, finding: Finding) -> Diagnosis:
@@ -37,7 +40,6 @@ def _refined(root: Diagnosis, finding: Finding) -> Diagnosis:
     refined = any("#" in mark for mark in root.because)
     return replace(
         root,
-        why=f"{root.why}; {finding.summary} ({finding.code})",
         because=(*root.because, f"{finding.object}#{finding.code}"),
         fix=root.fix if refined else finding.fix,
         command=root.command if refined else finding.command,

@@ -23,7 +23,7 @@ DENIED = (
     Reason.TIMED_OUT, Reason.REFUSED, Reason.NO_ROUTE, Reason.NOT_PERMITTED, Reason.RESET,
 )  # fmt: skip
 UNREAD = "NetworkPolicies could not be read, so a policy may be the cause instead"
-NONE_FORBIDS = "no NetworkPolicy that selects the probe forbids it"
+NONE_FORBIDS = "no NetworkPolicy that applies to the probe blocks it"
 
 
 def forbidding(case: Case, seen: Observation, ended: StageResult) -> tuple[str, ...]:

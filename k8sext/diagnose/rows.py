@@ -86,24 +86,29 @@ NOT_ASKED = Row(
 
 # What a server, or whatever answers, says.
 ANSWERS: dict[Reason, Row] = {
-    Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts and resets: {detail}",
-        "look at host rules, connection limits and proxies before {target}"),
+    Reason.RESET: Row("KX310", Culprit.SERVER_CONFIG, "{target} accepts the connection and then "
+        "resets it: {detail}", "see what listens on {target}: a proxy (is the server behind it "
+        "up?), rules that let in some clients only, or a limit of connections"),
     Reason.CLOSED_EARLY: Row("KX311", Culprit.SERVER_CONFIG,
-        "{target} accepts and closes without a word of {protocol}: something accepts for it, or "
-        "it turns this client away", "look at a proxy or load balancer before {target}, then at "
-        "the server's own log"),
+        "{target} accepts the connection and closes it without an answer in {protocol}: it is a "
+        "proxy whose server is down, or it turns this client away", "see what listens on "
+        "{target}: a proxy or load balancer (is the server behind it up?), else the server's own "
+        "log"),
     Reason.SILENT: Row("KX313", Culprit.WRONG_TARGET,
         "{target} accepts and stays silent: something accepts for it, or it does not speak "
         "{protocol}", "check that {port} is the {protocol} port, and what stands before it"),
-    Reason.TIMED_OUT: Row("KX314", Culprit.PATH, "{target} answers, and its large answers are "
-        "lost on the way: {detail}", "check the path's MTU: small packets pass, large ones do not "
-        "(a tunnel or VPN whose ICMP is filtered); lower the MTU of the network, or clamp the MSS"),
+    Reason.TIMED_OUT: Row("KX314", Culprit.PATH, "{target} answers, but its large answers are "
+        "likely lost on the way (MTU): {detail}", "on {here} compare ping -M do -s 1472 {host} "
+        "with a smaller size (-s 1200); if only the smaller one passes, lower the MTU of the "
+        "network or clamp the MSS (likely a tunnel or VPN whose ICMP is filtered)"),
     Reason.NO_ROUTE: Row("KX308", Culprit.PATH, "the route to {target} broke: {detail}",
         "check the route to {host}"),
     Reason.TLS_NOT_OFFERED: Row("KX401", Culprit.TLS, "{target} does not offer TLS: {detail}",
         "switch TLS on at the server, or annotate k8sext.io/tls=disable"),
     Reason.TLS_REQUIRED: Row("KX402", Culprit.TLS, "{target} insists on TLS: {detail}",
-        "let the clients speak TLS, and say it of the bridge (k8sext.io/tls, in a file tls.mode)",
+        "switch TLS on in the applications (connection string or driver); then tell k8sext that "
+        "this bridge uses TLS (k8sext.io/tls, in a bridge file tls.mode; this changes no "
+        "application)",
         command="kubectl {annotate} --overwrite service -n {namespace} {service} "
         "{tls_key}={tls_mode}"),
     Reason.TLS_FAILED: Row("KX403", Culprit.TLS, "the TLS handshake with {target} fails: {detail}",
@@ -149,8 +154,8 @@ ANSWERS: dict[Reason, Row] = {
         "endpoint when the request is signed and when it is sent; a proxy between must pass Host on"
         " unchanged (nginx: proxy_set_header Host $http_host)"),
     Reason.TOO_MUCH: Row("KX505", Culprit.WRONG_TARGET,
-        "{target} sends more than any {protocol} server would: {detail}",
-        "check what listens on {target}"),
+        "{target} is likely no {protocol} server, as it sends more than one would: {detail}",
+        "see on its host what listens there: ss -ltnp (port {port})"),
     Reason.AUTH_REQUIRED: LOGIN_WANTED,
     Reason.AUTH_REJECTED: Row("KX601", Culprit.CREDENTIALS,
         "{target} rejects the login: {detail}",
@@ -201,11 +206,12 @@ ANSWERS: dict[Reason, Row] = {
         "the virtual host is not there: {detail}", "rabbitmqctl add_vhost, or correct {secret}"),
     Reason.OBJECT_MISSING: Row("KX703", Culprit.SERVER_STATE,
         "{target} lacks what the bridge expects: {detail}",
-        "create it, or correct k8sext.io/expect"),
+        "create what is missing, or correct what the bridge expects (k8sext.io/expect)"),
     Reason.TOO_MANY_CONNECTIONS: Row("KX704", Culprit.SERVER_STATE,
         "{target} has no connection left: {detail}", "raise its limit, or find who holds them"),
     Reason.READ_ONLY: Row("KX705", Culprit.SERVER_STATE, "{target} is read-only: {detail}",
-        "point Service {service} at the primary, or lift what holds back writes there"),
+        "if it is a replica, point Service {service} at the primary; if it is the primary, remove "
+        "there what keeps it from writing"),
     Reason.LOADING: Row("KX706", Culprit.SERVER_STATE, "{target} is starting up: {detail}",
         "wait and run again"),
     Reason.ALARM: Row("KX707", Culprit.SERVER_STATE, "{target} has raised an alarm: {detail}",
@@ -240,8 +246,9 @@ ANSWERS: dict[Reason, Row] = {
         "see at the consumer why it is slow or stands still (its log, and what it writes to), or "
         "start more of it", WARN),
     Reason.COMPANION_FAILED: Row("KX736", Culprit.SERVER_STATE,
-        "{target} cannot be proved, because another bridge does not work: {detail}",
-        "k8sext doctor -n {namespace} says what is wrong with that bridge; mend it first"),
+        "{target} answers, but the check needs another bridge, and that one does not work: "
+        "{detail}", "repair that bridge first, then run again; its own line tells what is wrong "
+        "(all lines: k8sext doctor -n {namespace})"),
     Reason.SESSION_OF_A_PERSON: Row("KX812", Culprit.CREDENTIALS,
         "the login of Secret {secret} was not used at {target}: {detail}",
         "make a user for k8sext there (role administrator) and put it in Secret {secret}; or add "
@@ -259,8 +266,8 @@ ANSWERS: dict[Reason, Row] = {
         "raise its limit, or find who holds them", WARN),
     Reason.LAGGING: Row("KX721", Culprit.SERVER_STATE,
         "{target} does not keep up with its primary: {detail}",
-        "see at the server why replication is slow or stopped, or point Service {service} at "
-        "another one"),
+        "remove the cause at the server (replication that is slow, stopped, or paused by hand), "
+        "or point Service {service} at another replica"),
     Reason.BAD_EXPECTATION: Row("KX722", Culprit.MANIFEST,
         "what Service {service} expects cannot be checked: {detail}",
         "`k8sext checks` lists what {protocol} can expect; correct the annotation "

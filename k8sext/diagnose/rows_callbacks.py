@@ -47,8 +47,8 @@ LIKELY_NO_WAY_BACK = Row(
 )  # fmt: skip
 ANOTHER_CALLER = Row(
     "KX811", Culprit.SERVER_CONFIG,
-    "several schedulers work on the database of {caller}, and not all of them reach what they "
-    "call: {entries}",
-    "stop the scheduler whose calls fail, if somebody has started it on that database by mistake; "
-    "if it belongs there, let it reach these addresses, too",
+    "several schedulers share the database of {caller}, and not all of them reach the executors: "
+    "{entries}",
+    "if the scheduler whose calls fail was started on that database by mistake, stop it; if it "
+    "belongs there, open its way to these executors",
 )  # fmt: skip

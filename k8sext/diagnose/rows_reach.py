@@ -10,7 +10,8 @@ from .rows import NOTE, WARN, Row
 NAMES: dict[Reason, Row] = {
     Reason.NAME_NOT_FOUND: Row(
         "KX201", Culprit.MANIFEST, "{name} does not resolve: {detail}",
-        "correct spec.externalName of Service {service}, or add {alias} to the zone that serves it",
+        "if {alias} is misspelt, correct spec.externalName of Service {service}; if not, add it to "
+        "its DNS zone",
     ),
     Reason.NAME_NO_ADDRESS: Row(
         "KX202", Culprit.MANIFEST, "{name} resolves to no address: {detail}",
@@ -22,11 +23,12 @@ NAMES: dict[Reason, Row] = {
         "kubectl get pods -n kube-system -l k8s-app=kube-dns; check policies on UDP and TCP 53",
     ),
     Reason.DNS_SERVER_FAILURE: Row(
-        "KX205", Culprit.CLUSTER_DNS, "cluster DNS cannot answer for {name}: {detail}",
-        "kubectl logs -n kube-system -l k8s-app=kube-dns; check the forward of the outside zone",
+        "KX205", Culprit.CLUSTER_DNS, "DNS gives an error for {name}: {detail}",
+        "check CoreDNS (kubectl logs -n kube-system -l k8s-app=kube-dns), the server that it "
+        "forwards to, and for an outside name the servers of its zone",
     ),
     Reason.NAME_NOT_A_NAME: Row(
-        "KX204", Culprit.MANIFEST, "{name} leads to no name: {detail}",
+        "KX204", Culprit.MANIFEST, "{misnamed}",
         "an ExternalName must be a host name; for an address the Service needs endpoints",
         command="k8sext provision {service} -n {namespace} --to {alias_address} --protocol "
         "{protocol} --adopt",
@@ -36,17 +38,21 @@ NAMES: dict[Reason, Row] = {
 # Both ways fail alike, or there is only one way.
 PATHS: dict[Reason, Row] = {
     Reason.REFUSED: Row(
-        "KX301", Culprit.SERVER_HOST, "{target} refuses connections: nothing listens there",
-        "on the host of {target} start the server, or let it listen on that address and port "
-        "(a server bound to 127.0.0.1 refuses everybody else)",
+        "KX301", Culprit.SERVER_HOST, "{target} refuses connections: likely nothing listens there",
+        "on the host of {target} start the server, or make it listen on that address and port "
+        "(a server bound to 127.0.0.1 refuses everybody else); if it does listen, a firewall "
+        "rejects",
     ),
     Reason.TIMED_OUT: Row(
         "KX302", Culprit.PATH, "nothing comes back from {target}",
-        "on the firewall before {host} allow TCP {port} from {sources}",
+        "check that {host} is up; if it is, a firewall drops the packets: allow TCP {port} from "
+        "{sources}",
     ),
     Reason.NO_ROUTE: Row(
-        "KX308", Culprit.PATH, "there is no route to {target}",
-        "add a route to {host} on the nodes, or correct the address of Service {service}",
+        "KX308", Culprit.PATH, "{target} cannot be reached (no route to host): a route "
+        "is missing, the host is down, or a firewall rejects",
+        "on {here}: ip route get {host}; ping {host}; then add the route, start the host or allow "
+        "TCP {port} at the firewall, or correct the address of Service {service}",
     ),
     Reason.NOT_PERMITTED: Row(
         "KX309", Culprit.CLUSTER_NETWORK, "the cluster's network forbids {target}",
@@ -54,7 +60,7 @@ PATHS: dict[Reason, Row] = {
     ),
     Reason.RESET: Row(
         "KX310", Culprit.PATH, "{target} resets the connection at once",
-        "look for a firewall that rejects with a reset, or a proxy before {host}",
+        "look for a firewall that rejects with a reset, or a proxy in front of {host}",
     ),
 }  # fmt: skip
 
@@ -74,7 +80,8 @@ PORT_NAME = Row(
 )  # fmt: skip
 NO_ENDPOINTS = Row(
     "KX305", Culprit.MANIFEST, "Service {service} has no endpoints: nothing stands behind its name",
-    "k8sext provision {service} -n {namespace} --to ADDRESS:{port} --protocol {protocol} --adopt",
+    "give it the ADDRESS of your server (--adopt takes over the Service that is there): k8sext "
+    "provision {service} -n {namespace} --to ADDRESS:{port} --protocol {protocol} --adopt",
 )  # fmt: skip
 NAME_TIMES_OUT = Row(
     "KX306", Culprit.CLUSTER_NETWORK, "{name} times out inside the cluster while {target} accepts",
@@ -83,8 +90,8 @@ NAME_TIMES_OUT = Row(
 PARTIAL = Row(
     "KX307", Culprit.SERVER_HOST,
     "{dead} of {all} addresses {does} not work ({causes}): about {share} % of connections fail",
-    "{mend}; until that is done take {host} out of {place}: nothing in the cluster checks whether "
-    "an address outside it works",
+    "{mend}; until that is done take {host} out of {place}: Kubernetes does not check outside "
+    "addresses, so connections still go there",
 )  # fmt: skip
 ONLY_BY_NAME = Row(
     "KX312", Culprit.CLUSTER_NETWORK, "only the name works, {target} itself cannot be reached",
@@ -92,9 +99,9 @@ ONLY_BY_NAME = Row(
 )  # fmt: skip
 POLICY = Row(
     "KX309", Culprit.CLUSTER_NETWORK,
-    "a NetworkPolicy isolates the probe's egress and does not allow {target}: {policies}",
-    "allow egress to {host}/32 TCP {port} in NetworkPolicy {policy} "
-    "(if it is not meant for your workloads, it still selects the probe)",
+    "NetworkPolicy forbids the probe to connect to {target}: {policies}",
+    "allow egress to {host}/32 TCP {port} in NetworkPolicy {policy}; if its podSelector selects "
+    "the probe and none of your workloads, only this test is affected",
 )  # fmt: skip
 
 SERVICE_UNKNOWN = Row(
@@ -176,7 +183,7 @@ NOT_USED = Row(
 )  # fmt: skip
 OTHER_FAMILY = Row(
     "KX210", Culprit.CLUSTER_NETWORK,
-    "not used: {unused}; pods here have no {family} address, so no application chooses it",
+    "no application here uses {unused}: pods have no {family} address",
     "nothing to do", NOTE,
 )  # fmt: skip
 PATHS[Reason.NO_FAMILY] = ONLY_OTHER_FAMILY = Row(

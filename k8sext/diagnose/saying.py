@@ -7,16 +7,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from string import Formatter
 
 from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
-from . import mending, policy, rows, rows_reach
-from .case import INSIDE, Case, split
+from . import mending, policy, remedies, rows, rows_reach
+from .case import INSIDE, Case, Context, split
 from .rows import Row
 
 NOT_A_FAULT = (Reason.LOGIN_REJECTED_BEFORE,)
 # What a proxy that accepts before it dials makes of every refusal and time-out.
 PROXY_REASONS = (Reason.RESET, Reason.CLOSED_EARLY, Reason.SILENT)
+REASON_WORDS = {  # where the name of the reason is no plain English
+    Reason.COMPANION_FAILED: "another bridge does not work",
+    Reason.TOO_MUCH: "answer too long",
+    Reason.NO_ROUTE: "no route to host",
+    Reason.NO_FAMILY: "no address of that family here",
+    Reason.OBJECT_MISSING: "not there",
+    Reason.TLS_REQUIRED: "TLS required",
+    Reason.AUTH_REJECTED: "login rejected",
+    Reason.AUTH_REQUIRED: "login required",
+}
 
 
 def say_by_reason(
@@ -54,14 +65,16 @@ def say(
     """
     facts = {**facts_of(case, ended, about or seen), **more}
     command = command_of(row, facts)
+    summary = _filled(row.summary, {**facts, "target": named} if named else facts)
+    fix = remedies.of(row, ended, seen.protocol) or row.fix
     return Diagnosis(
         code=row.code,
         severity=row.severity,
         culprit=row.culprit,
-        summary=_filled(row.summary, {**facts, "target": named} if named else facts),
-        why=why_of(case, ended, seen, case.endpoints),
+        summary=summary,
+        why=why_of(case, ended, seen, case.endpoints, summary),
         because=_because(case, ended, seen),
-        fix=_with_command(_filled(row.fix, facts), command),
+        fix=_with_command(_filled(fix, facts), command),
         command=command,
         see=f"k8sext explain {row.code}{_by_hand(case, ended, facts)}",
     )
@@ -115,14 +128,15 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "host": host,
         "port": str(port),
         "protocol": seen.protocol,
-        "detail": ended.detail or str(ended.reason or "no reason given").replace("_", " "),
+        "detail": ended.detail or in_words(ended.reason),
         "secret": credentials.secret if credentials else "SECRET",
         "alias": bridge.external_name or host,
         "virtual": ", ".join(bridge.virtual),
         "mesh": context.mesh,
         "node": context.node or "the probe's node",
-        "sources": source
-        or f"the nodes (pods leave with {context.node or 'their node'}'s address)",
+        "here": _here(context),
+        "misnamed": _misnamed(case, ended),
+        "sources": source or "the addresses of all nodes (a pod leaves with that of its node)",
         "seen_as": f" {source}" if source else "",
         "service_ports": _names(p.name for p in bridge.ports),
         "endpoint_ports": _names(e.port_name for e in bridge.endpoints),
@@ -131,6 +145,29 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "hinted": "".join(f"; {hint}" for hint in _hints(ended)),
         **mending.facts(case, ended.detail),
     }
+
+
+def _here(context: Context) -> str:
+    return context.node or ("the probe's node" if context.vantage in INSIDE else "this machine")
+
+
+def _misnamed(case: Case, ended: StageResult) -> str:
+    """What leads to something that is no host name."""
+    service, outside = case.bridge.service, case.bridge.external_name
+    detail = ended.detail or in_words(ended.reason)
+    if is_address(outside):
+        return (
+            f"spec.externalName of Service {service} is {outside}, an address, and a DNS alias can "
+            "lead to names only"
+        )
+    if outside:
+        return f"spec.externalName of Service {service} leads to no host name: {detail}"
+    return f"{service} leads to no host name: {detail}"
+
+
+def in_words(reason: Reason | None) -> str:
+    """The reason in plain English."""
+    return REASON_WORDS.get(reason, reason.replace("_", " ")) if reason else "no reason given"
 
 
 def _family(outside: str, host: str) -> dict[str, str]:
@@ -152,13 +189,19 @@ def _filled(template: str, facts: Mapping[str, str]) -> str:
     return template.format_map(facts).strip()
 
 
-def why_of(case: Case, ended: StageResult, seen: Observation, ends: Sequence[Observation]) -> str:
+def why_of(
+    case: Case,
+    ended: StageResult,
+    seen: Observation,
+    ends: Sequence[Observation],
+    headline: str = "",
+) -> str:
     """The evidence in one sentence: how the name ended and each of `ends`, and what the server and
-    the policies say of this end.
+    the policies say of this end, as far as the `headline` does not.
     """
     parts = [_end_of(o) for o in (case.by_name, *ends) if o is not None]
     words = str(ended.evidence.get("words") or "")
-    said = f"the server said: {words}" if words else ""
+    said = f"the server said: {words}" if words and words not in headline else ""
     mesh = case.context.mesh
     proxy = f"a {mesh} proxy stands in the probe's way, so accepting proves little" if mesh else ""
     policies = policy.words(case, seen, ended)
@@ -176,7 +219,7 @@ def _end_of(seen: Observation) -> str:
     if ended is None:
         return f"{seen.target} ({seen.route}) works to {seen.depth}"
     time = f" after {ended.duration_s:.1f} s" if ended.duration_s >= 0.1 else ""
-    reason = str(ended.reason or "failed").replace("_", " ")
+    reason = in_words(ended.reason) if ended.reason else "failed"
     return f"{seen.target} ({seen.route}) {ended.stage}: {reason}{time}"
 
 

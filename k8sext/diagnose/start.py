@@ -28,12 +28,20 @@ _DENIED = (
     (re.compile(r'unable to validate against any security context constraint'), "let the pod run "
         "under a constraint that its service account may use (--pod-patch): kubectl get scc"),
 )  # fmt: skip
+# How containerd and CRI-O repeat the resolver of Go (net.DNSError).
+_NOT_PULLED = (
+    (re.compile(r"lookup (\S+)(?: on \S+)?: no such host"), "the nodes' DNS does not know {0}: "
+        "correct the registry's name in --image, or add it to that DNS; or run with an image from "
+        "a registry that the nodes reach"),
+)  # fmt: skip
+_BY_WORDS = {"KX903": _DENIED, "KX904": _NOT_PULLED}
 FIXES = {
     "KX901": "check --kubeconfig and --context: kubectl version",
     "KX902": "give the Role that this prints: k8sext rbac --for doctor -n {namespace}",
     "KX903": "raise the quota or adapt the pod (--pod-patch), or look from elsewhere: "
     "k8sext doctor -n {namespace} --from local",
-    "KX904": "mirror the image (skopeo copy docker://docker.io/library/python:3.13-slim "
+    "KX904": "let the nodes reach that registry, or mirror the image to one that they reach "
+    "(skopeo copy docker://docker.io/library/python:3.13-slim "
     "docker://YOUR-REGISTRY/python:3.13-slim) and run with --image YOUR-REGISTRY/python:3.13-slim",
     "KX905": "free a node for it, or steer it with --pod-patch (nodeSelector, tolerations)",
     "KX906": "kubectl get events -n {namespace}; give it more time with --pod-start-timeout",
@@ -48,21 +56,21 @@ FIXES = {
 def start_failure(code: str, namespace: str, what: str, why: str) -> Diagnosis:
     """Why the probe of one namespace did not start; `why` is the cluster's own words."""
     place = namespace or "NAMESPACE"
-    denied = _denied(why, place) if code == "KX903" else ""
+    known = _known(code, why, place)
     return Diagnosis(
         code=code,
         severity=Severity.INCONCLUSIVE,
         culprit=Culprit.TOOL_ENVIRONMENT,
         summary=what,
         why=why,
-        fix=denied or FIXES[code].format(namespace=place),
+        fix=known or FIXES[code].format(namespace=place),
         see=f"k8sext explain {code}",
     )
 
 
-def _denied(why: str, namespace: str) -> str:
-    """What to do where the words say who denied the pod; "" where they do not."""
-    for pattern, fix in _DENIED:
+def _known(code: str, why: str, namespace: str) -> str:
+    """What to do where the words name the cause; "" where they do not."""
+    for pattern, fix in _BY_WORDS.get(code, ()):
         if match := pattern.search(why):
             return fix.format(*match.groups(), namespace=namespace)
     return ""

@@ -102,7 +102,7 @@ KX301
 means: The server's host answers, and nobody listens on that address and port.
 how: The connection was refused (ECONNREFUSED) by name and at the address itself.
 see: On the server's host: ss -ltn; from the pod's side: timeout 3 bash -c '</dev/tcp/HOST/PORT'
-repair: Start the server, or let it listen on that address and not on 127.0.0.1 only; or correct
+repair: Start the server, or make it listen on that address and not on 127.0.0.1 only; or correct
   the port of the bridge.
 wrong: A firewall may reject with a refusal (REJECT with tcp-reset) and look just the same.
 

@@ -24,8 +24,8 @@ class Trouble:
 
 # The container's waiting reasons (kubelet: pkg/kubelet/images, pkg/kubelet/container).
 _WAITING = {
-    "ErrImagePull": ("KX904", "the image cannot be pulled", False),
-    "ImagePullBackOff": ("KX904", "the image cannot be pulled", False),
+    "ErrImagePull": ("KX904", "the probe's image cannot be pulled", False),
+    "ImagePullBackOff": ("KX904", "the probe's image cannot be pulled", False),
     "ErrImageNeverPull": ("KX904", "the image is not on the node and may not be pulled", True),
     "InvalidImageName": ("KX904", "the image's name is not valid", True),
     "RegistryUnavailable": ("KX904", "the image registry does not answer", False),

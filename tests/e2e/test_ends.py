@@ -112,7 +112,7 @@ QUOTA = {
 @pytest.mark.parametrize(
     ("words", "objects", "said"),
     [
-        (["--image", "lab.k8sext.io/absent:1"], [], "the image cannot be pulled"),
+        (["--image", "lab.k8sext.io/absent:1"], [], "the probe's image cannot be pulled"),
         (["--node-selector", "k8sext-test=nowhere"], [], "the pod is not scheduled"),
         ([], [QUOTA], "the pod was not admitted"),
     ],

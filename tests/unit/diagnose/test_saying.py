@@ -1,9 +1,10 @@
-"""How to see it by hand: from where the probe stood."""
+"""How to see it by hand, from where the probe stood; and what the reason repeats and shows."""
 
 import pytest
 
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
+from k8sext.model.bridge import Kind
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage
 from tests.support.seen import ADDRESS, at, bridge, by_name, seen
@@ -33,3 +34,27 @@ def test_a_name_is_the_services_in_a_pod_and_the_outside_s_here() -> None:
     assert see("pod", by_name(*lost)) == f"{IN_A_POD}getent hosts redis-svc"
     outside = seen("o1", Route.ORIGIN, "redis.corp.example:26379", *lost)
     assert see("local", outside) == "getent hosts redis.corp.example"
+
+
+REJECTED = "Access denied for user 'shop'"
+
+
+@pytest.mark.parametrize(("detail", "times"), [(REJECTED, 0), ("error 1045", 1)])
+def test_the_servers_words_are_not_said_twice(detail: str, times: int) -> None:
+    how = {"detail": detail, "words": REJECTED}
+    both = [
+        by_name(Stage.AUTH, Reason.AUTH_REJECTED, **how),
+        at(ADDRESS, Stage.AUTH, Reason.AUTH_REJECTED, **how),
+    ]
+    context = Context(namespace="dev", vantage="pod", policies=())
+    (report,) = judge([bridge()], both, [], context).bridges
+    said = report.diagnoses[0]
+    assert said.why.count(f"the server said: {REJECTED}") == times
+
+
+def test_an_address_as_external_name_is_shown() -> None:
+    alias = bridge(kind=Kind.EXTERNAL_NAME, external_name="198.51.100.9", endpoints=())
+    lost = by_name(Stage.RESOLVE, Reason.NAME_NOT_FOUND)
+    context = Context(namespace="dev", vantage="pod", policies=())
+    (report,) = judge([alias], [lost], [], context).bridges
+    assert "spec.externalName of Service redis-svc is 198.51.100.9" in report.diagnoses[0].summary

@@ -37,3 +37,13 @@ def test_the_fix_names_who_denied(words: str, expected: list[str]) -> None:
 def test_words_that_name_nobody_leave_the_usual_fix() -> None:
     said = start_failure("KX903", "dev", "the pod was not admitted", "forbidden: by someone")
     assert said.fix == FIXES["KX903"].format(namespace="dev")
+
+
+NO_HOST = "failed to resolve reference: dial tcp: lookup registry.example on 192.0.2.53:53: no such"
+
+
+def test_a_registry_without_a_name_is_not_mirrored() -> None:
+    said = start_failure("KX904", "dev", "the probe's image cannot be pulled", f"{NO_HOST} host")
+    assert "the nodes' DNS does not know registry.example" in said.fix
+    other = start_failure("KX904", "dev", "the probe's image cannot be pulled", "401 Unauthorized")
+    assert other.fix == FIXES["KX904"]
