@@ -326,7 +326,7 @@ def _limit(row: Row) -> str:
 def _way_back(bridge: BridgeReport) -> str:
     """What calls back has no stage: all of them may pass where it fails."""
     back = [d.code for d in bridge.diagnoses if d.culprit is Culprit.CALLBACK]
-    return f"the way back: {', '.join(back)}" if back else ""
+    return f"callback: {', '.join(back)}" if back else ""
 
 
 def _depth_words(bridge: BridgeReport) -> str:

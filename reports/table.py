@@ -38,6 +38,7 @@ SEVERITY = {
 }
 SLICE_NOT_ROUTED = "KX112"  # says what discovery says of such a slice, and more
 INDENT = " " * 9
+LEGEND = "   R resolve · C connect · T TLS · H handshake · A login · V verify"
 # Where the terminal has no UTF-8; whatever else a server said becomes \\uNNNN.
 ASCII = str.maketrans({"·": "-", "—": "-", "–": "-", "×": "x", "…": "...", "→": "->"})
 
@@ -62,6 +63,8 @@ def render(report: Report, options: Options, wide: bool = False) -> str:
         console.print()
         for line in grid(report, options, wide):
             console.print(line, soft_wrap=True)
+        if options.explain and any(gated(report, b) is Status.FAIL for b in report.bridges):
+            console.print(Text(LEGEND, style="dim"), soft_wrap=True)
     if report.workloads:
         console.print()
         for line in workloads(report, options, wide):

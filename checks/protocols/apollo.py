@@ -148,7 +148,7 @@ class Apollo(HttpApi):
         path = read.notification_path(app, cluster, namespace)
         known = await self._published(app, path)
         if known.number < 0:
-            text = f"{name} in cluster {cluster} was never published"
+            text = f"Apollo {name} (Apollo cluster {cluster}) was never published"
             raise Fault(
                 Reason.OBJECT_MISSING, f"{text}: Apollo kept the request open, as it does then"
             )

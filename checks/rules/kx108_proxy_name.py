@@ -26,8 +26,8 @@ def judge(subject: Subject) -> Iterator[Finding]:
                 severity=Severity.NOTE,
                 object=f"Service/{bridge.ref}",
                 summary=f"Service {bridge.service} has the label {LABEL}={labels[LABEL]}: "
-                "kube-proxy passes over it and leaves it to a proxy of that name",
-                fix=f"leave it to kube-proxy: {command}",
+                "kube-proxy makes no rules for it and leaves it to a proxy of that name",
+                fix=f"if no such proxy runs here, leave the Service to kube-proxy: {command}",
                 command=command,
                 bridge=bridge.ref,
                 explains=("KX303", "KX306"),

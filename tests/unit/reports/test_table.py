@@ -140,7 +140,7 @@ def test_a_way_back_that_fails_is_named_in_the_row_whose_stages_all_pass() -> No
     wrong = replace(first, status=Status.FAIL, diagnoses=(said,))
     for width in (80, 120):
         grid = grid_of(render(replace(sample(), bridges=(wrong, *others)), width=width))
-        assert grid.count("the way back: KX805") == 1
+        assert grid.count("callback: KX805") == 1
 
 
 def test_wide_adds_the_vantage_and_the_end_of_the_certificate() -> None:
@@ -174,3 +174,11 @@ def test_an_address_that_no_connection_is_sent_to_is_marked_so() -> None:
     lines = render(report, width=120).splitlines()
     assert [line for line in lines if "198.51.100.22:26379 (not used)" in line]
     assert not [line for line in lines if "198.51.100.21:26379 (not used)" in line]
+
+
+def test_the_letters_of_the_stages_are_explained_where_a_bridge_fails() -> None:
+    failing = sample()
+    healthy = replace(failing, bridges=failing.bridges[:2], exit_code=0)
+    for width in (80, 120):
+        assert "C connect · T TLS" in render(failing, width=width)
+        assert "C connect · T TLS" not in render(healthy, width=width)
