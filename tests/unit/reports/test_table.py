@@ -178,7 +178,7 @@ def test_an_address_that_no_connection_is_sent_to_is_marked_so() -> None:
 
 def test_the_letters_of_the_stages_are_explained_where_a_bridge_fails() -> None:
     failing = sample()
-    healthy = replace(failing, bridges=failing.bridges[:2], exit_code=0)
+    healthy = replace(failing, bridges=failing.bridges[:2])
     for width in (80, 120):
         assert "C connect · T TLS" in render(failing, width=width)
         assert "C connect · T TLS" not in render(healthy, width=width)
