@@ -17,7 +17,7 @@ PURPOSE = "Most of these servers are broken on purpose; a verdict is right if it
 def selftest_command(
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> int:
-    """Prove on this machine that every verdict is right.
+    """Compare our verdicts with known ones, on servers of our own.
 
     Servers on loopback refuse, hang, flood, lie and work; -v explains what is said of each. No
     cluster, no root, some seconds. Ends with 0 only if every verdict is right.

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -23,14 +23,16 @@ ES = (
     b'{"name":"n","cluster_name":"c","cluster_uuid":"u","version":{"number":"7.17.9"},'
     b'"tagline":"You Know, for Search"}'
 )
-LOGS = b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\nContent-Type: application/json\r\n"
-LOGS += b"Content-Length: %d\r\n\r\n%s" % (len(ES), ES)
+LOGS = (
+    b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(ES), ES)
+)
 HTTP, TCP = Instead(protocol="http"), Instead(protocol="tcp")
 CONNECT, HANDSHAKE = Stage.CONNECT, Stage.HANDSHAKE
 
 
 @contextmanager
-def talker(answer: bytes, *, at_once: bytes = b"", close: bool = False) -> Iterator[list[int]]:
+def talker(answer: bytes, *, at_once: bytes = b"", close: bool = False) -> Generator[list[int]]:
     """Answers every read alike; gives its port, and then one entry for each connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     seen = [int(listener.getsockname()[1])]
