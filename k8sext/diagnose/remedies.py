@@ -16,14 +16,17 @@ BY_PRODUCT: dict[Reason, dict[str, str]] = {
         "endpoint or component there, or correct path, component or port of Service {service} "
         "(k8sext.io/expect)",
         "alertmanager": f"add it to Alertmanager's configuration and reload{_EXPECT}",
-        "apollo": f"publish it in the Apollo portal (application, cluster and namespace){_EXPECT}",
+        "apollo": "create and publish it in the Apollo portal (application, cluster and namespace)"
+        f"{_EXPECT}",
         "elasticsearch": f"create the index, or an alias of that name{_EXPECT}",
-        "elk": f"create it in the log pipeline (exchange, queue, binding, index){_EXPECT}",
+        "elk": "declare the exchange, queue or binding at the broker (an index comes with the "
+        f"first line that arrives){_EXPECT}",
         "eureka": "write the server's context path as path into k8sext.io/expect, or point Service "
         "{service} at the Eureka server",
         "grafana": f"add the data source in Grafana{_EXPECT}",
-        "postgresql": f"CREATE EXTENSION in that database, as its owner{_EXPECT}",
-        "prometheus": f"add the job or target to Prometheus's scrape_configs and reload{_EXPECT}",
+        "postgresql": f"CREATE EXTENSION in that database, likely as a superuser{_EXPECT}",
+        "prometheus": "add the job or a target of it to Prometheus's scrape_configs (or to what "
+        f"its service discovery reads) and reload{_EXPECT}",
         "rabbitmq": _QUEUES,
         "rabbitmq-management": _QUEUES,
         "registry": f"push the image or tag to the registry{_EXPECT}",
@@ -32,7 +35,8 @@ BY_PRODUCT: dict[Reason, dict[str, str]] = {
         "zipkin": f"see in the applications why they send no spans{_EXPECT}",
     },
     Reason.UNHEALTHY: {
-        "apollo": "check the database ApolloConfigDB from Apollo's host, then Apollo's log",
+        "apollo": "on Apollo's host check what is named here (for the database: ApolloConfigDB), "
+        "then look at Apollo's log",
         "xxl-job": "check the database xxl_job from the admin's host, then the admin's log",
     },
 }

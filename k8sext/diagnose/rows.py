@@ -90,7 +90,7 @@ ANSWERS: dict[Reason, Row] = {
         "resets it: {detail}", "see what listens on {target}: a proxy (is the server behind it "
         "up?), rules that let in some clients only, or a limit of connections"),
     Reason.CLOSED_EARLY: Row("KX311", Culprit.SERVER_CONFIG,
-        "{target} accepts the connection and closes it without an answer in {protocol}: it is a "
+        "{target} accepts the connection and closes it without an answer in {protocol}: likely a "
         "proxy whose server is down, or it turns this client away", "see what listens on "
         "{target}: a proxy or load balancer (is the server behind it up?), else the server's own "
         "log"),
@@ -137,7 +137,7 @@ ANSWERS: dict[Reason, Row] = {
     Reason.WRONG_PRODUCT: Row("KX502", Culprit.WRONG_TARGET,
         "{target} is another product: {detail}", "point Service {service} at the right server"),
     Reason.OTHER_BROKER: Row("KX510", Culprit.WRONG_TARGET,
-        "two doors of one broker lead to two brokers: {detail}",
+        "two bridges that belong to one broker lead to two brokers: {detail}",
         "point both at the same broker: compare kubectl get endpointslices -n {namespace} -o wide, "
         "and the clusters' names (rabbitmqctl cluster_status)"),
     Reason.WRONG_ROLE: Row("KX503", Culprit.WRONG_TARGET, "{target} has another role: {detail}",
@@ -233,7 +233,7 @@ ANSWERS: dict[Reason, Row] = {
         "correct k8sext.io/expect, or the target"),
     Reason.DEFAULT_LOGIN: Row("KX615", Culprit.CREDENTIALS,
         "{target} accepts what everybody knows: {detail}",
-        "set another one at the server, and in Secret {secret}", WARN),
+        "set a password or token of your own at the server, and in Secret {secret}", WARN),
     Reason.LOGIN_SWITCHED_OFF: Row("KX745", Culprit.SERVER_CONFIG,
         "{target} lets everybody in: {detail}",
         "switch its login on (Sentinel: -Dauth.enabled=true with sentinel.dashboard.auth.username "
@@ -258,11 +258,11 @@ ANSWERS: dict[Reason, Row] = {
         "look at the application's own log: does it reach {service}, and under which name does it "
         "register?"),
     Reason.INSTANCE_DOWN: Row("KX748", Culprit.CALLBACK,
-        "{target} is well, and an application that it lists is not: {detail}",
+        "{target} works, but an application that it lists does not: {detail}",
         "look at that application: its process, its own health and its log; {service} only repeats "
         "what it was told"),
     Reason.NEARLY_FULL: Row("KX720", Culprit.SERVER_STATE,
-        "{target} has hardly a connection left: {detail}",
+        "{target} has nearly used up its connections: {detail}",
         "raise its limit, or find who holds them", WARN),
     Reason.LAGGING: Row("KX721", Culprit.SERVER_STATE,
         "{target} does not keep up with its primary: {detail}",

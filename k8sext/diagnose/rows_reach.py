@@ -100,7 +100,7 @@ ONLY_BY_NAME = Row(
 POLICY = Row(
     "KX309", Culprit.CLUSTER_NETWORK,
     "NetworkPolicy forbids the probe to connect to {target}: {policies}",
-    "allow egress to {host}/32 TCP {port} in NetworkPolicy {policy}; if its podSelector selects "
+    "allow egress to {block} TCP {port} in NetworkPolicy {policy}; if its podSelector selects "
     "the probe and none of your workloads, only this test is affected",
 )  # fmt: skip
 
@@ -112,7 +112,7 @@ SERVICE_UNKNOWN = Row(
 )  # fmt: skip
 ORIGIN_MOVED = Row(
     "KX207", Culprit.MANIFEST,
-    "{origin} leads to {now} by now, and Service {service} still to {stale}",
+    "{origin} now leads to {now}, but Service {service} still leads to {stale}",
     "{where}: write {now} in place of {stale}, or lead the bridge there anew",
     WARN,
     command="{lead_anew}",
@@ -168,7 +168,7 @@ HEADLESS_PORT = Row(
     "\"replace\",\"path\":\"/spec/ports/{port_index}/port\",\"value\":{port}}}]'",
 )  # fmt: skip
 REACHED = Row(
-    "KX317", Culprit.PATH, "{name} must not be reachable and is: {target} {how}",
+    "KX317", Culprit.PATH, "{name} must not be reachable, but it is: {target} {how}",
     "on the firewall before {host} deny TCP {port} from {sources}, or drop expect.unreachable",
 )  # fmt: skip
 NOT_REACHED = Row(

@@ -136,6 +136,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
         "node": context.node or "the probe's node",
         "here": _here(context),
         "misnamed": _misnamed(case, ended),
+        "block": f"{host}/{128 if ':' in host else 32}",
         "sources": source or "the addresses of all nodes (a pod leaves with that of its node)",
         "seen_as": f" {source}" if source else "",
         "service_ports": _names(p.name for p in bridge.ports),

@@ -48,7 +48,7 @@ def test_a_server_that_has_moved_and_still_answers_is_a_warning() -> None:
     assert codes(report) == [("KX207", Severity.WARN)]
     (said,) = report.diagnoses
     assert said.summary == (
-        f"{NAME} leads to {NEW} by now, and Service redis-svc still to {ADDRESS}"
+        f"{NAME} now leads to {NEW}, but Service redis-svc still leads to {ADDRESS}"
     )
     assert said.fix.startswith("kubectl edit -n dev endpointslice/redis-svc-1: write ")
     assert said.see == f"k8sext explain KX207 · kubectl exec -n dev YOUR-POD -- getent hosts {NAME}"

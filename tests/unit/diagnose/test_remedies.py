@@ -15,7 +15,7 @@ def ended(reason: Reason) -> StageResult:
 @pytest.mark.parametrize(
     ("reason", "protocol", "words"),
     [
-        (Reason.OBJECT_MISSING, "apollo", "publish it in the Apollo portal"),
+        (Reason.OBJECT_MISSING, "apollo", "create and publish it in the Apollo portal"),
         (Reason.OBJECT_MISSING, "actuator", "management.*"),
         (Reason.UNHEALTHY, "apollo", "ApolloConfigDB"),
     ],
