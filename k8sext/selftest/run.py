@@ -75,7 +75,8 @@ class Outcome:
         """The last line."""
         good = len(self.checked) - len(self.wrong)
         late = f" ({self.again} of them at a second look)" if self.again else ""
-        return f"{good} of {len(self.checked)} verdicts right on servers of our own{late}, in {self.seconds:.1f} s"
+        right = f"{good} of {len(self.checked)} verdicts right on servers of our own{late}"
+        return f"{right}, in {self.seconds:.1f} s"
 
     def document(self) -> dict[str, Any]:
         """`k8sext.selftest/v1`."""
