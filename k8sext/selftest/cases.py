@@ -229,6 +229,8 @@ OTHERS: tuple[Case, ...] = (
     _case("http", "unexpected-status", SITE, _fail("KX710", WRONG), expect={"status": 204}, **CALM),
     # systems that call back
     _case("sentinel", "good", w.sentinel(), PASS),
+    _case("sentinel", "login-switched-off", w.sentinel("1.8.8-stand-in"),
+          _warn("KX745", Culprit.SERVER_CONFIG)),
     _case("sentinel", "another-product", w.web({"/": w.page({"kind": "other"})}),
           _fail("KX502", WRONG)),
     _case("sentinel", "application-missing", w.sentinel(), _fail("KX802", Culprit.CALLBACK),

@@ -66,11 +66,15 @@ def elasticsearch(
     return web(pages, page({"error": "stand-in"}, "404 Not Found"), login=login)
 
 
-def sentinel() -> Talk:
-    """A Sentinel dashboard without a login, and without any application."""
+def sentinel(version: str = "") -> Talk:
+    """A Sentinel dashboard without any application that lets everybody in.
+
+    One that tells no version is older than logins; in one that does, the login is switched off.
+    """
+    told = {"/version": page({"code": 0, "data": version})} if version else {}
     pages = {
+        **told,
         "/": http("200 OK", b'<div ng-app="sentinelDashboardApp">'),
-        "/version": page({"code": 0, "data": "1.8.8-stand-in"}),
         "/app/names.json": page({"code": 0, "data": []}),
         "/app/briefinfos.json": page({"code": 0, "data": []}),
     }

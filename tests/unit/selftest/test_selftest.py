@@ -134,7 +134,7 @@ def test_what_is_right_at_the_second_look_is_told(monkeypatch: pytest.MonkeyPatc
     found = selftest.run([replace(case("redis-closes"), talk=late)])
     assert (found.exit_code, found.again) == (0, 1)
     assert len(first) >= 2
-    assert " (1 of them at a second look) in " in found.summary
+    assert " (1 of them at a second look), in " in found.summary
     assert found.document()["summary"]["second_look"] == 1
 
 
