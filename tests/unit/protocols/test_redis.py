@@ -316,7 +316,7 @@ def test_relatives_and_hardened_servers_pass(replies: dict[bytes, bytes]) -> Non
 
 
 def test_what_is_expected_and_cannot_be_asked_is_no_pass() -> None:
-    assert see(OLD_AND_HARDENED, expect={"role": "master"})[1] is Reason.PERMISSION_DENIED
+    assert see(OLD_AND_HARDENED, expect={"role": "master"})[1] is Reason.FORBIDDEN
 
 
 def test_the_first_database_is_not_selected() -> None:

@@ -274,7 +274,7 @@ def test_a_hardened_server_has_no_info(tmp_path: Path) -> None:
         seen = see(number)
         assert (seen.status, seen.depth, seen.fact("role")) == (Status.PASS, Stage.VERIFY, "master")
         assert reason(see(number, role="standalone", version=">=6")) is None
-        assert reason(see(number, maxmemory_policy="noeviction")) is Reason.PERMISSION_DENIED
+        assert reason(see(number, maxmemory_policy="noeviction")) is Reason.FORBIDDEN
 
 
 def test_no_connection_left(tmp_path: Path) -> None:
