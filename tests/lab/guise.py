@@ -213,7 +213,9 @@ class Wardrobe:
         if self._kept is not None:
             with self._lock:
                 known = {**self._known(), described: [guise.name, guise.address]}
-                self._kept.write_text(json.dumps(known))
+                written = self._kept.with_suffix(".new")
+                written.write_text(json.dumps(known))
+                written.replace(self._kept)  # other threads read it meanwhile, without the lock
 
     def forget(self, guises: Iterable[Guise]) -> None:
         """End servers that may not be as they were; whoever asks for one again gets a new one."""
