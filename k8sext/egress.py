@@ -32,10 +32,19 @@ def selecting_egress(policies: Sequence[Policy], labels: Mapping[str, str]) -> l
 
 
 def allows_dns(policy: Policy) -> bool:
-    """Whether some rule lets a pod ask port 53 anywhere; over UDP, as resolvers begin."""
+    """Whether some rule may let a pod ask cluster DNS, whose address is not known here: port 53
+    over UDP, as resolvers begin, to more than the single address of some other server.
+    """
     return any(
-        _port_allows(rule, DNS, "UDP") for rule in policy.get("spec", {}).get("egress") or []
+        _port_allows(rule, DNS, "UDP") and (rule.get("ports") or _to_several(rule))
+        for rule in policy.get("spec", {}).get("egress") or []
     )
+
+
+def _to_several(rule: Mapping[str, Any]) -> bool:
+    blocks = [p.get("ipBlock") for p in rule.get("to") or []]
+    networks = (ipaddress.ip_network(b["cidr"], strict=False) for b in blocks if b)
+    return not blocks or None in blocks or any(n.num_addresses > 1 for n in networks)
 
 
 def _egress(policy: Policy) -> bool:

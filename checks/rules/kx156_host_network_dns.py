@@ -24,14 +24,16 @@ def judge(subject: Subject) -> Iterator[Finding]:
 
 
 def _finding(workload: Workload, use: Use) -> Finding:
+    command = _patch(workload)
     return Finding(
         code=RULE.code,
         severity=Severity.WARN if use.likely else Severity.FAIL,
         object=workload.ref,
         summary=f"it runs on the node's network with dnsPolicy {workload.traits.dns_policy}, so "
         f"the node's DNS is asked, which does not know {use.host or use.bridge}",
-        fix="set dnsPolicy: ClusterFirstWithHostNet in its pod template",
-        command=_patch(workload),
+        fix="set dnsPolicy: ClusterFirstWithHostNet in its pod template"
+        + (f": {command}" if command else ""),
+        command=command,
         confidence="likely" if use.likely else "high",
         bridge=use.bridge,
     )

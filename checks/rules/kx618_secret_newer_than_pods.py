@@ -86,7 +86,7 @@ def _finding(
     rest = f" and {len(pods) - _NAMED_AT_MOST} more" if len(pods) > _NAMED_AT_MOST else ""
     named = ", ".join(pods[:_NAMED_AT_MOST]) + rest
     maybe = "" if sure else " (or only the labels of a new release)"
-    by_kubectl = workload.kind in _RESTARTED_BY_KUBECTL
+    command = _restart(workload)
     return Finding(
         code=RULE.code,
         severity=Severity.WARN if sure else Severity.NOTE,
@@ -94,17 +94,21 @@ def _finding(
         summary=f"Secret {secret} was changed at {changed}{maybe}, when these pods of "
         f"{workload.title} had started already: {named}. They read it at their start, so they "
         f"still log in to {bridge.service} with the old values",
-        fix="restart the pods, so that they read the Secret again"
-        if by_kubectl
+        fix=f"restart the pods, so that they read the Secret again: {command}"
+        if command
         else f"delete the pods ({named}), so that new ones read the Secret",
-        command=f"kubectl rollout restart -n {shlex.quote(workload.namespace)} "
-        f"{workload.kind.lower()}/{shlex.quote(workload.name)}"
-        if by_kubectl
-        else "",
+        command=command,
         bridge=bridge.ref,
         of_bridge=True,
         culprit=RULE.culprit,
     )
+
+
+def _restart(workload: Workload) -> str:
+    if workload.kind not in _RESTARTED_BY_KUBECTL:
+        return ""
+    where = f"-n {shlex.quote(workload.namespace)}"
+    return f"kubectl rollout restart {where} {workload.kind.lower()}/{shlex.quote(workload.name)}"
 
 
 RULE = Rule(

@@ -160,12 +160,14 @@ def isolated(*rules: Any, selector: Any = None, pod: Any = None, **values: str) 
 def test_a_policy_that_forgets_dns() -> None:
     assert isolated(TO_DATABASE) == ["KX157"]
     assert isolated() == ["KX157"]
+    assert isolated({"to": [{"ipBlock": {"cidr": "198.51.100.21/32"}}]}) == ["KX157"]
     assert isolated(TO_DATABASE, selector={"matchLabels": {"app": "shop"}}) == ["KX157"]
 
 
 def test_policies_that_let_it_ask() -> None:
     assert isolated(TO_DATABASE, TO_DNS) == []
     assert isolated(TO_ALL_OF_CLUSTER) == []
+    assert isolated({"to": [{"ipBlock": {"cidr": "198.18.0.0/16"}}]}) == []
     assert isolated({}) == []
     assert isolated(TO_DATABASE, selector={"matchLabels": {"app": "other"}}) == []
     assert isolated(TO_DATABASE, A="198.51.100.21:26379") == ["KX152"]  # needs no DNS
