@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ from .turns import rejection
 
 if TYPE_CHECKING:
     from .runner import Runner
+
+# Who acts (`--active`) may keep a turn for twenty seconds. The visitor goes ahead then: its own
+# server would hang up on a connection that says nothing for so long.
+TURN_S = 3.0
 
 
 class Visits:
@@ -108,7 +113,9 @@ class Visits:
         async with AsyncExitStack() as turn:
             if login:
                 keys = runner.order.keys(one, address, login)
-                await turn.enter_async_context(runner.order.turns.turn(keys))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TURN_S):
+                        await turn.enter_async_context(runner.order.turns.turn(keys))
                 if runner.order.rejection(one, address, login):
                     raise Fault(Reason.LOGIN_REJECTED_BEFORE, "its login was rejected before")
             other = await self._greeted(stack, one, address, login, deadline)

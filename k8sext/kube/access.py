@@ -98,11 +98,12 @@ def missing(session: Session, namespace: str | None, group: str) -> list[Right]:
     """
     rights = ROLES[group]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        allowed = list(pool.map(lambda right: _allowed(session, namespace, right), rights))
-    return [right for right, yes in zip(rights, allowed, strict=True) if not yes]
+        granted = list(pool.map(lambda right: allowed(session, namespace, right), rights))
+    return [right for right, yes in zip(rights, granted, strict=True) if not yes]
 
 
-def _allowed(session: Session, namespace: str | None, right: Right) -> bool:
+def allowed(session: Session, namespace: str | None, right: Right) -> bool:
+    """Whether the caller has a right (one SelfSubjectAccessReview)."""
     resource, _, sub = right.resource.partition("/")
     asked = {
         "verb": right.verb,

@@ -172,4 +172,4 @@ def test_what_hangs_behind_the_queue_is_seen_with_active_only(scene: Scene, brid
         healthy(doctor(scene.lab, bridges))
         ran = doctor(scene.lab, bridges, "--active")
         assert ran.said("elk-svc") == [("KX730", "server-state")]
-        assert ran.bridge("zipkin-svc")["status"] == "pass", ran.bridge("zipkin-svc")["diagnoses"]
+        assert ran.bridge("zipkin-svc")["status"] == "pass"

@@ -350,13 +350,25 @@ def test_an_answer_that_is_cut_is_no_answer(server: ApiServer) -> None:
 def test_of_secrets_only_the_metadata_is_asked_for(server: ApiServer) -> None:
     """What is answered beside it, by whatever gateway, is dropped; a refusal is told, once."""
     answer = {"metadata": {"name": "a"}, "data": {"password": "Y2FuYXJ5"}}
-    server.replies = [Reply(200, answer), Reply(404, {}), Reply(403, {})]
+    allowed = Reply(201, {"status": {"allowed": True}})
+    server.replies = [allowed, Reply(200, answer), Reply(404, {}), Reply(403, {})]
     asked = [("dev", "a"), ("dev", "gone"), ("dev", "forbidden")]
     found, skips = secrets.metadata(session(server), asked)
     assert found == ({"metadata": {"name": "a"}},)
-    assert server.requests[0].path == "/api/v1/namespaces/dev/secrets/a"
-    assert "as=PartialObjectMetadata" in server.requests[0].header("Accept")
+    assert server.requests[1].path == "/api/v1/namespaces/dev/secrets/a"
+    assert "as=PartialObjectMetadata" in server.requests[1].header("Accept")
     assert [("forbidden" in s, "gone" in s) for s in skips] == [(True, False)]
+
+
+def test_secrets_that_may_not_be_read_are_not_tried(server: ApiServer) -> None:
+    """A read that is denied stands in the audit log, and whoever reads that is alarmed."""
+    server.replies = [Reply(201, {"status": {"allowed": False}})]
+    found, skips = secrets.metadata(session(server), [("dev", "a"), ("dev", "b")])
+    assert found == ()
+    assert "a, b" in skips[0]
+    assert [r.path for r in server.requests] == [
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    ]
 
 
 def test_gzip(server: ApiServer) -> None:
