@@ -27,13 +27,18 @@ LOGS = (
     b"HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(ES), ES)
 )
+MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 HTTP, TCP = Instead(protocol="http"), Instead(protocol="tcp")
 CONNECT, HANDSHAKE = Stage.CONNECT, Stage.HANDSHAKE
 
 
 @contextmanager
-def talker(answer: bytes, *, at_once: bytes = b"", close: bool = False) -> Generator[list[int]]:
-    """Answers every read alike; gives its port, and then one entry for each connection."""
+def talker(
+    answer: bytes, *, at_once: bytes = b"", close: bool = False, elsewhere: bytes = b""
+) -> Generator[list[int]]:
+    """Answers every read alike, or paths below the root with `elsewhere`; gives its port, and then
+    one entry for each connection.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     seen = [int(listener.getsockname()[1])]
 
@@ -42,9 +47,10 @@ def talker(answer: bytes, *, at_once: bytes = b"", close: bool = False) -> Gener
             try:
                 if at_once:
                     client.sendall(at_once)
-                while client.recv(4096) and not close:
-                    if answer:
-                        client.sendall(answer)
+                while (asked := client.recv(4096)) and not close:
+                    below = elsewhere and not asked.startswith(b"GET / ")
+                    if said := elsewhere if below else answer:
+                        client.sendall(said)
             except OSError:
                 pass
 
@@ -104,7 +110,7 @@ def test_a_page_on_9200_is_judged_as_a_page() -> None:
 
 
 def test_a_guess_that_is_right_costs_one_connection() -> None:
-    with talker(LOGS) as seen:
+    with talker(LOGS, elsewhere=MISSING) as seen:
         one = looked_at(target(seen[0], "elasticsearch", HTTP))
     assert one.protocol == "elasticsearch"
     assert one.fact("guess") is None
