@@ -225,7 +225,7 @@ def _ingress_targets(bridge: Bridge, port: Port) -> Iterator[Target]:
 
 def _beside(bridge: Bridge, port: Port, front: Front) -> Beside:
     """The same question by the bridge's name; a path that is changed on the way is not known."""
-    tls = dict(bridge.tls_by_port).get(port.key, bridge.tls) or TlsSpec()
+    tls = bridge.tls_of(port.key) or TlsSpec()
     wants = port.protocol == "https" or tls.mode in (TlsMode.REQUIRE, TlsMode.VERIFY_FULL)
     return Beside(
         host=bridge.service,
@@ -269,7 +269,7 @@ def _target(
     expand: bool = False,
     fallback: bool = False,
 ) -> Target:
-    given = dict(bridge.tls_by_port).get(port.key, bridge.tls) or TlsSpec()
+    given = bridge.tls_of(port.key) or TlsSpec()
     first = port.tls or (TlsMode.REQUIRE if port.tls_first else None)
     tls = replace(given, mode=given.mode or first)
     return Target(

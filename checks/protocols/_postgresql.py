@@ -7,13 +7,13 @@ PgBouncer's words: its src/client.c and src/objects.c; it gives most of its erro
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 
 from k8sext.agent import sql
 from k8sext.agent.check import Fault
 from k8sext.agent.expect import numbers, version_in
+from k8sext.model.plan import is_address
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -104,7 +104,7 @@ def error_of(body: bytes) -> Fault:
     reason = _reason(code, f"{words} {more}", routine)
     seen: dict[str, Json] = {"words": words, "code": code}
     if reason is Reason.HOST_NOT_ALLOWED:
-        address = next((a for a in _QUOTED.findall(words) if _is_address(a)), "")
+        address = next((a for a in _QUOTED.findall(words) if is_address(a)), "")
         seen |= {"source_seen": address} if address else {}
     return Fault(reason, f"{words} ({more})" if more else words, **seen)
 
@@ -116,14 +116,6 @@ def _reason(code: str, words: str, routine: str) -> Reason:
     if hit is None and code == "28000" and routine == "ClientAuthentication":
         return Reason.HOST_NOT_ALLOWED  # in a language that does not keep the file's name
     return hit or _STATES.get(code, Reason.SERVER_ERROR)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def product_of(parameters: Mapping[str, str]) -> str:

@@ -191,7 +191,7 @@ def _direct(greeting: StageResult) -> Mapping[str, Any]:
 
 def _speaks_tls(bridge: Bridge, front: Front) -> bool:
     port = next((p for p in bridge.ports if p.key == front.port_key), None)
-    spec = dict(bridge.tls_by_port).get(front.port_key, bridge.tls)
+    spec = bridge.tls_of(front.port_key)
     asks = spec is not None and spec.mode in (TlsMode.REQUIRE, TlsMode.VERIFY_FULL)
     return asks or (port is not None and port.protocol == "https")
 

@@ -63,13 +63,13 @@ def _tls_mode(bridge: Bridge, port: Port) -> str:
     """verify-full where an authority is named; without one it would trade one failure for another,
     as few servers of this kind have a certificate of a public authority.
     """
-    spec = dict(bridge.tls_by_port).get(port.key, bridge.tls)
+    spec = bridge.tls_of(port.key)
     return "verify-full" if spec and spec.ca_secret else "require"
 
 
 def _authority(bridge: Bridge, port: Port, detail: str) -> str:
     """What to do about the authority that a certificate is verified with."""
-    spec = dict(bridge.tls_by_port).get(port.key, bridge.tls)
+    spec = bridge.tls_of(port.key)
     where = f"(namespace {bridge.namespace})"
     if not spec or not spec.ca_secret:
         secret = f"{bridge.service}-ca"

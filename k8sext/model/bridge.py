@@ -147,6 +147,10 @@ class Bridge:
         """Those that can be connected to."""
         return tuple(p for p in self.ports if p.transport == "TCP")
 
+    def tls_of(self, port_key: str) -> TlsSpec | None:
+        """What is asked of TLS at a port: its own annotation, else the bridge's."""
+        return dict(self.tls_by_port).get(port_key, self.tls)
+
     def endpoints_of(self, port: Port) -> tuple[Endpoint, ...]:
         """The endpoints that serve `port`: Kubernetes matches by port name."""
         return tuple(e for e in self.endpoints if e.port_name == port.name)
