@@ -23,9 +23,10 @@ from .turns import rejection
 if TYPE_CHECKING:
     from .runner import Runner
 
-# Who acts (`--active`) may keep a turn for twenty seconds. The visitor goes ahead then: its own
-# server would hang up on a connection that says nothing for so long.
-TURN_S = 3.0
+# Who acts (`--active`) may keep a turn for twenty seconds. The visitor goes ahead before: its own
+# server would hang up on a connection that says nothing for so long, and the wait is a part of the
+# visiting stage, of which the visit itself needs the rest.
+SHARE_OF_STAGE = 1 / 3
 
 
 class Visits:
@@ -114,7 +115,7 @@ class Visits:
             if login:
                 keys = runner.order.keys(one, address, login)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TURN_S):
+                    async with asyncio.timeout(runner.budget.stage_s * SHARE_OF_STAGE):
                         await turn.enter_async_context(runner.order.turns.turn(keys))
                 if runner.order.rejection(one, address, login):
                     raise Fault(Reason.LOGIN_REJECTED_BEFORE, "its login was rejected before")

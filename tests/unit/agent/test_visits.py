@@ -25,7 +25,7 @@ from k8sext.agent.listener import listening
 from k8sext.agent.runner import Runner
 from k8sext.agent.stream import Stream
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
-from k8sext.model.plan import Plan
+from k8sext.model.plan import Budget, Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Stage, Status
@@ -306,3 +306,28 @@ def test_who_waits_for_a_long_turn_does_not_connect_before_it() -> None:
     asyncio.run(run())
     first, second = connected
     assert second - first > 0.25
+
+
+def test_a_visit_does_not_spend_its_stage_on_waiting_for_who_acts() -> None:
+    """Another probe of the same login waits for what it has written, longer than a stage lasts."""
+
+    async def run() -> Observation:
+        server = await asyncio.start_server(_echo, HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        made = plan.make(
+            [bridge("path", port, {"store": "store-svc"})], run_id="r", namespace="dev",
+            modules=dict.fromkeys(CHECKS, "m"), vantage="local",
+            visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+            budget=replace(Budget(), stage_s=0.6),
+        )  # fmt: skip
+        (store,), seen = made.companions, list[Observation]()
+        logins = GivenValues({"store-svc": {"password": Secret("right")}})
+        runner = Runner(made, CHECKS, logins, seen.append)
+        login = Login({"password": Secret("right")})
+        async with runner.order.turns.turn(runner.order.keys(store, HOST, login)):
+            await runner.run()
+        server.close()
+        return seen[0]
+
+    stage = asyncio.run(run()).stage(Stage.VERIFY)
+    assert stage and stage.status is Status.PASS
