@@ -47,8 +47,12 @@ lint: env  ## ruff, mypy, pyright, import-linter, typos
 unit: env  ## Fast tests: no root, no lab
 	@.venv/bin/pytest -q -m "not lab"
 
-test: lint lab-up  ## Everything, lab included
-	@.venv/bin/pytest -q
+test: lint lab-up  ## Everything, lab included: its tests and those without it side by side
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line unit lab-tests
+
+.PHONY: lab-tests
+lab-tests: env
+	@.venv/bin/pytest -q -m lab
 
 bench: lab-up  ## Ratios against kubectl and the floor; JSON=FILE writes them
 	@$(PY) -m tests.bench $(if $(JSON),--json $(JSON))

@@ -24,7 +24,7 @@ from tests.lab.guise import Guise, Wardrobe
 from tests.lab.lab import Lab
 from tests.lab.place import LabError
 
-AT_ONCE = 3
+AT_ONCE = 4
 Judge = Callable[[Case, score.Seen, Look], score.Result]
 _NOT_RUN = (
     LabError,
