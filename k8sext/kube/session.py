@@ -5,11 +5,9 @@ Standard library rather than httpx: importing it takes 0.59 s here, http.client 
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import logging
-import select
 import socket
 import ssl
 import threading
@@ -20,9 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from k8sext import __version__
 from k8sext.errors import K8sextError
 from k8sext.model.secret import printable
 
@@ -30,13 +27,14 @@ from . import kubeconfig as config
 from . import transport
 from .answers import Answer, ApiError, asked_to_wait, body, lines, refused
 from .kubeconfig import Access
+from .login import Login
+from .pool import Pool
 
 __all__ = ["ApiError", "Session", "Upgrade"]
 
 LOG = logging.getLogger("k8sext.api")  # INFO: what -v tells; DEBUG: each request, for --debug
 READ_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 300.0
-TOKEN_AGE_S = 60.0  # bound tokens are rotated on disk; client-go re-reads them each minute as well
 MAX_WARNINGS = 50
 BUSY_TRIES = 3
 _LOST = (http.client.HTTPException, ConnectionError, ssl.SSLEOFError)
@@ -77,15 +75,10 @@ class Session:
 
     def __init__(self, access: Access) -> None:
         self._lock = threading.Lock()
-        self._idle: list[transport.Connection] = []
-        self._token, self._token_read = "", float("-inf")
-        self._logins = 0
-        self.access = access
+        self._pool = Pool()
         self.server, self.context, self.namespace = access.server, access.context, access.namespace
         self.warnings: list[str] = []  # of `Warning:` headers, each once
-        if access.plugin:
-            self._login(0)
-        self._tls = transport.tls_context(self.access)
+        self._login = Login(access)
         LOG.info("context %s, API server %s", printable(self.context), printable(self.server))
 
     @classmethod
@@ -168,10 +161,10 @@ class Session:
 
     def upgrade(self, path: str, /, **params: object) -> Upgrade:
         """What a WebSocket to `path` needs. Raises K8sextError when nothing answers."""
-        connection = transport.connection(self.access, None, READ_TIMEOUT_S)
+        connection = transport.connection(self._login.access, None, READ_TIMEOUT_S)
         # With `Accept: application/json` the kubelet's upgrade is "not acceptable" (406).
-        wanted = [(n, v) for n, v in self._headers(gzip=False) if n != "Accept"]
-        headers = [(n, self._sendable(n, v).decode()) for n, v in wanted]
+        wanted = [(n, v) for n, v in self._login.headers(gzip=False) if n != "Accept"]
+        headers = [(n, self._login.sendable(n, v).decode()) for n, v in wanted]
         try:
             connection.connect()
         except _HTTP_ERRORS as error:
@@ -181,10 +174,10 @@ class Session:
         made.settimeout(None)
         _, _, address = self.server.partition("://")
         host = address.partition("/")[0]
-        scheme = "wss" if self._tls else "ws"
+        scheme = "wss" if self._login.tls else "ws"
         url = f"{scheme}://{host}{_base(self.server)}{path}?{urlencode(params)}"
-        name = transport.server_name(self.access)
-        return Upgrade(url, made, self._tls, name, headers)
+        name = transport.server_name(self._login.access)
+        return Upgrade(url, made, self._login.tls, name, headers)
 
     def refusal(self, status: int, body: bytes, path: str) -> ApiError:
         """What the API server said to an upgrade."""
@@ -193,17 +186,17 @@ class Session:
     @property
     def logins(self) -> int:
         """How often a login was made: for `login_again`."""
-        return self._logins
+        return self._login.made
 
     def login_again(self, seen: int) -> bool:
         """After a 401 of an upgrade: whether there is a new login to try."""
-        return self._login_again(seen)
+        return self._login.again(seen)
 
     def _stream(self, call: _Call) -> tuple[transport.Connection, http.client.HTTPResponse]:
         """A connection of its own on which the answer has begun; after a 401 a second try."""
-        logins = self._logins
+        logins = self._login.made
         status, connection, response = self._begin(call)
-        if status == 401 and self._login_again(logins):
+        if status == 401 and self._login.again(logins):
             status, connection, response = self._begin(call)
         if isinstance(response, Answer):
             raise self._error(response, call.path)
@@ -213,7 +206,7 @@ class Session:
         self, call: _Call
     ) -> tuple[int, transport.Connection, http.client.HTTPResponse | Answer]:
         """One try of a stream: the open answer, or the whole of a refusal."""
-        connection = transport.connection(self.access, self._tls, READ_TIMEOUT_S)
+        connection = self._connection()
         try:
             response = self._exchange(connection, call, gzip=False)
             if response.status < 300:
@@ -241,9 +234,9 @@ class Session:
         return self._sent(_Call(method, path, params, body, content_type or "application/json"))
 
     def _sent(self, call: _Call) -> dict[str, Any]:
-        logins = self._logins
+        logins = self._login.made
         answer = self._round_trip(call)
-        if answer.status == 401 and self._login_again(logins):
+        if answer.status == 401 and self._login.again(logins):
             answer = self._round_trip(call)
         for _ in range(BUSY_TRIES):
             pause = asked_to_wait(answer, call.method)
@@ -271,7 +264,8 @@ class Session:
         return cast("dict[str, Any]", data)
 
     def _round_trip(self, call: _Call) -> Answer:
-        connection, fresh = self._take()
+        idle = self._pool.take(self._login.tls)
+        fresh, connection = idle is None, idle or self._connection()
         try:
             try:
                 response = self._exchange(connection, call)
@@ -281,7 +275,7 @@ class Session:
                 connection.close()
                 if fresh or call.method == "POST":
                     raise
-                connection = transport.connection(self.access, self._tls, READ_TIMEOUT_S)
+                connection = self._connection()
                 response = self._exchange(connection, call)
             answer = Answer(response, body(response))
         except _HTTP_ERRORS as error:
@@ -290,8 +284,11 @@ class Session:
         except BaseException:
             connection.close()  # half-used: an answer of the past must not meet another request
             raise
-        self._give_back(connection, response)
+        self._pool.give_back(connection, response)
         return answer
+
+    def _connection(self) -> transport.Connection:
+        return transport.connection(self._login.access, self._login.tls, READ_TIMEOUT_S)
 
     def _exchange(
         self,
@@ -300,7 +297,7 @@ class Session:
         *,
         gzip: bool = True,
     ) -> http.client.HTTPResponse:
-        headers = self._headers(gzip, call.accept)
+        headers = self._login.headers(gzip=gzip, accept=call.accept)
         payload = None
         if call.body is not None:
             payload = json.dumps(call.body).encode()
@@ -313,7 +310,7 @@ class Session:
         url = f"{_base(self.server)}{call.path}{query}"
         connection.putrequest(call.method, url, skip_accept_encoding=True)
         for name, value in headers:
-            connection.putheader(name, self._sendable(name, value))
+            connection.putheader(name, self._login.sendable(name, value))
         connection.endheaders(payload)
         began = time.monotonic()
         response = connection.getresponse()
@@ -322,104 +319,11 @@ class Session:
         self._note_warnings(response)
         return response
 
-    def _headers(self, gzip: bool, accept: str = "application/json") -> list[tuple[str, str]]:
-        headers = [("Accept", accept), ("User-Agent", f"k8sext/{__version__}")]
-        if gzip:
-            headers.append(("Accept-Encoding", "gzip"))
-        authorization = self._authorization()
-        if authorization:
-            headers.append(("Authorization", authorization))
-        if self.access.as_user:
-            headers.append(("Impersonate-User", self.access.as_user))
-        headers.extend(("Impersonate-Group", group) for group in self.access.as_groups)
-        if self.access.as_uid:
-            headers.append(("Impersonate-Uid", self.access.as_uid))
-        headers.extend(
-            (f"Impersonate-Extra-{quote(key.lower(), safe='')}", value)
-            for key, values in self.access.as_extra
-            for value in values
-        )
-        return headers
-
-    def _sendable(self, name: str, value: str) -> bytes:
-        """A header's value; http.client's own complaint would quote it, login and all."""
-        if value.isprintable() or name == "User-Agent":
-            return value.encode("utf-8", "replace")
-        what = "the login" if name == "Authorization" else f"the value of {name}"
-        raise K8sextError(
-            f"{what} holds characters that no HTTP header may have",
-            where=f"context {self.context}",
-            fix="look for a line break in the middle of it",
-            exit_code=3,
-        )
-
-    def _authorization(self) -> str:
-        access = self.access
-        if access.token_file:
-            return f"Bearer {self._file_token(access.token_file)}"
-        if access.token:
-            return f"Bearer {access.token.reveal()}"
-        if access.username:
-            pair = f"{access.username}:{access.password.reveal()}".encode()
-            return "Basic " + base64.b64encode(pair).decode()
-        return ""
-
-    def _file_token(self, path: str) -> str:
-        with self._lock:
-            if time.monotonic() - self._token_read > TOKEN_AGE_S:
-                self._token = _read_token(path)
-                self._token_read = time.monotonic()
-            return self._token
-
-    # -- logins, connections, words -------------------------------------------------------------
-
-    def _login(self, seen: int) -> None:
-        """Run the plug-in, unless another thread has done so since we looked (`seen`)."""
-        from . import official
-
-        with self._lock:
-            if self._logins == seen:
-                self.access = official.login(self.access)
-                self._tls = transport.tls_context(self.access)
-                for connection in self._idle:
-                    connection.close()
-                self._idle.clear()
-                self._logins += 1
-
-    def _login_again(self, seen: int) -> bool:
-        """After a 401: plug-ins run again, token files are read again. False: nothing to renew."""
-        if self.access.plugin:
-            self._login(seen)
-            return True
-        self._token_read = float("-inf")
-        return bool(self.access.token_file)
-
-    def _take(self) -> tuple[transport.Connection, bool]:
-        with self._lock:
-            while self._idle:
-                connection = self._idle.pop()
-                if _is_open(connection):
-                    return connection, False
-                connection.close()
-        return transport.connection(self.access, self._tls, READ_TIMEOUT_S), True
-
-    def _give_back(
-        self, connection: transport.Connection, response: http.client.HTTPResponse
-    ) -> None:
-        with self._lock:
-            # After a new login a connection still has the old certificate.
-            keep = not response.will_close and connection.tls is self._tls
-            if keep:
-                self._idle.append(connection)
-        if not keep:
-            connection.close()
+    # -- words ----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the idle connections."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._pool.close()
 
     def _note_warnings(self, response: http.client.HTTPResponse) -> None:
         """`Warning: 299 - "text"` (RFC 7234 5.5; how Kubernetes tells of deprecations)."""
@@ -452,24 +356,3 @@ def _base(server: str) -> str:
     _, _, rest = server.partition("://")
     _, slash, path = rest.partition("/")
     return slash + path
-
-
-def _read_token(path: str) -> str:
-    """A token file's token. Raises K8sextError (exit code 3) when there is none."""
-    try:
-        token = Path(path).read_text(encoding="utf-8").strip()
-        why = "" if token else "it is empty"
-    except (OSError, UnicodeDecodeError) as error:
-        token, why = "", str(getattr(error, "strerror", None) or "it is not UTF-8")
-    if not token:
-        raise K8sextError("the token file cannot be read", where=path, why=why, exit_code=3)
-    return token
-
-
-def _is_open(connection: transport.Connection) -> bool:
-    """Whether an idle connection is still good: what can be read on it now is its end."""
-    if connection.sock is None:
-        return False
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)

@@ -306,7 +306,7 @@ def test_an_idle_connection_that_was_closed_is_noticed_beforehand(server: ApiSer
     server.replies = [Reply(close=True), Reply(201, {"made": 1})]
     api = session(server)
     api.get("/version")
-    (idle,) = api._idle  # pyright: ignore[reportPrivateUsage]
+    (idle,) = api._pool.idle  # pyright: ignore[reportPrivateUsage]
     sock = idle.sock
     assert sock is not None
     select.select([sock], [], [], 10)  # its end has arrived
