@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.vantage.job import DEFAULT_IMAGE, TTL_S, PodOptions
 
@@ -98,13 +99,7 @@ def toleration(text: str) -> dict[str, str]:
 
 
 def _patch(path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        why = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise K8sextError("the pod patch cannot be read", where=str(path), why=why) from error
-    if not isinstance(data, dict):
+    found = files.mapping(path, "the pod patch")
+    if not found:
         raise K8sextError("the pod patch is not a mapping (metadata, spec)", where=str(path))
-    return data  # pyright: ignore[reportUnknownVariableType]
+    return found

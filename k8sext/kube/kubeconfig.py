@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret
 
@@ -50,13 +51,13 @@ class Access:
 
 def load(kubeconfig: Path | None, context: str | None) -> Access:
     """The access of one context. Raises K8sextError (exit code 3) with one clear sentence."""
-    files = _files(kubeconfig)
-    if not files:
+    found = _files(kubeconfig)
+    if not found:
         if kubeconfig is None and context is None and in_cluster_available():
             return in_cluster()
         where = str(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config")
         raise _refused("no kubeconfig there", where, "give --kubeconfig or set KUBECONFIG")
-    return from_config(merged(files), context, tuple(map(str, files)))
+    return from_config(merged(found), context, tuple(map(str, found)))
 
 
 def current_context(kubeconfig: Path | None) -> str:
@@ -77,10 +78,10 @@ def _refused(what: str, where: str = "", fix: str = "", why: str = "") -> K8sext
     return K8sextError(what, where=where, why=why, fix=fix, exit_code=3)
 
 
-def merged(files: Sequence[Path]) -> dict[str, Any]:
+def merged(paths: Sequence[Path]) -> dict[str, Any]:
     """Several kubeconfig files as one: `{"current-context": …, "clusters": {name: …}, …}`."""
     result: dict[str, Any] = {"current-context": "", "clusters": {}, "users": {}, "contexts": {}}
-    for path in files:
+    for path in paths:
         data = _read(path)
         current = data.get("current-context") or ""
         if not _is_text(current):
@@ -106,19 +107,7 @@ def _items(data: Mapping[str, Any], kind: str, word: str, path: Path) -> list[di
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        data: Any = yaml.load(path.read_bytes(), Loader=loader) or {}  # noqa: S506 - a safe loader
-    except (OSError, yaml.YAMLError) as error:
-        # The parser's text quotes the file, which holds secrets: only its kind is told.
-        raise _refused(
-            "cannot be read as a kubeconfig", str(path), why=type(error).__name__
-        ) from None
-    if not isinstance(data, dict):
-        raise _refused("is not a kubeconfig (not a mapping)", str(path))
-    return cast("dict[str, Any]", data)
+    return files.mapping(path, "the kubeconfig", files.KUBECONFIG, secret=True, exit_code=3)
 
 
 def _shaped(body: Mapping[str, Any], word: str, path: Path) -> dict[str, Any]:
@@ -164,9 +153,9 @@ def _absolute(body: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {k: str(folder / str(v)) if k in _PATHS and v else v for k, v in body.items()}
 
 
-def from_config(config: Mapping[str, Any], context: str | None, files: tuple[str, ...]) -> Access:
+def from_config(config: Mapping[str, Any], context: str | None, paths: tuple[str, ...]) -> Access:
     """The access of one context of a merged kubeconfig."""
-    where = os.pathsep.join(files)
+    where = os.pathsep.join(paths)
     name = context or config["current-context"]
     if not name:
         raise _refused("no current-context", where, "give --context")
@@ -181,7 +170,7 @@ def from_config(config: Mapping[str, Any], context: str | None, files: tuple[str
     return Access(
         context=name,
         namespace=chosen.get("namespace") or "default",
-        files=files,
+        files=paths,
         **_cluster(cluster),
         **_user(user),
     )
@@ -221,9 +210,9 @@ def _pem(body: Mapping[str, Any], key: str) -> str:
         if data:
             bare = "".join(data.split())
             return base64.b64decode(bare, validate=True).decode()
-        return Path(body[key]).read_text(encoding="utf-8") if body.get(key) else ""
-    except OSError as error:
-        raise _refused(f"{key} cannot be read", str(body[key]), why=str(error.strerror)) from None
+        return files.text(body[key]) if body.get(key) else ""
+    except files.Unreadable as error:
+        raise _refused(f"{key} cannot be read", str(body[key]), why=error.why) from None
     except (binascii.Error, ValueError, AttributeError):
         raise _refused(f"{key} is not PEM text (in base64 where it is -data)") from None
 

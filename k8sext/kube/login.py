@@ -6,10 +6,9 @@ import base64
 import ssl
 import threading
 import time
-from pathlib import Path
 from urllib.parse import quote
 
-from k8sext import __version__
+from k8sext import __version__, files
 from k8sext.errors import K8sextError
 
 from . import transport
@@ -112,10 +111,10 @@ class Login:
 def _read_token(path: str) -> str:
     """A token file's token. Raises K8sextError (exit code 3) when there is none."""
     try:
-        token = Path(path).read_text(encoding="utf-8").strip()
+        token = files.text(path).strip()
         why = "" if token else "it is empty"
-    except (OSError, UnicodeDecodeError) as error:
-        token, why = "", str(getattr(error, "strerror", None) or "it is not UTF-8")
+    except files.Unreadable as error:
+        token, why = "", error.why
     if not token:
         raise K8sextError("the token file cannot be read", where=path, why=why, exit_code=3)
     return token

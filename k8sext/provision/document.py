@@ -12,16 +12,14 @@ from typing import Any
 
 import yaml
 
+from k8sext import files, yaml_text
 from k8sext.errors import K8sextError
 
 from .desired import BridgeSpec, PortSpec
 from .ingress import IngressSpec
 from .schema import BRIDGES, Schema
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-MAX_BYTES = 4 << 20
-MAX_NODES = 100_000  # aliases counted as often as they are used
-MAX_DEPTH = 50
+BOUNDS = files.DOCUMENT
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "boolean": (bool,),
 }  # fmt: skip
@@ -31,11 +29,11 @@ WORDS = {
 }  # fmt: skip
 
 
-def load(files: Sequence[str], namespace: str | None = None) -> tuple[BridgeSpec, ...]:
+def load(names: Sequence[str], namespace: str | None = None) -> tuple[BridgeSpec, ...]:
     """The bridges of files, folders (*.yaml, *.yml) and `-`. Raises K8sextError (exit code 2)."""
-    found = [spec for name, text in _texts(files) for spec in parse(text, name, namespace)]
+    found = [spec for name, text in _texts(names) for spec in parse(text, name, namespace)]
     if not found:
-        raise K8sextError("no bridge is described there", where=", ".join(files))
+        raise K8sextError("no bridge is described there", where=", ".join(names))
     seen: set[tuple[str, str]] = set()
     for spec in found:
         if (spec.namespace, spec.name) in seen:
@@ -46,11 +44,11 @@ def load(files: Sequence[str], namespace: str | None = None) -> tuple[BridgeSpec
     return tuple(found)
 
 
-def _texts(files: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for name in files:
+def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
         path = Path(name)
         if name == "-":
-            yield "-", _bounded(sys.stdin.read(MAX_BYTES + 1), "-")
+            yield "-", _standard_input()
         elif path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml"))
             yield from ((str(p), _read(p)) for p in inside)
@@ -58,25 +56,23 @@ def _texts(files: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield name, _read(path)
 
 
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read(BOUNDS.size + 1)
+    except UnicodeDecodeError:
+        raise K8sextError("the file cannot be read", where="-", why="it is not UTF-8") from None
+
+
 def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise K8sextError("the file cannot be read", where=str(path), why=str(why)) from error
-    return _bounded(text, str(path))
-
-
-def _bounded(text: str, name: str) -> str:
-    if len(text) > MAX_BYTES:
-        raise K8sextError("the file is larger than 4 MiB", where=name)
-    return text
+        return files.text(path, BOUNDS)
+    except files.Unreadable as error:
+        raise K8sextError("the file cannot be read", where=str(path), why=error.why) from None
 
 
 def parse(text: str, name: str, namespace: str | None = None) -> Iterator[BridgeSpec]:
     """The bridges of one text."""
     for node in _composed(text, name):
-        _measure(node, name, {})
         document = _checked(node, BRIDGES, name, "")
         yield from _specs(node, document, name, namespace)
 
@@ -84,52 +80,11 @@ def parse(text: str, name: str, namespace: str | None = None) -> Iterator[Bridge
 def _composed(text: str, name: str) -> list[Any]:
     """The root nodes; an empty document has none."""
     try:
-        _refuse_deep(text, name)
-        return [node for node in yaml.compose_all(text, Loader=LOADER) if node]
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        return yaml_text.compose_all(text, BOUNDS)
+    except files.Unreadable as error:
         raise K8sextError(
-            "this is not YAML", where=f"{name}{place}", why=str(error.problem)
-        ) from error
-    except yaml.reader.ReaderError as error:
-        raise K8sextError(
-            "this is not YAML", where=name, why=f"character #x{error.character:04x} is not allowed"
-        ) from error
-
-
-def _refuse_deep(text: str, name: str) -> None:
-    """Composing recurses, in C as well; events do not, so they are counted first."""
-    depth = 0
-    for event in yaml.parse(text, Loader=LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _bad(event, name, "", f"is more than {MAX_DEPTH} levels deep")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _measure(node: Any, file: str, seen: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
-    """Nodes and levels under a node, aliases expanded; refused where that has no sane end.
-
-    An anchor comes before its aliases, so each node is measured once: a bomb costs its own length.
-    """
-    if id(node) in seen:
-        known = seen[id(node)]
-        if known is None:
-            raise _bad(node, file, "", "holds an alias of itself")
-        return known
-    seen[id(node)] = None
-    children = node.value if isinstance(node, yaml.CollectionNode) else []
-    flat = [n for c in children for n in (c if isinstance(c, tuple) else (c,))]
-    sizes = [_measure(child, file, seen) for child in flat]
-    total = 1 + sum(n for n, _ in sizes)
-    depth = 1 + max((d for _, d in sizes), default=0)
-    if total > MAX_NODES or depth > MAX_DEPTH + 1:
-        raise _bad(node, file, "", "grows too large when its aliases are written out")
-    seen[id(node)] = (total, depth)
-    return total, depth
+            "the file cannot be used", where=f"{name}{error.place}", why=error.why
+        ) from None
 
 
 def _specs(
@@ -223,8 +178,8 @@ def _value(node: Any, file: str, path: str) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return []
     try:
-        value = yaml.SafeLoader("").construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
+        value = yaml_text.scalar(node)
+    except files.Unreadable as error:
         raise _bad(node, file, path, "cannot be read") from error
     if not isinstance(value, str | int | float | None):
         raise _bad(node, file, path, f"is a {type(value).__name__}; as text it needs quotes")

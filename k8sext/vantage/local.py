@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,8 @@ from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
+
+from . import given
 
 PREFIX = "K8SEXT_CREDENTIALS_"
 WORDS = ("USERNAME", "PASSWORD", "DATABASE", "VHOST", "API_KEY", "TOKEN", "URI")
@@ -83,37 +84,8 @@ class _ByMangledName(dict[str, dict[str, Secret]]):
 
 def _read(path: Path) -> dict[str, dict[str, Secret]]:
     """A folder PATH/<service>/<key> or a YAML file {service: {key: value}}."""
-    _private(path)
-    if path.is_dir():
-        return {
-            folder.name: {
-                f.name: Secret(f.read_text(encoding="utf-8"))
-                for f in folder.iterdir()
-                if f.is_file()
-            }
-            for folder in path.iterdir()
-            if folder.is_dir()
-        }
-    import yaml
-
-    try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return {str(s): {str(k): Secret(str(v)) for k, v in e.items()} for s, e in data.items()}
-    except (yaml.YAMLError, AttributeError):
-        # The text of a parser's error may quote the file's values.
-        raise K8sextError(
-            "the credentials file is not YAML of the form {service: {key: value}}", where=str(path)
-        ) from None
-
-
-def _private(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise K8sextError(
-            "the credentials cannot be read", where=str(path), why=str(error.strerror)
-        ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise K8sextError(
-            "others than you can read the credentials", where=str(path), fix=f"chmod go= {path}"
-        )
+    return {
+        service: {key: value for key, value in keys.items() if isinstance(value, Secret)}
+        for service, keys in given.tree(path).items()
+        if isinstance(keys, dict)
+    }

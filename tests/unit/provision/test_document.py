@@ -90,7 +90,7 @@ def test_errors_have_a_place_and_what_would_be_right(line: str, said: str) -> No
         (HEAD + "- {name: r, to: [a], expect: {[a]: x}}", "a key that is no text"),
         (HEAD + '- {name: "r\\n", to: [a]}', "it must match"),
         ("apiVersion: \x01", "character #x0001 is not allowed"),
-        ("a: [", "this is not YAML"),
+        ("a: [", "it is not YAML"),
         ("hello", "the document must be a mapping"),
     ],
 )
@@ -121,7 +121,7 @@ def test_an_alias_of_itself_and_endless_nesting() -> None:
 def test_files_that_hold_nothing_or_too_much(tmp_path: Path) -> None:
     empty, large, missing = (str(tmp_path / n) for n in ("e.yaml", "l.yaml", "m.yaml"))
     Path(empty).write_text("# nothing\n")
-    Path(large).write_text("#" * (document.MAX_BYTES + 1))
+    Path(large).write_text("#" * (document.BOUNDS.size + 1))
     for name, said in ((empty, "no bridge"), (large, "larger"), (missing, "cannot be read")):
         with pytest.raises(K8sextError, match=said):
             document.load([name])
