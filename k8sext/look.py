@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,6 +70,7 @@ def make_plan(
     )
     if request.client and made.vantage == "pod":
         made = replace(made, clients=_driver_modules(made))
+    made = replace(made, nonce=os.urandom(8).hex())
     return shards.sharded(made, bridges, request.pod.shards if made.vantage == "pod" else 1)
 
 
@@ -251,6 +253,8 @@ def _look_from_one(
     if said:
         told = start.start_failure(said.code, planned.namespace, said.what, said.why)
         vantage = replace(vantage, diagnoses=(told,))
+    more = seen_pod.beside(ran, planned.namespace)
+    vantage = replace(vantage, diagnoses=(*vantage.diagnoses, *more))
     if not ran.records:
         return Looked(vantage=vantage, bridges=_untested(mine))
     from k8sext.diagnose.case import Context

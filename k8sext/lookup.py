@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import cast
 
 from k8sext import plan, registry, seen_pod
@@ -30,9 +31,12 @@ def addresses(
     """
     module = registry.wire_checks()["tcp"].module.rpartition(".")[2]
     planned = plan.of_names(names, run_id=os.urandom(4).hex(), namespace=namespace, module=module)
+    planned = replace(planned, nonce=os.urandom(8).hex())
     cluster.preflight(namespace)
     manifest = make_job(planned, cluster, Request(pod=options))
     (ran,) = pod.run(cluster.api, planned, manifest, options.start_timeout_s, say)
+    if ran.left:
+        say(ran.left)
     trouble = seen_pod.told(ran, planned)
     if trouble:
         said = start.start_failure(trouble.code, namespace, trouble.what, trouble.why)

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from k8sext.diagnose import start
 from k8sext.model.bridge import Bridge
+from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.plan import Plan
 from k8sext.model.report import VantageReport
+from k8sext.model.words import Severity
 from k8sext.vantage.follow import PodRun
 from k8sext.vantage.start import Trouble
 
@@ -47,6 +50,25 @@ def told(ran: PodRun, planned: Plan) -> Trouble | None:
     if trouble and trouble.code == "KX907" and ran.from_summary and not lost(ran, planned):
         return None
     return trouble
+
+
+def beside(ran: PodRun, namespace: str) -> tuple[Diagnosis, ...]:
+    """What a run has to say besides its verdicts: who else claimed to be its pod, what stays."""
+    found = [
+        start.start_failure(
+            "KX926",
+            namespace,
+            f"the pod {i.name} carries this run's label and is not the probe",
+            i.why,
+            Severity.WARN,
+        )
+        for i in ran.intruders
+        if not (ran.trouble and ran.trouble.code == "KX927" and i.owned)
+    ]
+    if ran.left:
+        what = "the Job of this run could not be deleted"
+        found.append(start.start_failure("KX929", namespace, what, ran.left, Severity.WARN))
+    return tuple(found)
 
 
 def lost(ran: PodRun, planned: Plan) -> frozenset[tuple[str, str]]:

@@ -92,5 +92,5 @@ def _leave_word(text: str) -> None:
 def main() -> None:
     """Entry point in the pod."""
     part = read_plan().part(int(os.environ.get("JOB_COMPLETION_INDEX", "0")))
-    asyncio.run(probe(part, Output()))
+    asyncio.run(probe(part, Output(part.nonce)))
     leave(0)

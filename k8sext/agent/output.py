@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Mapping
 
 from k8sext.model.codec import from_json, to_json
 from k8sext.model.plan import Plan
@@ -18,22 +19,27 @@ MAX_OUTPUT = 8 << 20  # kubelets rotate a container's log at 10 MiB
 
 
 class Output:
-    """Numbered JSON lines, bounded as a whole."""
+    """Numbered JSON lines with the run's nonce, bounded as a whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, nonce: str = "") -> None:
+        self.nonce = nonce
         self.count = 0
         self.written = 0
         self.seen: list[Observation] = []
 
     def record(self, kind: str, **fields: object) -> None:
         """Write one record; observations past the bound are counted and left out."""
-        line = json.dumps({"seq": self.count, "type": kind, **fields}, separators=(",", ":"))
+        line = self._line(kind, fields)
         if self.written + len(line) > MAX_OUTPUT and kind == "observation":
-            kind, line = "dropped", json.dumps({"seq": self.count, "type": "dropped"})
+            line = self._line("dropped", {})
         self.count += 1
         self.written += len(line) + 1
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+    def _line(self, kind: str, fields: Mapping[str, object]) -> str:
+        told = {"seq": self.count, "nonce": self.nonce, "type": kind, **fields}
+        return json.dumps(told, separators=(",", ":"))
 
     def observation(self, seen: Observation) -> None:
         """Write one observation and keep it for the termination message."""

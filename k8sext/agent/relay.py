@@ -274,4 +274,4 @@ async def run(plan: Plan, output: Output) -> None:
 def main() -> None:
     """Entry point in the pod."""
     part = read_plan().part(int(os.environ.get("JOB_COMPLETION_INDEX", "0")))
-    asyncio.run(run(part, Output()))
+    asyncio.run(run(part, Output(part.nonce)))

@@ -34,7 +34,17 @@ _NOT_PULLED = (
         "correct the registry's name in --image, or add it to that DNS; or run with an image from "
         "a registry that the nodes reach"),
 )  # fmt: skip
-_BY_WORDS = {"KX903": _DENIED, "KX904": _NOT_PULLED}
+# What was changed in the probe's pod (k8sext.vantage.proof). The patterns let nothing through that
+# a shell would not take as one word.
+_CHANGED = (
+    (re.compile(r"image is ([\w./:@-]+) instead of"), "if {0} is your registry's own copy of the "
+        "image, name it: --image {0}; if nobody knows it, see who made the pod: kubectl get pods "
+        "-n {namespace} -l k8sext.io/run -o yaml"),
+    (re.compile(r"container ([\w.-]+) was added"), "if a webhook injects the container {0}, keep "
+        "it from the probe (--pod-label or --pod-annotation with its opt-out), or run as somebody "
+        "who may create pods in {namespace}: then a dry run proves what admission adds"),
+)  # fmt: skip
+_BY_WORDS = {"KX903": _DENIED, "KX904": _NOT_PULLED, "KX927": _CHANGED}
 FIXES = {
     "KX901": "check --kubeconfig and --context: kubectl version",
     "KX902": "give the Role that this prints: k8sext rbac --for doctor -n {namespace}",
@@ -49,17 +59,26 @@ FIXES = {
     "KX908": "run again with a longer --timeout",
     "KX911": "kubectl describe the pod while it starts; the node's runtime refuses it",
     "KX913": "run again; if it stays so, look --from pod: it needs no port-forward",
+    "KX926": "see who made it, and delete it if nobody knows: kubectl get pods -n {namespace} "
+    "-l k8sext.io/run -o yaml",
+    "KX927": "see who changed it: kubectl get pods -n {namespace} -l k8sext.io/run -o yaml; if "
+    "admission does, run as somebody who may create pods in {namespace}, for a dry run proves it",
+    "KX928": "run again; if it stays so, see who may create, delete and patch pods: kubectl get "
+    "rolebindings -n {namespace} -o wide",
+    "KX929": "k8sext cleanup -n {namespace}",
     "KX912": "kubectl get events -n {namespace}; a volume of the probe cannot be mounted",
 }
 
 
-def start_failure(code: str, namespace: str, what: str, why: str) -> Diagnosis:
+def start_failure(
+    code: str, namespace: str, what: str, why: str, severity: Severity = Severity.INCONCLUSIVE
+) -> Diagnosis:
     """Why the probe of one namespace did not start; `why` is the cluster's own words."""
     place = namespace or "NAMESPACE"
     known = _known(code, why, place)
     return Diagnosis(
         code=code,
-        severity=Severity.INCONCLUSIVE,
+        severity=severity,
         culprit=Culprit.TOOL_ENVIRONMENT,
         summary=what,
         why=why,

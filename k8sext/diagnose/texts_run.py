@@ -102,6 +102,44 @@ see: kubectl get events -n NAMESPACE
 repair: See which object the words name; Secrets are mounted as optional and are seldom the cause.
 wrong: The kubelet may have been slow: mounts are tried again by themselves.
 
+KX926
+means: A pod carries this run's label and is not the probe. Nothing that it says or answers counts;
+  the verdicts are those of the pod that the run's Job made.
+how: A pod is the probe only if its controller is the run's Job, by UID, and if its containers do
+  what the Job's template says.
+see: kubectl get pods -n NAMESPACE -l k8sext.io/run -o yaml
+repair: Find out who made it (managedFields and ownerReferences tell, and the audit log), and delete
+  it. Whoever may create pods in a namespace can do this.
+wrong: A workload of yours may have been given the label k8sext.io/run by a copied manifest.
+
+KX927
+means: The pod of the run's Job is not as the Job's template says, and it is not proven that
+  admission changed it. It was not listened to, and no login was sent to it.
+how: Image, command, environment, mounts and containers were compared with the template, and with a
+  dry run of the same pod, for which the right to create pods is needed.
+see: kubectl get pods -n NAMESPACE -l k8sext.io/run -o yaml
+repair: If your cluster changes pods on purpose (a mirror of images, an injected container), name
+  the image with --image, opt the pod out, or run as somebody who may create pods (nothing is
+  created). Else find out who made the pod.
+wrong: A webhook that changes each pod in another way (random names or values) looks like this.
+
+KX928
+means: What the probe said is not believed: its log does not add up, or its pod was replaced or
+  changed while the run lasted.
+how: Records are numbered, carry the run's nonce and end with their count; the log was read three
+  times. The pod's UID, image and restarts were compared each time it was spoken to.
+see: kubectl get events -n NAMESPACE; the audit log tells who changed the pod
+repair: Run again. If it stays so, look at who may create, delete and patch pods, or exec into them.
+wrong: A proxy before the API server that repeats or mixes up lines of a log looks like this.
+
+KX929
+means: The run's Job could not be deleted. The verdicts are not affected.
+how: Deleting it was tried several times; the last answer of the API server is in the reason.
+see: kubectl get jobs -n NAMESPACE -l k8sext.io/run
+repair: Type the command in the reason, or k8sext cleanup -n NAMESPACE. Otherwise the Job ends at
+  its own deadline, and the cluster removes it a minute later.
+wrong: The Job may be gone all the same, where only the answer was lost.
+
 KX922
 means: A port of the Service is UDP or SCTP, and k8sext connects by TCP only: nothing is known of
   it.

@@ -123,6 +123,7 @@ class Plan:
     companions: tuple[Target, ...] = ()  # what checks may visit beside their own target
     cluster_domain: str = ""
     clients: tuple[str, ...] = ()  # names of modules under k8sext.checks.clients: drivers to try
+    nonce: str = ""  # stands in each record of the log; whoever reads Jobs or logs knows it
 
     @property
     def everything(self) -> tuple[Target, ...]:

@@ -8,6 +8,7 @@ run ends on the agent's own end record: the phase `Succeeded` comes a second aft
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import threading
 import time
@@ -19,12 +20,15 @@ from k8sext.agent import summary
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
 
+from .claims import Claim, Claims, Intruder, Pod
 from .job import CONTAINER
 from .listen import Api, Listener
-from .start import Trouble, ended_state, trouble_of_end, trouble_of_pod
+from .proof import Made, shard_of
+from .start import Trouble, ended_state, has_run, trouble_of_end, trouble_of_pod
 
 SILENCE_S = 20.0  # the agent's heart beats every 5 s, and a cut stream is opened again before that
 LAST_WORDS_S = 2.0  # for the log, after the container has ended
+ANOTHER_S = 5.0  # for the Job's own pod, after one that is the Job's and not as its template says
 
 Say = Callable[[str], None]
 
@@ -41,11 +45,10 @@ class PodRun:
     ended: bool = False  # its end record was read
     from_summary: bool = False  # some verdicts came by the termination message
     over: bool = False
-
-    @property
-    def last_seq(self) -> int:
-        """The sequence number of the last record, -1 before the first."""
-        return max((int(r.get("seq", -1)) for r in self.records), default=-1)
+    intruders: tuple[Intruder, ...] = ()  # of the whole Job, with its first shard
+    left: str = ""  # that the Job could not be deleted, with the command
+    # Why the pod is not believed any more, "" where it is; asks the API server, raises K8sextError.
+    doubt: Callable[[], str] = lambda: "nobody has seen its pod"
 
 
 Heard = Callable[[PodRun, Mapping[str, Any]], None]  # each record of a pod, once
@@ -72,22 +75,24 @@ class Follower:
         self.runs = [PodRun(shard) for shard in range(plan.shards)]
         self.last_word = dict.fromkeys(range(plan.shards), self.began)
         self.over_since: dict[int, float] = {}
+        self.refused_since = 0.0
         self.said: set[str] = set()
+        self.pods: dict[str, Pod] = {}  # by UID, as each was seen last, while admission is asked
+        self.claims = Claims(Made("", "", {}), 0)
 
-    def follow(self) -> list[PodRun]:
-        """One run for each shard, in order."""
+    def follow(self, made: Made) -> list[PodRun]:
+        """One run for each shard of the Job, in order."""
+        self.claims = Claims(made, self.plan.shards)
         self.listener.start()
         hard_end = self.began + self.start_timeout_s + self.plan.budget.run_s + 5
         while self._open() and time.monotonic() < hard_end and not self.stop.is_set():
             with contextlib.suppress(queue.Empty):
-                who, shard, what = self.queue.get(timeout=0.25)
-                for run in self._open():
-                    if shard is None or run.shard == shard:
-                        self._take(run, who, what)
+                self._hear(*self.queue.get(timeout=0.25))
             for run in self._open():
                 self._give_up(run)
         for run in self._open():
             run.trouble = run.trouble or Trouble("KX908", "the run took too long", "")
+        self.runs[0].intruders = tuple(self.claims.intruders.values())
         return self.runs
 
     def _open(self) -> list[PodRun]:
@@ -95,22 +100,64 @@ class Follower:
 
     # -- what is heard --------------------------------------------------------------------------
 
+    def _hear(self, who: str, shard: int | None, what: Any) -> None:
+        if who == "pod":
+            self._claimed(what, self.claims.of(what))
+        elif who == "admitted":
+            pod, expected, why = what
+            self._claimed(self._latest(pod), self.claims.admitted(pod, expected, why))
+        for run in self._open():
+            if shard is None or run.shard == shard:
+                self._take(run, who, what)
+
     def _take(self, run: PodRun, who: str, what: Any) -> None:
         if who == "log":
             self._record(run, what)
         elif who == "trouble":
             self._trouble(run, what)
-        else:
-            self._pod(run, what)
+        elif who == "doubt":
+            self._disbelieve(run, what)
+
+    def _claimed(self, pod: Pod, claim: Claim) -> None:
+        """A pod with the run's label: only one that is proven has anything to say."""
+        shard = shard_of(pod)
+        run = next((r for r in self._open() if r.shard == shard), None)
+        if claim in (Claim.ASK, Claim.WAIT):
+            self.pods[str(pod["metadata"]["uid"])] = pod
+            if claim is Claim.ASK:
+                self.listener.ask_admission(pod, self.claims.made)
+        elif claim is Claim.NOT:
+            self._refused(str(pod.get("metadata", {}).get("uid") or ""))
+        elif run is not None and claim is Claim.OURS:
+            self._pod(run, pod)
+        elif run is not None and shard is not None:
+            self._disbelieve(run, self.claims.doubt(shard, pod))
+
+    def _latest(self, pod: Pod) -> Pod:
+        return self.pods.pop(str(pod["metadata"]["uid"]), pod)
+
+    def _refused(self, uid: str) -> None:
+        found = self.claims.intruders.get(uid)
+        if found is None or uid in self.said:
+            return
+        self.said.add(uid)
+        self.say(f"the pod {found.name} is not the probe: {found.why}")
+        if found.owned:
+            self.refused_since = self.refused_since or time.monotonic()
+
+    def _disbelieve(self, run: PodRun, why: str) -> None:
+        """What it said so far counts for nothing: nobody knows since when it was another."""
+        run.records.clear()
+        run.trouble = Trouble("KX928", "what the probe said is not believed", why)
+        run.ended, run.over = False, True
 
     def _record(self, run: PodRun, record: Mapping[str, Any]) -> None:
         self.last_word[run.shard] = time.monotonic()
         if not run.records:
             run.started_s = time.monotonic() - self.began
             run.trouble = None
-        if int(record["seq"]) > run.last_seq:
-            run.records.append(record)
-            self.heard(run, record)
+        run.records.append(record)
+        self.heard(run, record)
         if record.get("type") == "end":
             run.ended = run.over = True
             if record.get("interrupted"):
@@ -131,9 +178,12 @@ class Follower:
         reading = bool(run.pod.get("spec", {}).get("nodeName"))
         run.pod = pod
         node = pod.get("spec", {}).get("nodeName")
+        if has_run(pod, CONTAINER):
+            self.listener.ran[run.shard].set()
         if node and not reading:
             self.say(f"pod {pod['metadata']['name']} scheduled on {node}")
-            self.listener.read_log(run.shard, pod["metadata"]["name"])
+            run.doubt = functools.partial(self.listener.doubt, run.shard, self.claims)
+            self.listener.read_log(run.shard, self.claims)
         trouble = trouble_of_pod(pod)
         if trouble:
             self._trouble(run, trouble)
@@ -147,6 +197,11 @@ class Follower:
         elif run.records:
             if now - self.last_word[run.shard] > SILENCE_S:
                 self._last_words(run)
+        elif not run.pod and self.refused_since and now - self.refused_since > ANOTHER_S:
+            mine = [i for i in self.claims.intruders.values() if i.owned]
+            why = "; ".join(f"{i.name}: {i.why}" for i in mine[:3])
+            what = "the pod of our Job is not as the Job's template says"
+            run.trouble, run.over = Trouble("KX927", what, why), True
         elif now - self.began > self.start_timeout_s:
             why = f"nothing was heard of it for {self.start_timeout_s:.0f} s"
             run.trouble = run.trouble or Trouble(
@@ -163,6 +218,9 @@ class Follower:
     def _last_words(self, run: PodRun) -> None:
         """Verdicts from the termination message, when the log path is blocked or was cut."""
         run.over = True
+        if odd := self.listener.ledgers[run.shard].odd:
+            self._disbelieve(run, f"its log does not add up: {odd}")
+            return
         message = str((ended_state(run.pod, CONTAINER) or {}).get("message", ""))
         node = str(run.pod.get("spec", {}).get("nodeName", ""))
         records, observations = summary.decode(message, self.plan, node)

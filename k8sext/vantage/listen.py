@@ -8,13 +8,16 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from k8sext.errors import K8sextError
 from k8sext.model.plan import Plan
 
+from .claims import Claims, Pod
 from .job import CONTAINER, RUN_LABEL, name_of
-from .start import has_run, trouble_of_event
+from .ledger import Ledger
+from .proof import Made
+from .start import trouble_of_event
 
 # The log is there once the kubelet has seen the container run, and says so in the pod's status a
 # moment later: asking before that (a TLS connection each time) only slows the pod's start.
@@ -23,7 +26,7 @@ LOG_PAUSE_S = 0.05
 RETRY_S = 0.5
 # The agent's heart beats every 5 s: a stream that is silent for longer was cut without a word.
 STREAM_SILENCE_S = 12.0
-INDEX = "batch.kubernetes.io/job-completion-index"  # annotation; Kubernetes 1.25 has no such label
+READINGS = 3  # of a log that does not add up: the way here may have been at fault
 
 
 class Api(Protocol):
@@ -59,15 +62,34 @@ class Listener:
         self.closed = threading.Event()
         self.warnings: list[str] = []
         self.ran = {shard: threading.Event() for shard in range(plan.shards)}
+        self.ledgers = {shard: Ledger(plan.nonce) for shard in range(plan.shards)}
+        self.pods = f"/api/v1/namespaces/{plan.namespace}/pods"
 
     def start(self) -> None:
         """Listen to pods and events; logs are read when `read_log` says so."""
         self._thread(self._watch_pods)
         self._thread(self._watch_events)
 
-    def read_log(self, shard: int, pod: str) -> None:
-        """Follow a pod's log until its end record."""
-        self._thread(lambda: self._read_log(shard, pod))
+    def read_log(self, shard: int, claims: Claims) -> None:
+        """Follow the log of a shard's chosen pod until its end record."""
+        self._thread(lambda: self._read_log(shard, claims))
+
+    def ask_admission(self, pod: Pod, made: Made) -> None:
+        """Ask what admission makes of the Job's template; the answer is put as `admitted`."""
+        self._thread(lambda: self.put("admitted", None, (pod, *self._admission(made))))
+
+    def doubt(self, shard: int, claims: Claims) -> str:
+        """Reads the chosen pod once more: why it is not believed any more, "" where it is.
+
+        What was opened by the pod's name before this, and after the pod was first seen, was the
+        pod's own: a name has one pod at a time, and a UID never comes back.
+        Raises K8sextError where there is no such pod any more, or nobody says.
+        """
+        name = claims.chosen[shard].name
+        found = self.api.get(self.pods, fieldSelector=f"metadata.name={name}").get("items")
+        if not isinstance(found, list) or not found:
+            raise K8sextError(f"the pod {name} is gone", exit_code=3)
+        return claims.doubt(shard, found[0])
 
     def _thread(self, work: Callable[[], None]) -> None:
         threading.Thread(target=self._guarded, args=(work,), daemon=True).start()
@@ -81,13 +103,10 @@ class Listener:
                 self.warnings.append(str(error))
 
     def _watch_pods(self) -> None:
-        path = f"/api/v1/namespaces/{self.plan.namespace}/pods"
-        for event in self._watched(path, f"{RUN_LABEL}={self.plan.run_id}"):
-            if event.get("type") in ("ADDED", "MODIFIED", "DELETED"):
-                shard = shard_of(event["object"])
-                self.put("pod", shard, event["object"])
-                if shard in self.ran and has_run(event["object"], CONTAINER):
-                    self.ran[shard].set()
+        for event in self._watched(self.pods, f"{RUN_LABEL}={self.plan.run_id}"):
+            pod = event.get("object")
+            if event.get("type") in ("ADDED", "MODIFIED", "DELETED") and isinstance(pod, dict):
+                self.put("pod", None, pod)
 
     def _watch_events(self) -> None:
         path = f"/api/v1/namespaces/{self.plan.namespace}/events"
@@ -115,39 +134,65 @@ class Listener:
                     raise
                 self.closed.wait(RETRY_S)
 
-    def _read_log(self, shard: int, pod: str) -> None:
-        path = f"/api/v1/namespaces/{self.plan.namespace}/pods/{pod}/log"
-        pause = LOG_PAUSE_S
-        while not self.closed.is_set():
+    # -- admission ------------------------------------------------------------------------------
+
+    def _admission(self, made: Made) -> tuple[Mapping[str, Any] | None, str]:
+        """The specification of a pod as admission leaves it, by a dry run that creates nothing.
+
+        Of the template alone: what stands in the pod in question must not steer a webhook.
+        """
+        meta: dict[str, Any] = dict(made.template.get("metadata") or {})
+        meta |= {"generateName": f"{made.name}-0-", "namespace": self.plan.namespace}
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": made.name, "uid": made.uid}
+        meta["ownerReferences"] = [{**owner, "controller": True}]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": dict(made.spec)}
+        try:
+            made_up = self.api.post(self.pods, pod, dryRun="All")
+        except K8sextError as error:
+            return None, f"whether admission did that could not be asked ({error})"
+        spec = made_up.get("spec")
+        return (spec if isinstance(spec, Mapping) else None), "admission would not have done that"
+
+    # -- logs -----------------------------------------------------------------------------------
+
+    def _read_log(self, shard: int, claims: Claims) -> None:
+        ledger, readings, pause = self.ledgers[shard], 0, LOG_PAUSE_S
+        path = f"{self.pods}/{claims.chosen[shard].name}/log"
+        while not self.closed.is_set() and readings < READINGS:
             self.ran[shard].wait(LOG_POLL_S)
-            got, ended = self._read_log_once(shard, path)
-            if ended:
+            got = self._read_log_once(shard, path, claims)
+            if ledger.whole:
                 return
+            readings += bool(ledger.odd or ledger.missing)
             self.closed.wait(RETRY_S if got else pause)
             pause = min(pause * 1.2, RETRY_S)  # a log that is refused for good
+        if ledger.odd:
+            self.put("doubt", shard, f"its log does not add up: {ledger.odd}")
 
-    def _read_log_once(self, shard: int, path: str) -> tuple[bool, bool]:
-        """Follow the log from its start; who listens drops what it has. (got any, got the end)."""
-        got = ended = False
+    def _read_log_once(self, shard: int, path: str, claims: Claims) -> bool:
+        """Follow the log from its start, once it is sure whose it is. Whether anything came."""
+        ledger, got = self.ledgers[shard], False
+        ledger.begin()
         try:
             with self.api.open(
                 path, silence_s=STREAM_SILENCE_S, follow="true", container=CONTAINER
             ) as lines:
                 for line in lines:
+                    if not got:
+                        doubt = self.doubt(shard, claims)
+                        if doubt:
+                            self.put("doubt", shard, doubt)
+                            return False
                     got = True
-                    record = _record_of(line)
-                    if record is not None:
+                    record = ledger.take(line)
+                    if record is not None and record.get("type") != "end":
                         self.put("log", shard, record)
-                        ended = ended or record.get("type") == "end"
+                    if ledger.whole:
+                        self.put("log", shard, ledger.end)
+                        return True
         except K8sextError:
             pass  # not there yet, or cut: asked for again
-        return got, ended
-
-
-def shard_of(pod: Mapping[str, Any]) -> int:
-    """Which of the Job's pods it is."""
-    annotations = pod.get("metadata", {}).get("annotations") or {}
-    return int(annotations.get(INDEX) or 0)
+        return got
 
 
 def shard_named(job: str, event: Mapping[str, Any]) -> int | None:
@@ -158,12 +203,3 @@ def shard_named(job: str, event: Mapping[str, Any]) -> int | None:
         if found:
             return int(found[1])
     return None
-
-
-def _record_of(line: bytes) -> dict[str, Any] | None:
-    """A JSON line of the agent; a stray line of the image's own is not ours to judge."""
-    try:
-        data = json.loads(line)
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", data) if isinstance(data, dict) and "seq" in data else None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 
-from k8sext.errors import K8sextError
 from k8sext.model.plan import Plan
 
+from .created import OurJob
 from .follow import Follower, Heard, PodRun, Say
-from .job import Manifest, name_of
+from .job import Manifest
 from .listen import Api
+
+LOG = logging.getLogger("k8sext.vantage")
 
 
 def run(
@@ -24,33 +26,26 @@ def run(
 ) -> list[PodRun]:
     """Create the Job, follow its pods to their ends, delete it; one PodRun for each shard.
 
-    Never leaves the Job behind, whatever happens. `stop`, set by another thread, ends the run
-    within a quarter of a second. Raises K8sextError (exit code 3) when the Job cannot be created.
+    Where the Job cannot be deleted, the first PodRun says so with the command, and so does the log
+    where there will be no report. `stop`, set by another thread, ends the run within a quarter of a
+    second. Raises K8sextError (exit code 3) when the Job cannot be created.
     """
-    path = f"/apis/batch/v1/namespaces/{plan.namespace}/jobs"
-    follower = Follower(api, plan, start_timeout_s, say, stop or threading.Event(), heard)
-    made = True  # also where the answer was lost on its way
+    stop = stop or threading.Event()
+    ours = OurJob(api, plan, job, stop)
+    follower = Follower(api, plan, start_timeout_s, say, stop, heard)
     try:
-        _create(api, path, name_of(plan), job)
-        return follower.follow()
-    except K8sextError as error:
-        made = not hasattr(error, "status")
-        raise
-    finally:
+        runs = follower.follow(ours.create())
+    except BaseException:
         follower.listener.closed.set()
-        if made:
-            with contextlib.suppress(K8sextError):
-                api.delete(f"{path}/{name_of(plan)}", {"propagationPolicy": "Background"})
+        _warn(ours.remove())
+        raise
+    follower.listener.closed.set()
+    runs[0].left = ours.remove()
+    if stop.is_set():
+        _warn(runs[0].left)
+    return runs
 
 
-def _create(api: Api, path: str, name: str, job: Manifest) -> None:
-    """Create the Job once. A lost answer leaves open whether it was made: ask, never send twice."""
-    try:
-        api.post(path, job)
-    except K8sextError as error:
-        if hasattr(error, "status"):  # the API server itself refused
-            raise
-        try:
-            api.get(f"{path}/{name}")
-        except K8sextError:
-            raise error from None
+def _warn(text: str) -> None:
+    if text:
+        LOG.warning("%s", text)

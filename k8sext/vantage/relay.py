@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from k8sext.agent import drivers
 from k8sext.agent.credentials import LoginSource
 from k8sext.agent.main import load_checks
 from k8sext.agent.runner import Runner
+from k8sext.errors import K8sextError
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
@@ -68,8 +70,11 @@ def run(
     looker = _Looker(look, stop)
     threading.Thread(target=_load_drivers, args=(look.plan,), daemon=True).start()
     (ran,) = pod.run(api, pod_part(look.plan), job, start_timeout_s, say, looker.over, looker.heard)
+    disbelieved = ran.trouble is not None and ran.trouble.code == "KX928"
+    if disbelieved:
+        looker.halt.set()
     looker.wait()
-    if looker.began and not stop.is_set():
+    if looker.began and not stop.is_set() and not disbelieved:
         if looker.error:
             raise looker.error
         ran.records = [*looker.records, {"type": "end", "seq": len(looker.records)}]
@@ -104,6 +109,7 @@ class _Looker:
 
     def __init__(self, look: Look, stop: threading.Event) -> None:
         self.look, self.stop, self.over = look, stop, _Over(stop)
+        self.halt = threading.Event()  # what answers there is not our relay any more
         self.records: Records = []
         self.lost = ""
         self.error: Exception | None = None
@@ -114,8 +120,8 @@ class _Looker:
         if record.get("type") == "ready" and self.began is None:
             name = str(run.pod.get("metadata", {}).get("name", ""))
             node = str(run.pod.get("spec", {}).get("nodeName", ""))
-            place = name, int(record["port"]), node
-            self.began = threading.Thread(target=self._work, args=place, daemon=True)
+            dial = functools.partial(proven, self.look.dial, run.doubt, name, int(record["port"]))
+            self.began = threading.Thread(target=self._work, args=(dial, node), daemon=True)
             self.began.start()
 
     def wait(self) -> None:
@@ -123,18 +129,18 @@ class _Looker:
         if self.began:
             self.began.join()
 
-    def _work(self, name: str, port: int, node: str) -> None:
+    def _work(self, dial: Callable[[], Awaitable[Tunnel]], node: str) -> None:
         try:
-            asyncio.run(self._until_stopped(name, port, node))
+            asyncio.run(self._until_stopped(dial, node))
         except Exception as error:  # raised again by whoever waits
             self.error = error
         finally:
             self.over.set()
 
-    async def _until_stopped(self, name: str, port: int, node: str) -> None:
-        network = Through(lambda: self.look.dial(name, port))
+    async def _until_stopped(self, dial: Callable[[], Awaitable[Tunnel]], node: str) -> None:
+        network = Through(dial)
         work = asyncio.create_task(observe(self.look, network, node))
-        while not self.stop.is_set():
+        while not (self.stop.is_set() or self.halt.is_set()):
             if work in (await asyncio.wait((work,), timeout=STOP_POLL_S))[0]:
                 break
         work.cancel()
@@ -142,6 +148,23 @@ class _Looker:
             self.records = await work
         await network.close()
         self.lost = network.lost
+
+
+async def proven(dial: Dial, doubt: Callable[[], str], pod: str, port: int) -> Tunnel:
+    """A tunnel to the relay's own pod: nothing goes into it before it is sure whose it is.
+
+    It is opened by the pod's name. Whoever may delete pods and create them may have put another of
+    that name there; so the pod is read again once the tunnel is open. Raises K8sextError.
+    """
+    tunnel = await dial(pod, port)
+    try:
+        why = await asyncio.to_thread(doubt)
+        if why:
+            raise K8sextError(f"{why}, so nothing was sent there", exit_code=3)
+    except BaseException:
+        await tunnel.close()
+        raise
+    return tunnel
 
 
 async def observe(look: Look, network: Through, node: str) -> Records:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,10 @@ from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Route
+from k8sext.vantage import created, listen, pod
 from k8sext.vantage import follow as following
-from k8sext.vantage import listen, pod
 from k8sext.vantage.follow import PodRun
-
-INDEX = "batch.kubernetes.io/job-completion-index"
+from tests.support.probe_pods import NONCE, job_of, manifest_of, pod_of, records
 
 
 def target(shard: int) -> Target:
@@ -32,25 +32,24 @@ def target(shard: int) -> Target:
     )
 
 
-def running(shard: int = 0) -> dict[str, Any]:
-    return {
-        "metadata": {"name": f"k8sext-r1-{shard}-x", "annotations": {INDEX: str(shard)}},
-        "spec": {"nodeName": "node2"},
-        "status": {"podIP": "198.18.1.7"},
-    }
-
-
-PLAN = Plan(run_id="r1", namespace="dev", targets=(target(0),), modules=(), budget=Budget(run_s=5))
-TWO = Plan(
+PLAN = Plan(
     run_id="r1",
     namespace="dev",
-    targets=(target(0), target(1)),
+    targets=(target(0),),
     modules=(),
     budget=Budget(run_s=5),
+    nonce=NONCE,
 )
-RUNNING = running()
-HELLO = {"seq": 0, "type": "hello"}
-END = {"seq": 2, "type": "end"}
+TWO = replace(PLAN, targets=(target(0), target(1)))
+MANIFEST = manifest_of(PLAN)
+JOB = job_of(PLAN)
+RUNNING = pod_of(JOB)
+HELLO, MIDDLE, END = records("hello", "control", "end")
+SHORT = records("hello", "end")
+
+
+def running(shard: int = 0) -> dict[str, Any]:
+    return pod_of(job_of(TWO), shard)
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +58,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen, "LOG_POLL_S", 0.05)
     monkeypatch.setattr(listen, "RETRY_S", 0.05)
     monkeypatch.setattr(following, "LAST_WORDS_S", 0.5)
+    monkeypatch.setattr(created, "FIRST_PAUSE_S", 0.01)
 
 
 class StandIn:
@@ -70,12 +70,18 @@ class StandIn:
         self.broken = 0  # how many watches are cut before they answer
         self.deleted: list[str] = []
         self.done = threading.Event()
+        self.made = JOB
+        self.now: dict[str, Any] = {}  # by name: a pod as a list shows it, where not as watched
+        self.seen: dict[str, Any] = {}
 
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
-        raise AssertionError(path)
+        assert path.endswith("/pods"), path
+        name = str(params["fieldSelector"]).partition("=")[2]
+        found = self.now.get(name, self.seen.get(name))
+        return {"items": [found] if found else []}
 
     def post(self, path: str, body: object, /, **params: object) -> dict[str, Any]:
-        return {}
+        return self.made
 
     def delete(self, path: str, body: object = None, /, **params: object) -> dict[str, Any]:
         self.deleted.append(path)
@@ -96,8 +102,15 @@ class StandIn:
         what = self.pods if path.endswith("/pods") else self.events
         yield self._stream(what)
 
+    def event(self, event: Any) -> bytes:
+        """A line of a watch; from then on lists show the pod so as well."""
+        meta = event["object"].get("metadata", {})
+        self.seen[meta.get("name")] = event["object"]
+        return json.dumps(event).encode()
+
     def _stream(self, what: list[Any]) -> Iterator[bytes]:
-        yield from (json.dumps(w).encode() for w in what)
+        for event in what:
+            yield self.event(event)
         what.clear()
         self.done.wait(5)
 
@@ -112,7 +125,7 @@ def follow(
     api = StandIn(pods or [], events or [], logs or [])
     api.broken = broken
     said: list[str] = []
-    (ran,) = pod.run(api, PLAN, {}, start_timeout_s, said.append)
+    (ran,) = pod.run(api, PLAN, MANIFEST, start_timeout_s, said.append)
     return ran, api, said
 
 
@@ -121,7 +134,7 @@ def added(obj: Any) -> dict[str, Any]:
 
 
 def test_records_are_read_until_the_end_record_and_the_job_is_deleted() -> None:
-    ran, api, said = follow([added(RUNNING)], logs=[[HELLO, END]])
+    ran, api, said = follow([added(RUNNING)], logs=[SHORT])
     assert [r["type"] for r in ran.records] == ["hello", "end"]
     assert ran.trouble is None
     assert api.deleted == ["/apis/batch/v1/namespaces/dev/jobs/k8sext-r1"]
@@ -129,14 +142,13 @@ def test_records_are_read_until_the_end_record_and_the_job_is_deleted() -> None:
 
 
 def test_a_cut_log_is_read_again_without_doubles() -> None:
-    middle = {"seq": 1, "type": "observation"}
-    ran, _, _ = follow([added(RUNNING)], logs=[[HELLO, middle], [HELLO, middle, END]])
+    ran, _, _ = follow([added(RUNNING)], logs=[[HELLO, MIDDLE], [HELLO, MIDDLE, END]])
     assert [r["seq"] for r in ran.records] == [0, 1, 2]
 
 
 def test_lines_that_are_not_ours_are_passed_over() -> None:
-    ran, _, _ = follow([added(RUNNING)], logs=[["stray", HELLO, END]])
-    assert [r["seq"] for r in ran.records] == [0, 2]
+    ran, _, _ = follow([added(RUNNING)], logs=[["stray", {"seq": 7}, *SHORT]])
+    assert [r["seq"] for r in ran.records] == [0, 1]
 
 
 def test_a_final_refusal_ends_the_wait_at_once() -> None:
@@ -165,7 +177,7 @@ def test_events_about_other_objects_are_not_ours() -> None:
 
 def ended(shard: int = 0, **state: Any) -> dict[str, Any]:
     status = {"containerStatuses": [{"name": "probe", "state": {"terminated": state}}]}
-    return {**running(shard), "status": status}
+    return {**pod_of(JOB, shard), "status": status}
 
 
 def test_verdicts_survive_a_blocked_log_in_the_termination_message() -> None:
@@ -206,13 +218,13 @@ def test_an_evicted_pod_ends_the_wait_with_the_kubelets_words() -> None:
 
 
 def test_an_interrupted_agent_is_told_as_such() -> None:
-    ran, _, _ = follow([added(RUNNING)], logs=[[HELLO, {**END, "interrupted": True}]])
+    ran, _, _ = follow([added(RUNNING)], logs=[[SHORT[0], {**SHORT[1], "interrupted": True}]])
     assert ran.trouble is not None
     assert ran.trouble.code == "KX911"
 
 
 def test_a_watch_that_is_cut_is_begun_again() -> None:
-    ran, _, _ = follow([added(RUNNING)], logs=[[HELLO, END]], broken=2, start_timeout_s=10)
+    ran, _, _ = follow([added(RUNNING)], logs=[SHORT], broken=2, start_timeout_s=10)
     assert ran.ended
 
 
@@ -224,8 +236,9 @@ def test_each_shard_has_its_own_end() -> None:
         "involvedObject": {"name": "k8sext-r1"},
     }
     api = StandIn([added(running(0))], [added(event)], [])
-    api.log_of = {"r1-0-": [[HELLO], [HELLO, END]]}
-    first, second = pod.run(api, TWO, {}, 10, list[str]().append)
+    api.made = job_of(TWO)
+    api.log_of = {"r1-0-": [[HELLO], SHORT]}
+    first, second = pod.run(api, TWO, MANIFEST, 10, list[str]().append)
     assert (first.ended, first.trouble) == (True, None)
     assert second.trouble is not None
     assert (second.trouble.code, second.records) == ("KX903", [])
@@ -233,9 +246,10 @@ def test_each_shard_has_its_own_end() -> None:
 
 def test_records_of_two_shards_are_kept_apart() -> None:
     api = StandIn([added(running(0)), added(running(1))], [], [])
-    api.log_of = {"r1-0-": [[HELLO, END]], "r1-1-": [[HELLO, {"seq": 1, "type": "x"}, END]]}
-    runs = pod.run(api, TWO, {}, 10, list[str]().append)
-    assert [[r["seq"] for r in ran.records] for ran in runs] == [[0, 2], [0, 1, 2]]
+    api.made = job_of(TWO)
+    api.log_of = {"r1-0-": [SHORT], "r1-1-": [[HELLO, MIDDLE, END]]}
+    runs = pod.run(api, TWO, MANIFEST, 10, list[str]().append)
+    assert [[r["seq"] for r in ran.records] for ran in runs] == [[0, 1], [0, 1, 2]]
 
 
 def test_the_job_is_deleted_when_the_caller_is_interrupted() -> None:
@@ -245,31 +259,30 @@ def test_the_job_is_deleted_when_the_caller_is_interrupted() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pod.run(api, PLAN, {}, 5, interrupted)
+        pod.run(api, PLAN, MANIFEST, 5, interrupted)
     assert api.deleted
 
 
 # -- the Job is made once ------------------------------------------------------------------------
-
-MANIFEST = {"metadata": {"name": "k8sext-r1"}}
 
 
 class Losing(StandIn):
     """The answer to the POST is lost; `made` says whether the Job was made all the same."""
 
     def __init__(self, error: K8sextError, *, made: bool) -> None:
-        super().__init__([added(RUNNING)], [], [[HELLO, END]])
-        self.error, self.made, self.posts = error, made, 0
+        super().__init__([added(RUNNING)], [], [SHORT])
+        self.error, self.there, self.posts = error, made, 0
 
     def post(self, path: str, body: object, /, **params: object) -> dict[str, Any]:
         self.posts += 1
         raise self.error
 
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
-        assert path.endswith("/jobs/k8sext-r1")
-        if not self.made:
+        if not path.endswith("/jobs/k8sext-r1"):
+            return super().get(path, **params)
+        if not self.there:
             raise K8sextError("not found", exit_code=3)
-        return {}
+        return JOB
 
 
 LOST = K8sextError("the API server cannot be reached", exit_code=3)
@@ -285,7 +298,7 @@ def test_a_job_that_may_or_may_not_be_there_is_deleted() -> None:
     api = Losing(LOST, made=False)
     with pytest.raises(K8sextError, match="cannot be reached"):
         pod.run(api, PLAN, MANIFEST, 2.0, lambda _: None)
-    assert (api.posts, len(api.deleted)) == (1, 1)
+    assert (api.posts, len(api.deleted)) == (created.TRIES, 1)
 
 
 def test_a_refused_job_is_told_as_it_was_refused() -> None:
@@ -313,6 +326,6 @@ def test_a_watch_that_is_cut_within_a_line_goes_on() -> None:
             yield b'{"type": "ADD'
             yield from super()._stream(what)
 
-    api = Cut([added(RUNNING)], [], [[HELLO, END]])
+    api = Cut([added(RUNNING)], [], [SHORT])
     (ran,) = pod.run(api, PLAN, MANIFEST, 2.0, lambda _: None)
     assert ran.ended
