@@ -206,6 +206,7 @@ class Mysql(WireCheck):
         # switch to what the account needs.
         plugin = offered if offered in (CACHING, NATIVE) else NATIVE
         answer = self.methods.first(plugin, self._greeted.salt)
+        self.stream.keeps_secret(answer)
         more = self._with_schema | (read.SSL if self.stream.encrypted else 0)
         body = self._header(more) + read.zero(user) + bytes([len(answer)]) + answer
         await self._send(
@@ -232,6 +233,7 @@ class Mysql(WireCheck):
                 # Hanging up now would count towards max_connect_errors; a wrong answer does not.
                 refused, answer = fault, WRONG
             if answer is not None:
+                self.stream.keeps_secret(b"" if answer is WRONG else answer)
                 await self._send(answer)
             try:
                 packet = await self._packet()

@@ -245,6 +245,7 @@ class Postgresql(WireCheck):
             salt = self.request[4:8]
             inner = hashlib.md5((password + self.user).encode(), usedforsecurity=False).hexdigest()
             outer = hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
+            self.stream.keeps_secret(inner, outer)
             await self.messages.send(b"p", b"md5" + outer.encode() + b"\0")
         elif self.method == CLEAR:
             await self.messages.send(b"p", pgwire.text(password))
@@ -277,7 +278,9 @@ class Postgresql(WireCheck):
             b"p", name.encode() + b"\0" + struct.pack("!I", len(first)) + first
         )
         challenge = await self._auth_message(SASL_CONTINUE)
-        await self.messages.send(b"p", await talk.final(challenge))
+        final = await talk.final(challenge)
+        self.stream.keeps_secret(final.rpartition(b",p=")[2])
+        await self.messages.send(b"p", final)
         talk.check(await self._auth_message(SASL_FINAL))
 
     async def _auth_message(self, wanted: int) -> str:

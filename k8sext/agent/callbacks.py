@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from k8sext.model.mask import mask
 from k8sext.model.plan import is_address, join_address, split_address
 from k8sext.model.result import Json
-from k8sext.model.secret import mask, printable
+from k8sext.model.scrub import scrub
+from k8sext.model.secret import printable
 from k8sext.model.words import Stage
 
 from .announced import MAX_LOOKED, Look, Looked
@@ -69,10 +71,10 @@ def fact(entry: Registered, looked: Looked | None, address: str, log: StageLog) 
     """
 
     def text(words: str) -> str:
-        return printable(mask(words[:MAX_TEXT], log.secrets))
+        return printable(scrub(mask(words, log.known)[:MAX_TEXT]))
 
     def name(words: str) -> str:
-        return printable(mask_own(words[:MAX_TEXT], log.secrets))
+        return printable(scrub(mask_own(words, log.known)[:MAX_TEXT]))
 
     found: dict[str, Json] = {"address": name(entry.address), "state": entry.state}
     if address:

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from k8sext.model.mask import mask
 from k8sext.model.plan import is_address
 from k8sext.model.result import Facts, Json, StageResult
-from k8sext.model.secret import mask, printable
+from k8sext.model.scrub import scrub
+from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import STAGES, Reason, Stage, Status
 
@@ -218,7 +220,7 @@ class Notes:
             reason=reason,
             duration_s=round(now - self._mark, 6) if timed else 0.0,
             detail=self._clean(detail),
-            evidence={k: self._clean(v) if isinstance(v, str) else v for k, v in evidence.items()},
+            evidence={k: self._clean_fact(v) for k, v in evidence.items()},
         )
         with self._lock:
             if not self._closed:
@@ -226,8 +228,17 @@ class Notes:
         if timed:
             self._mark = now
 
+    def _clean_fact(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, list):
+            return [self._clean_fact(v) for v in value]
+        if isinstance(value, dict):
+            return {self._clean(k): self._clean_fact(v) for k, v in value.items()}
+        return value
+
     def _clean(self, text: str) -> str:
-        return printable(mask(text, self._secrets))
+        return printable(scrub(mask(text, self._secrets)))
 
 
 class ClientProbe:

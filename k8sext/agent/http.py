@@ -24,6 +24,8 @@ MAX_BODY = 2 << 20
 ONE_PACKET = 1200  # bytes that pass wherever anything does (IPv6's least MTU is 1280)
 # Not str.isdigit, which takes "¹" (int does not), and not more digits than int() is safe with.
 _NUMBER = re.compile(r"[0-9]{1,12}")
+_CREDENTIALS = ("Authorization", "Cookie")
+_VALUES = re.compile(r"(?:^|[ =])([^\s=;,]+=*)")
 _UNSENDABLE = re.compile(r"[\r\n\0]")  # would begin another header
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,12}")
 
@@ -117,6 +119,7 @@ class HttpConnection:
             text = "the login was not sent: it has a line break in it, which no header may have"
             raise Fault(Reason.AUTH_REJECTED, text)
         fields = {name: _UNSENDABLE.sub("", value) for name, value in fields.items()}
+        self.stream.keeps_secret(*_tokens(*(fields.get(n, "") for n in _CREDENTIALS)))
         if not self.kept:
             await self.stream.reconnect()
             self.kept = True
@@ -171,6 +174,8 @@ class HttpConnection:
             name, value = name.strip().lower(), value.strip()
             again = name in _SEVERAL and name in headers
             headers[name] = f"{headers[name]}, {value}" if again else value
+            if name == "set-cookie":
+                self.stream.keeps_secret(*_tokens(value.partition(";")[0]))
         raise Fault(Reason.TOO_MUCH, f"more than {MAX_HEADERS} headers")
 
     async def _body(self, headers: Mapping[str, str]) -> tuple[bytes, bool]:
@@ -210,6 +215,11 @@ class HttpConnection:
                 await self._headers()
                 return bytes(body)
             await self.stream.read_until(b"\n", 2)
+
+
+def _tokens(*headers: str) -> list[str]:
+    """The values in credentials and cookies."""
+    return _VALUES.findall(" ".join(headers))
 
 
 def _half_an_answer(fault: Fault) -> Fault:

@@ -26,6 +26,8 @@ AGENT = "k8sext/agent/"
 _MODULE = re.compile(r"from (?:k8sext\.(agent|model))?\.(\w+) import")
 # `from . import expect, resolver`, `from k8sext.agent import (…)`
 _MODULES = re.compile(r"from (?:k8sext\.(agent|model)|\.) import (?:\(([^)]*)\)|([\w, ]+))")
+# What only type checkers read is not there when the code runs.
+_FOR_CHECKERS = re.compile(r"^if TYPE_CHECKING:.*\n(?:(?:[ \t]+.*)?\n)+", re.MULTILINE)
 MAIN, RELAY = "main", "relay"
 NOT_IN_THE_POD = ("k8sext/agent/pack.py",)
 
@@ -92,6 +94,7 @@ def _imported(found: Mapping[str, str], entry: str, more: str) -> set[str]:
 
 def _names(package: str, text: str) -> list[tuple[str, str]]:
     """Modules that a file of a package imports, by the ways in which that is written here."""
+    text = _FOR_CHECKERS.sub("", text)
     one = [(where or package, name) for where, name in _MODULE.findall(text)]
     lists = ((where or package, words) for where, *pair in _MODULES.findall(text) for words in pair)
     return [*one, *((where, n) for where, words in lists for n in re.findall(r"\w+", words))]

@@ -23,6 +23,7 @@ from .credentials import LoginSource, Missing
 from .crowd import Crowd
 from .fault import raised
 from .network import Direct, Network, Way
+from .sent import Sent
 from .stages import StageLog, connect, converse
 from .stream import Stream
 from .tls import TargetTls, TlsMemory
@@ -83,6 +84,7 @@ class Runner:
                 self.expectable[target.service] |= set(checks[target.protocol].info.expects)
         self.endpoints_left: dict[str, int] = defaultdict(int)
         self.endpoints_done: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.sent = Sent()
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
         self.unreached: set[str] = set()  # servers of which an endpoint has not
         self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
@@ -255,7 +257,7 @@ class Runner:
         async with self.slots[join_address(address, target.port)]:
             log.started = asyncio.get_running_loop().time()
             login, missing = self._login(target, self.checks[target.protocol].info)
-            log.secrets = login.secrets if login else ()
+            log.secrets = self.sent.to(address, login)
             if login:
                 await self._talk_logged_in(log, target, address, login)
             else:

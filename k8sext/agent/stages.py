@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from k8sext.model.mask import mask
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Facts, Json, StageResult
-from k8sext.model.secret import Secret, mask, printable
+from k8sext.model.scrub import scrub
+from k8sext.model.secret import Secret, printable
 from k8sext.model.words import STAGES, Reason, Stage, Status
 
 from .check import Announced, Callbacks, Fault, Login, Seen, WireCheck
@@ -32,7 +34,9 @@ class StageLog:
     target: Target
     budget: Budget
     started: float  # loop time at which the probe began
-    secrets: tuple[Secret, ...] = ()
+    # What its server was sent, and what that gave us to come back with (sessions, tokens).
+    secrets: Collection[Secret] = ()
+    granted: Collection[Secret] = ()
     guess: Mapping[str, Json] = field(default_factory=dict[str, Json])  # see instead.py
     extra_s: float = 0.0  # for a step that waits for others: see `_extra_s`
     done: dict[Stage, StageResult] = field(default_factory=dict[Stage, StageResult])
@@ -146,19 +150,22 @@ class StageLog:
 
     def _clean(self, text: str, words: Json = "") -> str:
         """A text of ours, in which the server's `words` may be quoted."""
-        if not self.secrets:
-            return printable(text)
         said = words if isinstance(words, str) else ""
         names = (self.target.service, self.target.host, self.target.address)
-        text = mask_own(text, self.secrets, said, names)
-        return printable(mask_own(text, self.secrets, printable(said), names))
+        text = mask_own(text, self.known, said, names)
+        return printable(scrub(mask_own(text, self.known, printable(said), names)))
+
+    @property
+    def known(self) -> tuple[Secret, ...]:
+        """What must be masked."""
+        return (*self.secrets, *self.granted)
 
     def _clean_facts(self, evidence: Facts) -> Facts:
         return {k: self._clean_value(v, k in QUOTED) for k, v in evidence.items()}
 
     def _clean_value(self, value: Json, quoted: bool) -> Json:
         if isinstance(value, str):
-            return printable(mask(value, self.secrets)) if quoted else self._clean(value)
+            return printable(scrub(mask(value, self.known))) if quoted else self._clean(value)
         if isinstance(value, list):
             return [self._clean_value(v, quoted) for v in value]
         if isinstance(value, dict):
@@ -251,7 +258,7 @@ async def converse(
     stops further logins.
     """
     ended: list[Fault] = []
-    check.login = login
+    check.login, log.granted = login, check.stream.granted
 
     async def auth() -> Seen | None:
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8sext.model.result import Facts, Json
+from k8sext.model.secret import Secret
 from k8sext.model.words import Reason
 
 from . import families
@@ -26,6 +27,9 @@ class Note:
 
     reason: Reason | None = None
     detail: str = ""
+
+
+LEAST_TOKEN = 12
 
 
 class Tls(Protocol):
@@ -87,6 +91,14 @@ class Stream:
         self.tls: Tls | None = None
         self.tls_note = Note()
         self.relayed: Relayed | None = None
+        self.granted: list[Secret] = []
+
+    def keeps_secret(self, *values: str | bytes) -> None:
+        """To be masked in what this server says: proofs that were made for it, sessions and tokens
+        that it gave. What is shorter than LEAST_TOKEN is a word, no token.
+        """
+        texts = (v.decode("latin-1") if isinstance(v, bytes) else v for v in values)
+        self.granted += (Secret(text) for text in texts if len(text) >= LEAST_TOKEN)
 
     @classmethod
     async def connect(cls, address: str, port: int, deadline: float | None) -> Stream:

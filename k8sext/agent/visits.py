@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k8sext.model.mask import mask
 from k8sext.model.plan import Target, is_address, join_address, split_address
-from k8sext.model.secret import mask, printable
+from k8sext.model.scrub import scrub
+from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import LOGIN_ENDS, Reason
 
@@ -124,7 +126,7 @@ class Visits:
                 await other.auth(login)
             except Fault as fault:
                 if login and fault.reason in LOGIN_ENDS:
-                    words = printable(mask(fault.detail, login.secrets))
+                    words = printable(scrub(mask(fault.detail, login.secrets)))
                     said = rejection(one, address, fault.reason, words)
                     runner.order.reject(one, address, login, said)
                 raise

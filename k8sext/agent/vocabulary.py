@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
+from k8sext.model.mask import Found, found, mask, replaced
 from k8sext.model.plan import is_address, split_address
-from k8sext.model.secret import Secret, mask
+from k8sext.model.secret import Secret
 
 _OURS = ("k8sext.agent.", "k8sext.model.", "k8sext.checks.protocols.")
 _WORD = re.compile(r"[A-Za-z]{3,}")
@@ -32,22 +33,16 @@ def mask_own(
     `words` is what the server said, where the text quotes it; `names` are the target's own (its
     Service, its host and address).
     """
+    known = [*secrets]
     if words:
-        text = text.replace(words, mask(words, secrets))
-    for value in sorted({s.reveal() for s in secrets}, key=len, reverse=True):
-        if len(value) >= 3:
-            text = _without(text, value, names)
-    return text
+        text = text.replace(words, mask(words, known))
+    places = (p for p in found(text, known) if not (p.bare and _stays(text, p, names)))
+    return replaced(text, places)
 
 
-def _without(text: str, value: str, names: Sequence[str]) -> str:
-    out, at = "", 0
-    while (found := text.find(value, at)) >= 0:
-        end = found + len(value)
-        kept = not _stands_as_a_value(text, found, end) and _is_ours(text, found, end, names)
-        out += text[at:found] + (value if kept else "***")
-        at = end
-    return out + text[at:]
+def _stays(text: str, place: Found, names: Sequence[str]) -> bool:
+    start, end = place.start, place.end
+    return not _stands_as_a_value(text, start, end) and _is_ours(text, start, end, names)
 
 
 def _stands_as_a_value(text: str, start: int, end: int) -> bool:
