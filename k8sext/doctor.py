@@ -104,6 +104,7 @@ def run(
         context=cluster.context,
         server_version=cluster.server_version,
         gate=request.gate,
+        cautions=cluster.cautions,
         places=tuple(x.place for x in looked if x.place),
         findings=_told_of(linted.findings, merged),
         workloads=linted.workloads,

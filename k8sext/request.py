@@ -69,6 +69,7 @@ class Cluster:
     # Notes; raises where a right is missing.
     preflight: Callable[[str], tuple[str, ...]] = lambda _namespace: ()
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()  # of the way to the API server: see Report.cautions
     # `--credentials cluster`: namespace and names of Secrets to logins.
     secrets: Callable[[str, tuple[str, ...]], LoginSource] | None = None
     # What the lint rules find; worked out once, when it is first asked for.

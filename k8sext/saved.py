@@ -64,6 +64,7 @@ def _report(data: Mapping[str, Any]) -> Report:
         server_version=cluster["server_version"],
         gate=from_json(Gate, basis["gate"]),
         interrupted=run["exit_code"] == 130,
+        cautions=from_json(tuple[str, ...], run.get("cautions", [])),
         places=tuple(from_json(Place, p) for p in basis["places"]),
         workloads=from_json(WorkloadView, basis["workloads"]) if "workloads" in basis else None,
     )

@@ -264,7 +264,9 @@ SCHEMA: Schema = {
                     "duration_s": _SECONDS,
                     "vantages": _TEXTS,
                     "exit_code": {"type": "integer", "enum": [0, 1, 3, 5, 130]},
-                }
+                    "cautions": _TEXTS,
+                },
+                "cautions",
             ),
             "cluster": _object({"context": _TEXT, "server_version": _TEXT}),
             "summary": _object({"bridges": _COUNT, **{s.value: _COUNT for s in Status}}),

@@ -46,6 +46,7 @@ def document(report: Report) -> dict[str, Any]:
             "duration_s": report.duration_s,
             "vantages": sorted({v.vantage for v in report.vantages}),
             "exit_code": report.exit_code,
+            **({"cautions": list(report.cautions)} if report.cautions else {}),
         },
         "cluster": {"context": report.context, "server_version": report.server_version},
         "summary": summary(report),

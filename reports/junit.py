@@ -69,7 +69,8 @@ def render(report: Report, options: Options) -> str:
         suites.append(("k8sext.lint", lint))
     if not suites:
         suites = [("k8sext.run", [Case("k8sext.run", "nothing to check")])]
-    body = "".join(_suite(name, cases, report.started) for name, cases in suites)
+    said = _properties(report)
+    body = "".join(_suite(name, cases, report.started, said) for name, cases in suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n{body}</testsuites>\n'
 
 
@@ -244,14 +245,25 @@ def _unique(cases: Sequence[Case]) -> list[Case]:
     return out
 
 
-def _suite(name: str, cases: Sequence[Case], started: str) -> str:
+def _properties(report: Report) -> str:
+    """What the reader of any suite must know of how the run was made."""
+    if not report.cautions:
+        return ""
+    each = "".join(
+        f'<property name="k8sext.caution.{n}" value={_attr(text)}/>'
+        for n, text in enumerate(report.cautions, 1)
+    )
+    return f"<properties>{each}</properties>\n"
+
+
+def _suite(name: str, cases: Sequence[Case], started: str, said: str = "") -> str:
     kinds = Counter(c.kind for c in cases)
     head = (
         f'<testsuite name={_attr(name)} tests="{len(cases)}" failures="{kinds["failure"]}" '
         f'errors="{kinds["error"]}" skipped="{kinds["skipped"]}" '
         f'time="{sum(c.time_s for c in cases):.3f}" timestamp={_attr(started.removesuffix("Z"))}>'
     )
-    return f"{head}\n{''.join(_testcase(c) for c in cases)}</testsuite>\n"
+    return f"{head}\n{said}{''.join(_testcase(c) for c in cases)}</testsuite>\n"
 
 
 def _testcase(case: Case) -> str:

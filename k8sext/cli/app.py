@@ -14,7 +14,7 @@ from k8sext import __version__
 from k8sext.agent.ending import leave
 from k8sext.errors import K8sextError
 
-from . import talk
+from . import defaults, talk
 from .checks_command import checks_command
 from .cleanup_command import cleanup_command
 from .doctor_command import doctor_command
@@ -82,13 +82,14 @@ def _root(
 
 def _complete(command: Any) -> None:
     """Give a command the shared options, and each of its options an environment variable."""
-    command.params[:0] = [talk.config_option()]
-    command.params.extend(talk.options())
+    command.params[:0] = [defaults.config_option()]
+    reaches = any(param.name == "kubeconfig" for param in command.params)
+    command.params.extend(talk.options(cluster=reaches))
     for param in command.params:
         if param.param_type_name == "option" and param.envvar is None:
-            param.envvar = "K8SEXT_" + talk.long_name(param).upper().replace("-", "_")
+            param.envvar = "K8SEXT_" + defaults.long_name(param).upper().replace("-", "_")
         if param.name in ("context", "kubeconfig"):
-            param.is_eager, param.callback = True, talk.note_context
+            param.is_eager, param.callback = True, defaults.note_context
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -30,7 +30,9 @@ def cleanup_command(
 
     from . import console, talk
 
-    session = Session.load(kubeconfig, context, as_user, tuple(as_group or ()))
+    session = Session.load(
+        kubeconfig, context, as_user, tuple(as_group or ()), clear_text=talk.clear_text()
+    )
     where = "" if all_namespaces else f"/namespaces/{namespace or session.namespace}"
     found = session.get(f"/apis/batch/v1{where}/jobs", labelSelector=SELECTOR).get("items") or []
     for job in (j for j in found if all_runs or _is_over(j)):

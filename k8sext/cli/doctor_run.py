@@ -130,7 +130,7 @@ def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> in
             report = look()
     finally:
         progress.close()
-    output.write(report, where)
+    output.write(output.with_cautions(report), where)
     return report.exit_code
 
 
@@ -184,7 +184,13 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         if request.workloads:
             raise K8sextError("there is no cluster to look for them in", where="--workloads")
         return doctor.Cluster(), from_files
-    session = Session.load(source.kubeconfig, source.context, source.as_user, source.as_groups)
+    session = Session.load(
+        source.kubeconfig,
+        source.context,
+        source.as_user,
+        source.as_groups,
+        clear_text=talk.clear_text(),
+    )
     namespace = None if source.all_namespaces else source.namespace or session.namespace
     with ThreadPoolExecutor(2) as pool:
         groups = pool.submit(session.get, "/apis")
@@ -314,6 +320,7 @@ def _cluster(
         owners=functools.partial(_owners, session, snapshot),
         labels_like=functools.partial(workload.labels_like, session),
         notes=(*snapshot.skips, *notes),
+        cautions=session.cautions,
         secrets=functools.partial(_read_secrets, session) if credentials == "cluster" else None,
         forward=functools.partial(_forward, session),
     )

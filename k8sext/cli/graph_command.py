@@ -83,9 +83,9 @@ def _of_cluster(
     from k8sext.model.bridge import BridgeClass
     from k8sext.workloads import view
 
-    from . import console
+    from . import console, talk
 
-    session = Session.load(*reach)
+    session = Session.load(*reach, clear_text=talk.clear_text())
     where = None if all_namespaces else namespace or session.namespace
     extra = ("nodes", "pods", "workloads", "configmaps")
     snapshot = fetch(session, where, extra=extra)

@@ -42,7 +42,11 @@ def list_command(
     from k8sext.kube.session import Session
     from k8sext.kube.snapshot import fetch
 
-    session = Session.load(kubeconfig, context, as_user, as_group or ())
+    from . import talk
+
+    session = Session.load(
+        kubeconfig, context, as_user, as_group or (), clear_text=talk.clear_text()
+    )
     where = None if all_namespaces else namespace or session.namespace
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(fetch, session, where, selector)

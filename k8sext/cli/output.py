@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from k8sext import registry
@@ -10,7 +11,7 @@ from k8sext.errors import K8sextError
 from k8sext.model.report import Gate, Report
 from k8sext.model.words import Stage
 
-from . import console, talk
+from . import console, defaults, talk
 
 
 def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
@@ -41,6 +42,11 @@ def sinks(output: str, output_files: Sequence[str], junit: Path | None) -> dict[
             raise K8sextError(f"{item!r} is not FORMAT=PATH", where="--output-file")
         chosen[one_of("--output-file", name, known)] = path
     return chosen
+
+
+def with_cautions(report: Report) -> Report:
+    """The report with what the folder's k8sext.yaml had to do with its verdict."""
+    return replace(report, cautions=(*report.cautions, *defaults.applied()))
 
 
 def write(report: Report, where: Mapping[str, str]) -> None:

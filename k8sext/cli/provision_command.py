@@ -53,6 +53,7 @@ def provision_command(
     from k8sext.kube.session import Session
     from k8sext.provision import apply, desired
 
+    from . import talk
     from .output import one_of
 
     one_of("--output", output, ("text", "yaml", "json"))
@@ -61,7 +62,7 @@ def provision_command(
     groups = tuple(as_group or ())
     session = None
     if dry_run != "client":
-        session = Session.load(kubeconfig, context, as_user, groups)
+        session = Session.load(kubeconfig, context, as_user, groups, clear_text=talk.clear_text())
     default = namespace or (
         session.namespace if session else _context_namespace(kubeconfig, context)
     )

@@ -36,7 +36,11 @@ def rbac_command(
         return 0
     from k8sext.kube.session import Session
 
-    session = Session.load(kubeconfig, context, as_user, as_group or ())
+    from . import talk
+
+    session = Session.load(
+        kubeconfig, context, as_user, as_group or (), clear_text=talk.clear_text()
+    )
     where = None if all_namespaces else namespace or session.namespace
     return _check(session, where, purpose)
 

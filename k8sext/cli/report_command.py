@@ -41,5 +41,6 @@ def report_command(
     asked = to.gate(fail_on or report.gate.fail_on, require, report.gate.allow_empty)
     gate = asked if require else replace(asked, require=report.gate.require)
     report = replace(report, gate=gate)
+    report = to.with_cautions(report)
     to.write(report, sinks)
     return report.exit_code

@@ -20,6 +20,8 @@ from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret
 
+from . import server_url
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
@@ -171,16 +173,24 @@ def from_config(config: Mapping[str, Any], context: str | None, paths: tuple[str
         context=name,
         namespace=chosen.get("namespace") or "default",
         files=paths,
-        **_cluster(cluster),
+        **_cluster(cluster, f"context {name}"),
         **_user(user),
     )
 
 
-def _cluster(cluster: Mapping[str, Any]) -> dict[str, Any]:
+def _cluster(cluster: Mapping[str, Any], where: str) -> dict[str, Any]:
+    insecure = bool(cluster.get("insecure-skip-tls-verify"))
+    authority = ("certificate-authority", "certificate-authority-data")
+    if insecure and any(cluster.get(word) for word in authority):
+        # As kubectl (client-go, transport.TLSConfigFor): which of the two was meant is not guessed.
+        raise _refused(
+            "the cluster has a certificate-authority and insecure-skip-tls-verify", where,
+            "remove one of the two",
+        )  # fmt: skip
     return {
-        "server": str(cluster["server"]).rstrip("/"),
+        "server": server_url.read(str(cluster["server"]), where),
         "ca_pem": _pem(cluster, "certificate-authority"),
-        "insecure": bool(cluster.get("insecure-skip-tls-verify")),
+        "insecure": insecure,
         "server_name": cluster.get("tls-server-name") or "",
         "proxy": cluster.get("proxy-url") or "",
     }

@@ -104,6 +104,13 @@ async def forward(session: Session, namespace: str, pod: str, port: int) -> Forw
 
 async def _open(session: Session, path: str, port: int) -> ClientConnection:
     from websockets.asyncio.client import connect
+
+    class Connect(connect):
+        """Goes nowhere else: a redirection would take the login along, in clear text perhaps."""
+
+        def process_redirect(self, exc: Exception) -> Exception:
+            return exc
+
     from websockets.exceptions import InvalidStatus, WebSocketException
     from websockets.typing import Subprotocol
 
@@ -112,7 +119,7 @@ async def _open(session: Session, path: str, port: int) -> ClientConnection:
     if upgrade.tls:
         options["server_hostname"] = upgrade.server_name
     try:
-        return await connect(
+        return await Connect(
             upgrade.url,
             sock=upgrade.socket,
             subprotocols=[Subprotocol(SUBPROTOCOL)],

@@ -73,9 +73,12 @@ class Upgrade:
 class Session:
     """One user at one API server. Safe to use from many threads."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, clear_text: bool = False) -> None:
+        """`clear_text`: the user allows that a login goes out in clear text (http://)."""
         self._lock = threading.Lock()
         self._pool = Pool()
+        if not clear_text:
+            transport.refuse_clear_text(access)
         self.server, self.context, self.namespace = access.server, access.context, access.namespace
         self.warnings: list[str] = []  # of `Warning:` headers, each once
         self._login = Login(access)
@@ -88,6 +91,8 @@ class Session:
         context: str | None = None,
         as_user: str | None = None,
         as_groups: Sequence[str] = (),
+        *,
+        clear_text: bool = False,
     ) -> Session:
         """The session of a context. Raises K8sextError (exit code 3) when there is none."""
         from dataclasses import replace
@@ -107,7 +112,12 @@ class Session:
                 where=f"context {access.context}",
                 exit_code=3,
             )
-        return cls(access)
+        return cls(access, clear_text=clear_text)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What a reader of a report must know of the way to the API server."""
+        return transport.cautions(self._login.access)
 
     # -- verbs ----------------------------------------------------------------------------------
 

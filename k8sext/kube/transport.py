@@ -34,6 +34,44 @@ class Connection(http.client.HTTPConnection):
         self.sock.settimeout(self._read_timeout)
 
 
+def refuse_clear_text(access: Access) -> None:
+    """Raises K8sextError (exit code 3) where a login would go to the API server in clear text.
+
+    A client certificate does not: it takes part in TLS only.
+    """
+    if access.server.startswith("http://") and _has_login(access):
+        raise K8sextError(
+            "the login would go to the API server in clear text",
+            where=f"context {access.context}",
+            why="its server is http://",
+            fix="write https://, or give --insecure-clear-text if everybody on the way may have it",
+            exit_code=3,
+        )
+
+
+def _has_login(access: Access) -> bool:
+    known = access.token or access.password or access.username or access.token_file
+    return bool(known) or access.plugin
+
+
+def cautions(access: Access) -> tuple[str, ...]:
+    """What a reader must know of the way to the API server, one sentence each."""
+    if access.server.startswith("http://"):
+        login = ", login included" if _has_login(access) else ""
+        host = urlsplit(access.server).hostname or ""
+        if _is_loopback(host) and not login:  # `kubectl proxy`
+            return ()
+        return (
+            f"the API server is spoken to in clear text{login}: anybody on the way can read it",
+        )
+    if access.insecure:
+        return (
+            "the certificate of the API server is not verified (insecure-skip-tls-verify): "
+            "somebody else may have answered",
+        )
+    return ()
+
+
 def tls_context(access: Access) -> ssl.SSLContext | None:
     """The TLS of an access; None for plain http."""
     if not access.server.startswith("https:"):

@@ -84,6 +84,9 @@ class Report:
     places: tuple[Place, ...] = ()
     workloads: WorkloadView | None = None  # None: nobody asked for them
     interrupted: bool = False
+    # What a reader must know of how the run was made: a gate set by a file that lay in the folder,
+    # an API server whose certificate nobody verified. One sentence each.
+    cautions: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -37,9 +37,9 @@ def sessions_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     made: list[Session] = []
     init = Session.__init__
 
-    def remembered(self: Session, access: Access) -> None:
+    def remembered(self: Session, access: Access, *, clear_text: bool = False) -> None:
         made.append(self)
-        init(self, access)
+        init(self, access, clear_text=clear_text)
 
     monkeypatch.setattr(Session, "__init__", remembered)
     yield

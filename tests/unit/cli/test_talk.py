@@ -203,10 +203,10 @@ def test_defaults_of_a_context(
 
 def test_a_context_by_the_file_itself(cluster: ApiServer, elsewhere: Path) -> None:
     defaults(elsewhere, "context: prod\n" + CONTEXTS)
-    app.run(["list"])
+    app.run(["list", "--config", "k8sext.yaml"])
     assert namespaces(cluster) == {"of-prod"}
     defaults(elsewhere, "context: prod\n")
-    app.run(["list"])
+    app.run(["list", "--config", "k8sext.yaml"])
     assert namespaces(cluster) == {"shop"}  # the namespace of the kubeconfig's context
 
 
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_meant(
     elsewhere: Path, capsys: Captured, text: str, said: str
 ) -> None:
     defaults(elsewhere, text)
-    assert said in usage(["doctor"], capsys)
+    assert said in usage(["doctor", "--config", "k8sext.yaml"], capsys)
 
 
 def test_a_file_that_is_no_text(elsewhere: Path, capsys: Captured) -> None:

@@ -404,7 +404,7 @@ SHAPES: tuple[Any, ...] = (
     None, [], {}, 5, True, "x", [1], {"a": 1}, [None], [[]], "a\nb", "false", {"a": ["b"]},
 )  # fmt: skip
 FULL = kubeconfig(
-    "http://127.0.0.1:1",
+    "https://127.0.0.1:1",
     cluster={
         "tls-server-name": "a", "proxy-url": "http://127.0.0.1:1",
         "insecure-skip-tls-verify": False,

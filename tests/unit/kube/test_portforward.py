@@ -35,7 +35,7 @@ class Api:
     def session(self, **more: Any) -> Session:
         server = f"http://127.0.0.1:{self.port}/k8s/c-1"
         access = Access(server=server, context="c", namespace="dev", **more)
-        return Session(access)
+        return Session(access, clear_text=True)
 
 
 @asynccontextmanager
