@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated, Any
 
@@ -11,12 +12,28 @@ from k8sext.errors import K8sextError
 
 from . import options as opt
 
+# As `k8sext.kube.access.PURPOSES`, which is not imported for a help text.
+JOBS = (
+    "doctor", "relay", "like", "workloads", "list", "graph", "provision", "resolve", "cleanup",
+)  # fmt: skip
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # RFC 1123 subdomain
+
 
 def rbac_command(
     purpose: Annotated[
-        str, typer.Option("--for", help="doctor, relay, workloads, graph or provision.")
+        str, typer.Option("--for", metavar="JOB", help=f"One of {', '.join(JOBS)}.")
     ] = "doctor",
     check: Annotated[bool, typer.Option(help="Ask the cluster what you lack.")] = False,
+    service_account: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Also print this ServiceAccount and its bindings, for CI."
+        ),
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also the right to read this Secret (repeatable)."),
+    ] = None,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = None,
     namespace: opt.Namespace = None,
@@ -24,15 +41,28 @@ def rbac_command(
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:
-    """Print the Role (with -A a ClusterRole) that a job needs; --check says what you lack."""
+    """Print the Role (with -A a ClusterRole) that a job needs; --check says what you lack.
+
+    Jobs: doctor (from a pod), relay (--from relay), like (--like), workloads (--workloads), list,
+    graph, provision, resolve (what provision --resolve needs in addition), cleanup.
+    """
     from k8sext.kube import access
 
     if purpose not in access.PURPOSES:
         known = ", ".join(access.PURPOSES)
         raise K8sextError(f"{purpose!r} is not one of {known}", where="--for")
+    for option, name in (
+        ("--service-account", service_account),
+        *(("--secret", s) for s in secret or ()),
+    ):
+        if name is not None and not NAME.fullmatch(name):
+            raise K8sextError(f"{name!r} is no name of a Kubernetes object", where=option)
     if not check:
         where = None if all_namespaces else namespace or "default"
-        sys.stdout.write(access.role_yaml(purpose, where))
+        text = access.role_yaml(
+            purpose, where, secrets=secret or (), service_account=service_account or ""
+        )
+        sys.stdout.write(text)
         return 0
     from k8sext.kube.session import Session
 
@@ -43,6 +73,12 @@ def rbac_command(
     )
     where = None if all_namespaces else namespace or session.namespace
     return _check(session, where, purpose)
+
+
+def _named(option: str, names: list[str]) -> None:
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise K8sextError(f"{name!r} is no name of a Kubernetes object", where=option)
 
 
 def _check(session: Any, where: str | None, purpose: str) -> int:

@@ -1,7 +1,12 @@
-"""Rights: which ones a job needs, which are missing, and the Role that would give them."""
+"""Rights: which ones a job needs, which are missing, and the roles that would give them.
+
+tests/e2e/test_rights.py runs every job as a user who has exactly these, and fails where a request
+is denied or a right is never used (by the API server's audit log).
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,6 +54,8 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
             *_rights("networking.k8s.io", "networkpolicies", "list"),
             *_rights("networking.k8s.io", "ingresses", "list"),
             *_rights("", "namespaces", "get"),
+        ),
+        "like": (
             *_rights("apps", "deployments", "list"),
             *_rights("apps", "statefulsets", "list"),
             *_rights("apps", "daemonsets", "list"),
@@ -64,11 +71,20 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
             *_rights("batch", "jobs", "list"),
             *_rights("", "configmaps", "list"),
         ),
+        "seen": (  # which Services lead to pods or nodes of the cluster itself
+            *_rights("", "pods", "list"),
+            *_rights("", "nodes", "list", cluster=True),
+        ),
         "wide": (
             *_rights("", "nodes", "list", cluster=True),
             *_rights("", "services", "list", cluster=True),  # spec.externalIPs of any namespace
             *_rights("networking.k8s.io", "ingressclasses", "list", cluster=True),
         ),
+        "cleanup": _rights("batch", "jobs", "list get delete"),
+        # Which user number a pod may have: OpenShift tells it at the namespace.
+        "users": _rights("", "namespaces", "get"),
+        # Cluster IPs of every namespace: an address that is one of them is refused.
+        "taken": _rights("", "services", "list", cluster=True),
         "provision": (
             # Server-side apply of what is not there yet asks for `create` beside `patch`.
             *_rights("", "services", "get list create patch"),
@@ -79,14 +95,19 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
         ),
     }
 )
-OPTIONAL = ("better", "workloads", "wide")  # without them something is skipped by name
+# Without them something is skipped by name.
+OPTIONAL = ("better", "like", "workloads", "seen", "wide", "users", "taken")
 PURPOSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "doctor": ("probe", "discover", "better", "wide"),
         "relay": ("probe", "relay", "discover", "better", "wide"),
+        "like": ("probe", "discover", "better", "like", "wide"),
         "workloads": ("probe", "discover", "better", "workloads", "wide"),
-        "graph": ("discover", "workloads"),
-        "provision": ("provision",),
+        "list": ("discover", "seen"),
+        "graph": ("discover", "seen", "workloads"),
+        "provision": ("provision", "taken"),
+        "resolve": ("probe", "users"),
+        "cleanup": ("cleanup",),
     }
 )
 
@@ -120,30 +141,86 @@ def allowed(session: Session, namespace: str | None, right: Right) -> bool:
     return bool(session.post(_REVIEW, review).get("status", {}).get("allowed"))
 
 
-def role_yaml(purpose: str, namespace: str | None) -> str:
+def role_yaml(
+    purpose: str,
+    namespace: str | None,
+    *,
+    secrets: Sequence[str] = (),
+    service_account: str = "",
+) -> str:
     """The smallest roles for a purpose of PURPOSES: a Role, and a ClusterRole where one is needed.
 
-    Without a namespace everything is in one ClusterRole.
+    Without a namespace everything is in one ClusterRole. `secrets` are names of those that may be
+    read. With `service_account` that account and its bindings are there too; it lives in the
+    namespace (without one, in `default`).
     """
     rights = list(dict.fromkeys(r for group in PURPOSES[purpose] for r in ROLES[group]))
     name = f"k8sext-{purpose}"
-    if namespace is None:
-        return _document("ClusterRole", name, None, rights)
     inside = [r for r in rights if not r.cluster]
     outside = [r for r in rights if r.cluster]
-    text = _document("Role", name, namespace, inside)
-    return text + ("---\n" + _document("ClusterRole", name, None, outside) if outside else "")
+    if namespace is None:
+        documents = [_role("ClusterRole", name, None, rights, secrets)]
+    else:
+        documents = [_role("Role", name, namespace, inside, secrets)]
+        documents += [_role("ClusterRole", name, None, outside)] if outside else []
+    if service_account:
+        kinds = (
+            ["ClusterRole"] if namespace is None else ["Role", *(["ClusterRole"] * bool(outside))]
+        )
+        lives = namespace or "default"
+        documents = [
+            _account(service_account, lives),
+            *documents,
+            *(_binding(kind, name, service_account, lives) for kind in kinds),
+        ]
+    return "---\n".join(documents)
 
 
-def _document(kind: str, name: str, namespace: str | None, rights: Sequence[Right]) -> str:
-    head = ["apiVersion: rbac.authorization.k8s.io/v1", f"kind: {kind}", "metadata:"]
-    head += [f"  name: {name}", *([f"  namespace: {namespace}"] if namespace else []), "rules:"]
+def _role(
+    kind: str,
+    name: str,
+    namespace: str | None,
+    rights: Sequence[Right],
+    secrets: Sequence[str] = (),
+) -> str:
+    lines = [*_head("rbac.authorization.k8s.io/v1", kind, name, namespace), "rules:"]
     verbs: dict[tuple[str, str], list[str]] = {}
     for right in rights:
         known = verbs.setdefault((right.group, right.resource), [])
         known += [] if right.verb in known else [right.verb]
     for (group, resource), words in verbs.items():
-        head.append(f'- apiGroups: ["{group}"]')
-        head.append(f'  resources: ["{resource}"]')
-        head.append(f"  verbs: [{', '.join(words)}]")
-    return "\n".join(head) + "\n"
+        lines += _rule(group, resource, words)
+    if secrets:
+        lines += [*_rule("", "secrets", ["get"]), f"  resourceNames: {json.dumps([*secrets])}"]
+    return "\n".join(lines) + "\n"
+
+
+def _rule(group: str, resource: str, verbs: Sequence[str]) -> list[str]:
+    return [
+        f'- apiGroups: ["{group}"]',
+        f'  resources: ["{resource}"]',
+        f"  verbs: [{', '.join(verbs)}]",
+    ]
+
+
+def _account(name: str, namespace: str) -> str:
+    return "\n".join(_head("v1", "ServiceAccount", name, namespace)) + "\n"
+
+
+def _binding(kind: str, role: str, account: str, namespace: str) -> str:
+    inside = kind == "Role"
+    name = role if inside else f"{role}-{namespace}"
+    lines = [
+        *_head(
+            "rbac.authorization.k8s.io/v1", f"{kind}Binding", name, namespace if inside else None
+        ),
+        f"roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: {role}}}",
+        "subjects:",
+        f"- {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _head(version: str, kind: str, name: str, namespace: str | None) -> list[str]:
+    within = [f"  namespace: {namespace}"] if namespace else []
+    return [f"apiVersion: {version}", f"kind: {kind}", "metadata:", f"  name: {name}", *within]

@@ -15,12 +15,13 @@ from tests.gym.reader import CaseError, Document, Schema, parse, read
 from tests.gym.verdict import listed
 from tests.lab.building import java
 from tests.lab.certificates import KINDS
-from tests.lab.guise import roles
-from tests.lab.hosts import NODES
+from tests.lab.guise import FIRST, LAST, roles
+from tests.lab.hosts import NEAR_NET, NODES
 
 _TEXTS: Schema = {"type": "list", "items": {"type": "text"}}
 _NODES = tuple(node.name for node in NODES)
 _IMAGE = re.compile(r"\$\{image\.([^}]*)\}")
+_NEAR = re.compile(rf"\b{re.escape(NEAR_NET)}\.(\d+)\b")
 TLS: Schema = {
     "type": "mapping",
     "keys": {
@@ -236,7 +237,9 @@ def _case(document: Document, id: str) -> Case:
         times=int(data.get("times", 1)),
         apart=data.get("apart", False),
     )
-    found = (_wrong_servers(case), _wrong_names(case), _wrong_images(case))
+    found = (
+        _wrong_servers(case), _wrong_names(case), _wrong_images(case), _lent_addresses(document),
+    )  # fmt: skip
     for path, what in (*chain.from_iterable(found), *_wrong_expectation(case)):
         raise document.error(path, what)
     return case
@@ -296,6 +299,15 @@ def _wrong_images(case: Case) -> Wrong:
         for name in _IMAGE.findall(text):
             if name not in java.apps():
                 yield path, f"there is no app {name}; there are {', '.join(java.apps())}"
+
+
+def _lent_addresses(document: Document) -> Wrong:
+    """Where nobody should be, a server of another case may stand by then."""
+    for path, text in _texts("", document.data):
+        for number in map(int, _NEAR.findall(text)):
+            if FIRST <= number <= LAST:
+                lent = f"{NEAR_NET}.{FIRST} to .{LAST}"
+                yield path, f"{NEAR_NET}.{number}: {lent} are lent to servers of any case"
 
 
 def _texts(path: str, value: Any) -> Iterator[tuple[str, str]]:

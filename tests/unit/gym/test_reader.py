@@ -130,6 +130,16 @@ def test_our_own_cases_can_be_read_and_say_where_they_are_from() -> None:
     assert len({c.id for c in cases}) == len(cases)
 
 
+@pytest.mark.parametrize(("number", "lent"), [(99, False), (100, True), (250, True), (251, False)])
+def test_no_address_that_servers_of_other_cases_get(number: int, lent: bool) -> None:
+    text = GOOD + f"notes: nobody is at 198.51.100.{number}\n"
+    if not lent:
+        assert case.of_text(text).id
+        return
+    with pytest.raises(CaseError, match=r"notes.*lent to servers"):
+        case.of_text(text)
+
+
 def test_the_readme_tells_every_word_of_the_format() -> None:
     text = (CASES.parent / "README.md").read_text()
     schema = case.schema()["keys"]

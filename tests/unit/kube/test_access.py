@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from k8sext.cli import app, rights
+from k8sext.cli import app, rbac_command, rights
 from k8sext.kube import access
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
@@ -27,7 +27,6 @@ PROBE: set[Rule] = {
     ("networking.k8s.io", "networkpolicies", ("list",)),
     ("networking.k8s.io", "ingresses", ("list",)),
     ("", "namespaces", ("get",)),
-    *(("apps", kind, ("list",)) for kind in ("deployments", "statefulsets", "daemonsets")),
 }
 NODES: set[Rule] = {
     ("", "nodes", ("list",)),
@@ -71,8 +70,9 @@ def test_the_role_for_all_namespaces() -> None:
 
 
 def test_the_role_for_provision() -> None:
-    (role,) = documents("provision", "dev")
+    role, cluster = documents("provision", "dev")
     assert rules(role) == PROVISION
+    assert rules(cluster) == {("", "services", ("list",))}
 
 
 WORKLOADS: set[Rule] = {
@@ -89,7 +89,8 @@ def test_only_those_who_look_at_workloads_list_configmaps() -> None:
     merged = {("", "pods"), ("batch", "jobs")}  # of several groups, in one rule
     alone = {r for r in PROBE | WORKLOADS if r[:2] not in merged}
     assert rules(role) == alone | {jobs, ("", "pods", ("list", "watch"))}
-    (graph,) = documents("graph", "dev")
+    graph, nodes = documents("graph", "dev")
+    assert rules(nodes) == {("", "nodes", ("list",))}
     discover = {("", "services", ("list",)), ("", "endpoints", ("list",)),
                 ("discovery.k8s.io", "endpointslices", ("list",))}  # fmt: skip
     assert rules(graph) == WORKLOADS | discover
@@ -100,6 +101,47 @@ def test_no_role_reads_secrets() -> None:
     for purpose in access.PURPOSES:
         assert "secrets" not in access.role_yaml(purpose, None)
         assert "*" not in access.role_yaml(purpose, None)
+
+
+def test_a_secret_that_is_named_may_be_read_and_no_other() -> None:
+    role, cluster = yaml.safe_load_all(access.role_yaml("relay", "dev", secrets=["shop", "1e3"]))
+    (rule,) = (r for r in role["rules"] if r["resources"] == ["secrets"])
+    assert (rule["verbs"], rule["resourceNames"]) == (["get"], ["shop", "1e3"])
+    assert "secrets" not in str(cluster)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "namespace", "kinds"),
+    [
+        ("doctor", "dev", ["ServiceAccount", "Role", "ClusterRole", "RoleBinding",
+                           "ClusterRoleBinding"]),
+        ("cleanup", "dev", ["ServiceAccount", "Role", "RoleBinding"]),
+        ("doctor", None, ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"]),
+    ],
+)  # fmt: skip
+def test_an_account_for_ci_comes_with_what_binds_it(
+    purpose: str, namespace: str | None, kinds: list[str]
+) -> None:
+    made = list(yaml.safe_load_all(access.role_yaml(purpose, namespace, service_account="ci")))
+    assert [d["kind"] for d in made] == kinds
+    roles = {(d["kind"], d["metadata"]["name"]) for d in made if d["kind"].endswith("Role")}
+    bindings = [d for d in made if d["kind"].endswith("Binding")]
+    assert {(b["roleRef"]["kind"], b["roleRef"]["name"]) for b in bindings} == roles
+    lives = {"kind": "ServiceAccount", "name": "ci", "namespace": namespace or "default"}
+    assert all(b["subjects"] == [lives] for b in bindings)
+    assert made[0]["metadata"] == {"name": "ci", "namespace": namespace or "default"}
+
+
+def test_the_command_knows_every_job() -> None:
+    assert tuple(access.PURPOSES) == rbac_command.JOBS
+
+
+@pytest.mark.parametrize("option", ["--secret", "--service-account"])
+def test_what_is_no_name_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app.main(["rbac", option, "a: b\nrules: x"])
+    assert ended.value.code == 2
+    assert "no name of a Kubernetes object" in capsys.readouterr().err
 
 
 VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
@@ -239,7 +281,7 @@ def test_the_command_needs_no_cluster(capsys: pytest.CaptureFixture[str]) -> Non
 def test_an_unknown_purpose(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["rbac", "--for", "doctr"]) == 2
     assert (
-        "--for: 'doctr' is not one of doctor, relay, workloads, graph, provision"
+        "--for: 'doctr' is not one of doctor, relay, like, workloads, list, graph,"
         in capsys.readouterr().err
     )
 
