@@ -68,3 +68,7 @@ gym: lab-up  ## Fault gym: is every verdict right? CASES=DIR for yours, SEED=N t
 .PHONY: sequence
 sequence: lab-up  ## Demo, tests and gym on one lab in any order, some of them killed; about 10 min
 	@$(PY) -m tests.sequence
+
+.PHONY: soak
+soak: lab-up  ## 100 runs ended at random moments leave nothing; about 10 min. SEED=N, RUNS=N, JSON=FILE
+	@$(PY) -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(JSON),--json $(JSON))
