@@ -60,8 +60,8 @@ def render(report: Report, options: Options, wide: bool = False) -> str:
     head = "\n".join(folded(_head(report), options.width))
     console.print(Text(head, style="bold"), soft_wrap=True)
     for caution in report.cautions:
-        lines = folded(printable(caution), options.width - 4)
-        console.print(Text(" ! " + "\n   ".join(lines), style="yellow"), soft_wrap=True)
+        said = "\n   ".join(folded(printable(caution), options.width - 4))
+        console.print(Text(f" ! {said}", style="yellow"), soft_wrap=True)
     if report.bridges:
         console.print()
         for line in grid(report, options, wide):

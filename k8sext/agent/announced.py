@@ -9,7 +9,6 @@ at most MAX_LOOKED of one answer, with the protocol's greeting and without a log
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -106,18 +105,3 @@ def target_of(target: Target, address: str) -> Target:
         expand=False,
         fallback=False,
     )
-
-
-def out_of_bounds(address: str, peer: str) -> str:
-    """Why an IP address is not looked at; "" if it may be.
-
-    A loopback address means the client's own host; a link-local one may be a cloud's metadata
-    service, and no server has a say in whether we talk to that.
-    """
-    ip = ipaddress.ip_address(address)
-    ours = ipaddress.ip_address(split_address(peer)[0]) if peer else None
-    if ip.is_loopback and not (ours and ours.is_loopback):
-        return "a loopback address: each client would look in its own host"
-    if ip.is_unspecified or ip.is_link_local or ip.is_multicast:
-        return "not an address that clients can use"
-    return ""

@@ -13,7 +13,7 @@ from k8sext.model.result import Json, StageResult
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Route, Stage, Status
 
-from .announced import out_of_bounds
+from .destinations import out_of_bounds
 from .stages import StageLog
 
 EVIDENCE = "direct"

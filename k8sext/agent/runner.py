@@ -16,11 +16,12 @@ from k8sext.model.result import Json, Observation, StageResult, not_reached
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 from . import beside, expect, families, instead, origin, resolver
-from .announced import GREETING, Look, Looked, look_at, looked, out_of_bounds, target_of
+from .announced import GREETING, Look, Looked, look_at, looked, target_of
 from .callbacks import look_back
 from .check import CheckInfo, Fault, Login, Seen, WireCheck
 from .credentials import LoginSource, Missing
 from .crowd import Crowd
+from .destinations import out_of_bounds
 from .fault import raised
 from .network import Direct, Network, Way
 from .sent import Sent

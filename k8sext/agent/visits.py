@@ -16,8 +16,9 @@ from k8sext.model.tls import TlsMode
 from k8sext.model.words import LOGIN_ENDS, Reason
 
 from . import expect
-from .announced import out_of_bounds, target_of
+from .announced import target_of
 from .check import Fault, Login, WireCheck
+from .destinations import out_of_bounds
 from .stream import Stream
 from .tls import TargetTls
 from .turns import rejection
@@ -59,7 +60,7 @@ class Visits:
         self, check: WireCheck, address: str, mode: TlsMode
     ) -> AsyncGenerator[Stream]:
         """See `WireCheck.elsewhere`. Within the stage's deadline, and never to a place that no
-        server has a say in (`announced.out_of_bounds`).
+        server has a say in (`destinations.out_of_bounds`).
         """
         stream = await self._dialled(check, address)
         try:

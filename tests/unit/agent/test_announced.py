@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import pytest
 
-from k8sext.agent.announced import MAX_LOOKED, out_of_bounds
+from k8sext.agent.announced import MAX_LOOKED
 from k8sext.agent.check import Announced, CheckInfo, Fault, Seen, WireCheck
 from k8sext.agent.credentials import NoLogins
 from k8sext.agent.runner import Runner
+from k8sext.agent.stream import Stream
 from k8sext.model.plan import Budget, Plan, Target, split_address
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage, Status
@@ -128,6 +129,8 @@ def end(seen: Observation) -> tuple[Status, Reason | None]:
         (Mute, "{other}", (Status.PASS, None)),
         (Toy, "nonsense", (Status.FAIL, Reason.ANNOUNCED_UNREACHABLE)),
         (Toy, "169.254.169.254:80", (Status.FAIL, Reason.ANNOUNCED_UNREACHABLE)),
+        (Toy, "[::ffff:169.254.169.254]:80", (Status.FAIL, Reason.ANNOUNCED_UNREACHABLE)),
+        (Toy, "[fe80::1%lo]:80", (Status.FAIL, Reason.ANNOUNCED_UNREACHABLE)),
         (NotVital, "{closed}", (Status.WARN, Reason.ANNOUNCED_UNREACHABLE)),
         (Warned, "{closed}", (Status.WARN, Reason.ALARM)),
         (Warned, "{good}", (Status.WARN, Reason.ALARM)),
@@ -170,18 +173,25 @@ def test_no_more_than_a_few_are_looked_at_and_the_list_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "peer", "may"),
-    [
-        ("198.51.100.1", "198.51.100.2:6379", True),
-        ("127.0.0.1", "127.0.0.1:6379", True),
-        ("127.0.0.1", "198.51.100.2:6379", False),
-        ("::1", "[2001:db8::1]:6379", False),
-        ("169.254.169.254", "127.0.0.1:1", False),
-        ("0.0.0.0", "127.0.0.1:1", False),
-    ],
-)
-def test_what_may_be_looked_at(address: str, peer: str, may: bool) -> None:
-    assert (out_of_bounds(address, peer) == "") is may
+    "address", ["[::ffff:169.254.169.254]:80", "[64:ff9b::a9fe:a9fe]:80", "[fd00:ec2::254]:80",
+                "[fe80::a9fe:a9fe%1]:80", "168.63.129.16:80"],
+)  # fmt: skip
+def test_nobody_connects_to_where_no_server_has_a_say(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled: list[str] = []
+    connect = Stream.connect
+
+    async def noted(host: str, port: int, deadline: float) -> Stream:
+        dialled.append(host)
+        return await connect(host, port, deadline)
+
+    monkeypatch.setattr(Stream, "connect", noted)
+    (seen,) = asyncio.run(Town().see(Toy, f"{{good}} {address}"))
+    assert set(dialled) == {"127.0.0.1"}
+    stage = seen.stage(Stage.VERIFY)
+    assert stage is not None
+    assert "metadata service of a cloud" in stage.detail
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", ":1", "host:0", "host:65536", "h:x", "h:٣"])
