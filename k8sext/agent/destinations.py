@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from ipaddress import IPv4Address as IPv4
+from ipaddress import IPv6Address as IPv6
 
 from k8sext.model.plan import split_address
 
-IPv4, IPv6 = ipaddress.IPv4Address, ipaddress.IPv6Address
 _OWN_HOST = "a loopback address: each client would look in its own host"
 _METADATA = "the metadata service of a cloud, which gives logins to whoever asks"
 _NONE = "not an address that clients can use"
@@ -79,11 +80,13 @@ def _inside(ip: IPv4 | IPv6) -> Iterator[IPv4]:
     elif bits >> 96 == _TEREDO:
         yield from (IPv4(bits >> 64 & _MASK), IPv4(~bits & _MASK))
     elif bits >> 80 == _LOCAL_NAT64:
-        # Whoever runs it chose how long the prefix is (RFC 6052, 2.2; bits 64 to 71 are left out).
-        layouts = (
+        yield IPv4(bits & _MASK)
+        # Whoever runs it may have chosen a shorter prefix (RFC 6052, 2.2; bits 64 to 71 are left
+        # out). One address has several readings then: by chance 127.x, never a metadata service.
+        others = (
             (bits >> 64 & 0xFFFF) << 16 | bits >> 40 & 0xFFFF,
             (bits >> 64 & 0xFF) << 24 | bits >> 32 & 0xFFFFFF,
             bits >> 24 & _MASK,
-            bits & _MASK,
         )
-        yield from (IPv4(v4) for v4 in layouts if v4 >> 24)
+        found = map(IPv4, others)
+        yield from (v4 for v4 in found if v4.is_link_local or v4 in _SERVICES)
