@@ -80,7 +80,8 @@ def _inside(ip: IPv4 | IPv6) -> Iterator[IPv4]:
     elif bits >> 96 == _TEREDO:
         yield from (IPv4(bits >> 64 & _MASK), IPv4(~bits & _MASK))
     elif bits >> 80 == _LOCAL_NAT64:
-        yield IPv4(bits & _MASK)
+        if bits >> 24 & 0xFF:
+            yield IPv4(bits & _MASK)
         # Whoever runs it may have chosen a shorter prefix (RFC 6052, 2.2; bits 64 to 71 are left
         # out). One address has several readings then: by chance 127.x, never a metadata service.
         others = (

@@ -69,6 +69,8 @@ IN_IPV6 = {
     for form, written in forms(address).items()
     # Which of the shorter prefixes was chosen is not known: only metadata services count there.
     if address in METADATA or form not in SHORTER
+    # 0.x is what the end of such a prefix looks like.
+    if not (form == "local NAT64 /96" and address.startswith("0."))
 }
 
 
