@@ -329,7 +329,7 @@ def _cluster(
 def _owners(session: Session, snapshot: Snapshot, addresses: tuple[str, ...]) -> tuple[Owner, ...]:
     """Whose they are, by pods and Services of all namespaces as they are now."""
     from k8sext import owners
-    from k8sext.kube.snapshot import listed
+    from k8sext.kube.lists import listed
 
     def now(kind: str) -> Sequence[Mapping[str, Any]] | None:
         try:

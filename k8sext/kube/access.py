@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from k8sext.workers import Workers
 
 from .session import Session
 
@@ -118,7 +119,7 @@ def missing(session: Session, namespace: str | None, group: str) -> list[Right]:
     Raises ApiError when the reviews themselves are refused.
     """
     rights = ROLES[group]
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    with Workers(CONNECTIONS) as pool:
         granted = list(pool.map(lambda right: allowed(session, namespace, right), rights))
     return [right for right, yes in zip(rights, granted, strict=True) if not yes]
 

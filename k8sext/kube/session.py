@@ -1,60 +1,37 @@
 """A small session with the API server: plain HTTPS, JSON in and out, kept-alive connections.
 
 Standard library rather than httpx: importing it takes 0.59 s here, http.client + ssl + json 0.05 s.
+One passing error costs nothing: what may be sent twice is (retry.py), within one deadline
+(deadline.py), and what answers must have the shape of what was asked for (shapes.py).
 """
 
 from __future__ import annotations
 
 import http.client
-import json
-import logging
 import socket
 import ssl
-import threading
 import time
-import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 from k8sext.errors import K8sextError
 from k8sext.model.secret import printable
 
+from . import deadline, retry, shapes, transport
 from . import kubeconfig as config
-from . import transport
-from .answers import Answer, ApiError, asked_to_wait, body, lines, refused
+from .answers import Answer, ApiError, Misread, decoded, lines, refused
+from .calls import METADATA_ONLY, Call
+from .deadline import Limit
+from .exchange import LOG, Exchange
 from .kubeconfig import Access
-from .login import Login
-from .pool import Pool
 
 __all__ = ["ApiError", "Session", "Upgrade"]
 
-LOG = logging.getLogger("k8sext.api")  # INFO: what -v tells; DEBUG: each request, for --debug
-READ_TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 300.0
-MAX_WARNINGS = 50
-BUSY_TRIES = 3
-_LOST = (http.client.HTTPException, ConnectionError, ssl.SSLEOFError)
-_HTTP_ERRORS = (OSError, http.client.HTTPException, zlib.error)
-
-
-# Kubernetes API concepts, "Receiving resources as metadata only".
-METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One request as asked for."""
-
-    method: str
-    path: str
-    params: Mapping[str, object]
-    body: object = None
-    content_type: str = "application/json"
-    accept: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +52,13 @@ class Session:
 
     def __init__(self, access: Access, *, clear_text: bool = False) -> None:
         """`clear_text`: the user allows that a login goes out in clear text (http://)."""
-        self._lock = threading.Lock()
-        self._pool = Pool()
         if not clear_text:
             transport.refuse_clear_text(access)
         self.server, self.context, self.namespace = access.server, access.context, access.namespace
-        self.warnings: list[str] = []  # of `Warning:` headers, each once
-        self._login = Login(access)
+        self._exchange = Exchange(access)
+        self.warnings = self._exchange.warnings  # of `Warning:` headers, each once
+        self._until = float("inf")
+        self.slowest_s = 0.0  # of the requests that were answered
         LOG.info("context %s, API server %s", printable(self.context), printable(self.server))
 
     @classmethod
@@ -127,7 +104,7 @@ class Session:
 
     def get_metadata(self, path: str, /) -> dict[str, Any]:
         """The metadata of one object: what else it holds stays at the API server."""
-        return self._sent(_Call("GET", path, {}, accept=METADATA_ONLY))
+        return self._sent(Call("GET", path, {}, accept=METADATA_ONLY))
 
     def post(self, path: str, body: object, /, **params: object) -> dict[str, Any]:
         """Create an object."""
@@ -161,33 +138,32 @@ class Session:
         The lines end where the stream ends, is cut, or is silent for `silence_s` seconds: whoever
         follows asks again. Raises ApiError when the server refuses.
         """
-        connection, response = self._stream(_Call("GET", path, params))
+        limit = self._limit(deadline.SILENCE_S)
+        connection, response = self._stream(Call("GET", path, params), limit)
+
+        def each_line() -> None:
+            until = min(time.monotonic() + silence_s, self._until)
+            connection.limit = Limit(until, silence_s, drips=True)
+
         try:
-            if connection.sock is not None:
-                connection.sock.settimeout(silence_s)
-            yield lines(response)
+            yield lines(response, each_line)
         finally:
             connection.close()
+            response.close()
 
     def upgrade(self, path: str, /, **params: object) -> Upgrade:
         """What a WebSocket to `path` needs. Raises K8sextError when nothing answers."""
-        connection = transport.connection(self._login.access, None, READ_TIMEOUT_S)
+        login = self._exchange.login
         # With `Accept: application/json` the kubelet's upgrade is "not acceptable" (406).
-        wanted = [(n, v) for n, v in self._login.headers(gzip=False) if n != "Accept"]
-        headers = [(n, self._login.sendable(n, v).decode()) for n, v in wanted]
-        try:
-            connection.connect()
-        except _HTTP_ERRORS as error:
-            connection.close()
-            raise self._unreachable(error) from None
-        made = connection.sock
-        made.settimeout(None)
+        wanted = [(n, v) for n, v in login.headers(gzip=False) if n != "Accept"]
+        headers = [(n, login.sendable(n, v).decode()) for n, v in wanted]
+        made = self._exchange.connected(self._limit(deadline.SILENCE_S))
         _, _, address = self.server.partition("://")
         host = address.partition("/")[0]
-        scheme = "wss" if self._login.tls else "ws"
-        url = f"{scheme}://{host}{_base(self.server)}{path}?{urlencode(params)}"
-        name = transport.server_name(self._login.access)
-        return Upgrade(url, made, self._login.tls, name, headers)
+        scheme = "wss" if login.tls else "ws"
+        url = f"{scheme}://{host}{self._exchange.base}{path}?{urlencode(params)}"
+        name = transport.server_name(login.access)
+        return Upgrade(url, made, login.tls, name, headers)
 
     def refusal(self, status: int, body: bytes, path: str) -> ApiError:
         """What the API server said to an upgrade."""
@@ -196,42 +172,25 @@ class Session:
     @property
     def logins(self) -> int:
         """How often a login was made: for `login_again`."""
-        return self._login.made
+        return self._exchange.login.made
 
     def login_again(self, seen: int) -> bool:
         """After a 401 of an upgrade: whether there is a new login to try."""
-        return self._login.again(seen)
+        return self._exchange.login.again(seen)
 
-    def _stream(self, call: _Call) -> tuple[transport.Connection, http.client.HTTPResponse]:
-        """A connection of its own on which the answer has begun; after a 401 a second try."""
-        logins = self._login.made
-        status, connection, response = self._begin(call)
-        if status == 401 and self._login.again(logins):
-            status, connection, response = self._begin(call)
-        if isinstance(response, Answer):
-            raise self._error(response, call.path)
-        return connection, response
+    def hurry(self, seconds: float) -> None:
+        """From now on every request ends within `seconds`: the run was interrupted."""
+        self._until = min(self._until, time.monotonic() + seconds)
 
-    def _begin(
-        self, call: _Call
-    ) -> tuple[int, transport.Connection, http.client.HTTPResponse | Answer]:
-        """One try of a stream: the open answer, or the whole of a refusal."""
-        connection = self._connection()
-        try:
-            response = self._exchange(connection, call, gzip=False)
-            if response.status < 300:
-                return response.status, connection, response
-            answer = Answer(response, body(response))
-        except _HTTP_ERRORS as error:
-            connection.close()
-            raise self._unreachable(error) from None
-        except BaseException:
-            connection.close()
-            raise
-        connection.close()
-        return response.status, connection, answer
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._exchange.pool.close()
 
     # -- one request ----------------------------------------------------------------------------
+
+    def _limit(self, silence_s: float, until: float = float("inf")) -> Limit:
+        whole = time.monotonic() + deadline.WHOLE_S
+        return Limit(min(whole, until, self._until), silence_s)
 
     def _request(
         self,
@@ -241,128 +200,74 @@ class Session:
         body: object = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        return self._sent(_Call(method, path, params, body, content_type or "application/json"))
+        return self._sent(Call(method, path, params, body, content_type or "application/json"))
 
-    def _sent(self, call: _Call) -> dict[str, Any]:
-        logins = self._login.made
-        answer = self._round_trip(call)
-        if answer.status == 401 and self._login.again(logins):
-            answer = self._round_trip(call)
-        for _ in range(BUSY_TRIES):
-            pause = asked_to_wait(answer, call.method)
-            if pause is None:
-                break
-            time.sleep(pause)
-            answer = self._round_trip(call)
-        if answer.status >= 300:
-            raise self._error(answer, call.path)
-        return self._object(answer, call.path) if answer.data else {}
-
-    def _object(self, answer: Answer, path: str) -> dict[str, Any]:
-        """The JSON object of an answer; login pages of gateways are 200 as well."""
-        try:
-            data: Any = json.loads(answer.data)
-        except (ValueError, RecursionError):
-            data = None
-        if not isinstance(data, dict):
-            kind = printable(answer.response.headers.get("Content-Type") or "no type", 80)
-            raise K8sextError(
-                f"what answers is no Kubernetes API server ({kind} instead of a JSON object)",
-                where=f"{self.server}{path}",
-                exit_code=3,
-            )
-        return cast("dict[str, Any]", data)
-
-    def _round_trip(self, call: _Call) -> Answer:
-        idle = self._pool.take(self._login.tls)
-        fresh, connection = idle is None, idle or self._connection()
-        try:
+    def _sent(self, call: Call) -> dict[str, Any]:
+        """The answer, after as many tries as may help before the deadline."""
+        until, tries = min(time.monotonic() + deadline.WHOLE_S, self._until), 0
+        renewed = False
+        while True:
+            tries += 1
+            logins = self.logins
+            first = tries == 1 and retry.repeatable(call)
+            silence_s = deadline.FIRST_SILENCE_S if first else deadline.SILENCE_S
             try:
-                response = self._exchange(connection, call)
-            except _LOST:
-                # The server closed an idle connection. What may be done twice is sent once more
-                # over a fresh one; of a POST nobody knows whether it arrived.
-                connection.close()
-                if fresh or call.method == "POST":
-                    raise
-                connection = self._connection()
-                response = self._exchange(connection, call)
-            answer = Answer(response, body(response))
-        except _HTTP_ERRORS as error:
-            connection.close()
-            raise self._unreachable(error) from None
-        except BaseException:
-            connection.close()  # half-used: an answer of the past must not meet another request
-            raise
-        self._pool.give_back(connection, response)
-        return answer
-
-    def _connection(self) -> transport.Connection:
-        return transport.connection(self._login.access, self._login.tls, READ_TIMEOUT_S)
-
-    def _exchange(
-        self,
-        connection: transport.Connection,
-        call: _Call,
-        *,
-        gzip: bool = True,
-    ) -> http.client.HTTPResponse:
-        headers = self._login.headers(gzip=gzip, accept=call.accept)
-        payload = None
-        if call.body is not None:
-            payload = json.dumps(call.body).encode()
-            headers.append(("Content-Type", call.content_type))
-            headers.append(("Content-Length", str(len(payload))))
-        elif call.method == "POST":
-            headers.append(("Content-Length", "0"))
-        given = {k: v for k, v in call.params.items() if v is not None}
-        query = f"?{urlencode(given, doseq=True)}" if given else ""
-        url = f"{_base(self.server)}{call.path}{query}"
-        connection.putrequest(call.method, url, skip_accept_encoding=True)
-        for name, value in headers:
-            connection.putheader(name, self._login.sendable(name, value))
-        connection.endheaders(payload)
-        began = time.monotonic()
-        response = connection.getresponse()
-        took = time.monotonic() - began
-        LOG.debug("%s %s -> %d in %.3f s", call.method, url, response.status, took)
-        self._note_warnings(response)
-        return response
-
-    # -- words ----------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._pool.close()
-
-    def _note_warnings(self, response: http.client.HTTPResponse) -> None:
-        """`Warning: 299 - "text"` (RFC 7234 5.5; how Kubernetes tells of deprecations)."""
-        for value in response.headers.get_all("Warning") or []:
-            text = printable(value.partition('"')[2].rpartition('"')[0] or value)
-            with self._lock:
-                if text in self.warnings or len(self.warnings) >= MAX_WARNINGS:
+                return self._tried(call, self._limit(silence_s, until))
+            except K8sextError as error:
+                if not renewed and self._has_new_login(error, call, logins):
+                    renewed = True
                     continue
-                self.warnings.append(text)
-            LOG.info("the API server warns: %s", text)
+                pause = retry.pause(error, call, tries, until - time.monotonic())
+                if pause is None:
+                    raise
+                LOG.debug("%s %s: %s; again in %.2f s", call.method, call.path, error.what, pause)
+            time.sleep(pause)
+
+    def _has_new_login(self, error: K8sextError, call: Call, logins: int) -> bool:
+        """After a 401: whether to try once more. Where there is no other login the same one may do,
+        for who judges logins (a webhook) has bad moments too; but no password is sent twice.
+        """
+        if not isinstance(error, ApiError) or error.status != 401:
+            return False
+        again = self._exchange.login.may_be_refused_twice and retry.repeatable(call)
+        return self.login_again(logins) or again
+
+    def _tried(self, call: Call, limit: Limit) -> dict[str, Any]:
+        """One try. Raises ApiError, Lost or Misread."""
+        began = time.monotonic()
+        answer = self._exchange.round_trip(call, limit)
+        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+        if not 200 <= answer.status < 300:
+            raise self._error(answer, call.path)
+        if not answer.data and call.method != "GET":
+            return {}
+        where = f"{self.server}{call.path}"
+        try:
+            data = decoded(answer.data)
+        except ValueError:
+            said = f"{answer.content_type} instead of a JSON object"
+            raise Misread(where, said) from None
+        try:
+            shapes.check(call, data)
+        except shapes.Misshapen as error:
+            raise Misread(where, str(error)) from None
+        return data
+
+    def _stream(
+        self, call: Call, limit: Limit
+    ) -> tuple[transport.Connection, http.client.HTTPResponse]:
+        """A connection of its own on which the answer has begun; after a 401 a second try."""
+        logins = self.logins
+        connection, response = self._exchange.begin(call, limit)
+        if isinstance(response, Answer) and response.status == 401 and self.login_again(logins):
+            connection, response = self._exchange.begin(call, limit)
+        if isinstance(response, Answer):
+            raise self._error(response, call.path)
+        return connection, response
 
     def _error(self, answer: Answer, path: str) -> ApiError:
         """The Status of the API server; of anything else (a gateway's page) only its number."""
         response = answer.response
-        return refused(response.status, response.reason, answer.data, f"{self.server}{path}")
-
-    def _unreachable(self, error: Exception) -> K8sextError:
-        why = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        return K8sextError(
-            "the API server cannot be reached",
-            where=self.server,
-            why=printable(why),
-            fix="kubectl cluster-info with the same context should answer",
-            exit_code=3,
-        )
-
-
-def _base(server: str) -> str:
-    """The path of the server's URL (Rancher and others have one), without a slash at its end."""
-    _, _, rest = server.partition("://")
-    _, slash, path = rest.partition("/")
-    return slash + path
+        asked = retry.after_s(response.headers.get("Retry-After") or "")
+        where = f"{self.server}{path}"
+        return refused(response.status, response.reason, answer.data, where, asked)

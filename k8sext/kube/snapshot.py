@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from k8sext.errors import K8sextError
+from k8sext.workers import Workers
 
+from . import lists
+from .lists import Object, Objects, listed, next_of
 from .session import ApiError, Session
 
-Object: TypeAlias = Mapping[str, Any]
-Objects: TypeAlias = tuple[Object, ...]
 CONNECTIONS = 4  # a TLS handshake costs more than a short list
 # More are not worth the memory: the class *internal* is then told by nodes only.
 PODS_AT_MOST = 5000
@@ -57,7 +58,7 @@ def fetch(
     listed.
     """
     paths = _paths(namespace)
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    with Workers(CONNECTIONS) as pool:
         version = pool.submit(session.get, "/version")
         needed = {
             kind: pool.submit(
@@ -92,7 +93,7 @@ def fronts(
     Whoever may not read them is told so, and everything else goes on.
     """
     paths = _paths(namespace)
-    with ThreadPoolExecutor(2) as pool:
+    with Workers(2) as pool:
         kinds = ("ingresses", "ingressclasses")
         asked = [pool.submit(_some, session, kind, paths[kind]) for kind in kinds]
         (ingresses, skip), (classes, classes_skip) = (future.result() for future in asked)
@@ -109,9 +110,9 @@ def later(
     """
     paths = _paths(namespace)
     where = f"of namespace {namespace}" if namespace else "of all namespaces"
-    pool = ThreadPoolExecutor(max(len(kinds), 1))
+    pool = Workers(max(len(kinds), 1))
     asked = {k: pool.submit(_some, session, f"{k} {where}", paths[k]) for k in kinds}
-    pool.shutdown(wait=False)
+    pool.close()
 
     def wait() -> tuple[dict[str, Objects | None], tuple[str, ...]]:
         found = {kind: future.result() for kind, future in asked.items()}
@@ -139,62 +140,57 @@ def _paths(namespace: str | None) -> dict[str, str]:
     }
 
 
-def listed(session: Session, path: str, selector: str | None = None) -> Objects:
-    """All items of a list; `resourceVersion=0` lets the API server answer from its cache.
-
-    We ask for no pages, yet a server may give them. A page that is gone (410: the list took longer
-    than etcd keeps its state) cannot be had any more, so the list begins anew, once.
-    """
-    try:
-        return _pages(session, path, selector)
-    except ApiError as error:
-        if error.status != 410:
-            raise
-        return _pages(session, path, selector)
-
-
-def _pages(session: Session, path: str, selector: str | None) -> Objects:
-    page = session.get(path, resourceVersion="0", labelSelector=selector or None)
-    items: list[Object] = list(page.get("items") or [])
-    while token := (page.get("metadata") or {}).get("continue"):
-        page = session.get(path, labelSelector=selector or None, **{"continue": token})
-        items.extend(page.get("items") or [])
-    return tuple(items)
-
-
 def _some(session: Session, kind: str, path: str) -> tuple[Objects, str]:
     """What may be missing: (items, why there are none)."""
     try:
-        limit = PODS_AT_MOST if kind == "pods" else None
-        page = session.get(path, resourceVersion="0", limit=limit)
-    except ApiError as error:
-        return (), f"{kind} were not read: {error.reason or error.status}"
-    items: list[Object] = list(page["items"] or []) if "items" in page else [page]
-    if kind == "pods" and page.get("metadata", {}).get("continue"):
-        return (), f"pods were not compared: more than {PODS_AT_MOST}"
-    return tuple(items), ""
+        if kind == "pods":
+            return _few(session, kind, path)
+        if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
+            return (session.get(path, resourceVersion="0"),), ""
+        return listed(session, path), ""
+    except K8sextError as error:
+        return (), f"{kind} were not read: {_why(error)}"
+
+
+def _few(session: Session, kind: str, path: str) -> tuple[Objects, str]:
+    """All of them, if they are not too many: the API server is asked to stop before that."""
+    page = session.get(path, resourceVersion="0", limit=PODS_AT_MOST)
+    items = tuple(page.get("items") or ())
+    if next_of(page) or len(items) > PODS_AT_MOST:
+        return (), f"{kind} were not compared: more than {PODS_AT_MOST}"
+    return items, ""
+
+
+def _why(error: K8sextError) -> str:
+    """In a word, for a note: the whole error would repeat where the API server is."""
+    if isinstance(error, ApiError):
+        return error.reason or str(error.status)
+    return error.what
 
 
 def _configmaps(session: Session, kind: str, path: str) -> tuple[Objects, str]:
     """Page by page, without what nobody reads of them, up to CONFIG_AT_MOST in all."""
     kept: list[Object] = []
-    size, token = 0, ""
+    size, token, given = 0, "", set[str]()
     while True:
         try:
             page = session.get(path, limit=CONFIGMAPS_PER_PAGE, **{"continue": token or None})
-        except ApiError as error:
+        except K8sextError as error:
             what = "not all read" if kept else "not read"
-            return tuple(kept), f"{kind} were {what}: {error.reason or error.status}"
+            return tuple(kept), f"{kind} were {what}: {_why(error)}"
         for item in page.get("items") or []:
             data = {k: v for k, v in (item.get("data") or {}).items() if len(v) <= TEXT_AT_MOST}
             size += sum(map(len, data.values()))
             meta = {key: item["metadata"].get(key) for key in ("name", "namespace")}
             kept.append({"metadata": meta, "data": data})
-        token = (page.get("metadata") or {}).get("continue") or ""
+        token = next_of(page)
         if not token:
             return tuple(kept), ""
         if size > CONFIG_AT_MOST:
             return tuple(kept), f"{kind} were not all read: more than {CONFIG_AT_MOST >> 20} MiB"
+        if token in given or len(given) >= lists.PAGES_AT_MOST:
+            return tuple(kept), f"{kind} were not all read: their list does not end"
+        given.add(token)
 
 
 _READERS = {"configmaps": _configmaps}
@@ -204,20 +200,19 @@ def _needed(future: Future[Objects], namespace: str | None) -> Objects:
     try:
         return future.result()
     except ApiError as error:
-        if error.status != 403:
+        if error.status != 403 or not error.genuine:
             raise
         scope = f"-n {namespace}" if namespace else "-A"
-        raise K8sextError(
-            error.message,
+        more = "" if namespace else ", or name one namespace with -n"
+        raise error.told(
             where="cluster" if namespace is None else f"namespace {namespace}",
-            fix=f"ask for the Role that `k8sext rbac --for doctor {scope}` prints"
-            + ("" if namespace else ", or name one namespace with -n"),
-            exit_code=3,
+            fix=f"ask for the Role that `k8sext rbac --for doctor {scope}` prints{more}",
         ) from None
 
 
 def _version(future: Future[dict[str, Any]]) -> tuple[str, str]:
+    """Nothing depends on it: what answers in its place is a note."""
     try:
         return str(future.result().get("gitVersion", "")), ""
-    except ApiError as error:
-        return "", f"the server's version was not read: {error.reason or error.status}"
+    except K8sextError as error:
+        return "", f"the server's version was not read: {_why(error)}"

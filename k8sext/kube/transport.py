@@ -8,30 +8,75 @@ import ipaddress
 import os
 import ssl
 import tempfile
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from k8sext.errors import K8sextError
+from k8sext.model.secret import Secret
 
+from .deadline import Guarded, Limit, connect
 from .kubeconfig import Access
 
-CONNECT_TIMEOUT_S = 10.0
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy; `login` is its header's value."""
+
+    host: str
+    port: int
+    login: Secret
 
 
 class Connection(http.client.HTTPConnection):
     """HTTP over TLS with a server name of its own (kubeconfig `tls-server-name`)."""
 
     def __init__(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None, server_name: str, timeout: float
+        self, host: str, port: int, *, tls: ssl.SSLContext | None, server_name: str, limit: Limit
     ) -> None:
-        super().__init__(host, port, timeout=min(timeout, CONNECT_TIMEOUT_S))
-        self.tls, self._name, self._read_timeout = tls, server_name, timeout
+        super().__init__(host, port)
+        self.tls, self._name, self._limit = tls, server_name, limit
+        self.proxy: Proxy | None = None
+        self._guarded: Guarded | None = None  # also once http.client has let go of it
+
+    @property
+    def limit(self) -> Limit:
+        """The time limit of the request under way."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: Limit) -> None:
+        self._limit = limit
+        if self._guarded is not None:
+            self._guarded.limit = limit
 
     def connect(self) -> None:
-        """Connect, through the proxy where there is one, and encrypt."""
-        super().connect()
+        """Connect, through the proxy where there is one, and encrypt, all within the limit."""
+        via = self.proxy
+        made = connect(via.host if via else self.host, via.port if via else self.port, self._limit)
+        self.sock: Any = Guarded(made, self._limit)
+        self._guarded = self.sock
+        if via:
+            _through(self.sock, via, self.host, self.port)
         if self.tls:
-            self.sock = self.tls.wrap_socket(self.sock, server_hostname=self._name)
-        self.sock.settimeout(self._read_timeout)
+            made.settimeout(self._limit.wait_s())  # for the whole of the handshake (_ssl.c)
+            secured = self.tls.wrap_socket(made, server_hostname=self._name)
+            self.sock = self._guarded = Guarded(secured, self._limit)
+
+
+def _through(sock: Any, via: Proxy, host: str, port: int) -> None:
+    """Ask a proxy for a tunnel (RFC 9110, 9.3.6). Raises OSError where it gives none."""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    login = via.login.reveal()
+    headers = f"Host: {place}\r\n" + (f"Proxy-Authorization: {login}\r\n" if login else "")
+    sock.sendall(f"CONNECT {place} HTTP/1.1\r\n{headers}\r\n".encode())
+    response = http.client.HTTPResponse(sock, method="CONNECT")
+    try:
+        response.begin()
+        if response.status != 200:
+            raise OSError(f"the proxy gives no way: {response.status} {response.reason}")
+    finally:
+        response.close()
 
 
 def refuse_clear_text(access: Access) -> None:
@@ -106,13 +151,13 @@ def _load_pair(context: ssl.SSLContext, access: Access) -> None:
         os.unlink(path)
 
 
-def connection(access: Access, tls: ssl.SSLContext | None, timeout: float) -> Connection:
-    """A connection that is not open yet. `timeout` in seconds holds for each read."""
+def connection(access: Access, tls: ssl.SSLContext | None, limit: Limit) -> Connection:
+    """A connection that is not open yet."""
     host, port, scheme = _target(access.server, access, "server")
     name = server_name(access)
     proxy = access.proxy or _environment_proxy(host, scheme)
     if not proxy:
-        return Connection(host, port, tls=tls, server_name=name, timeout=timeout)
+        return Connection(host, port, tls=tls, server_name=name, limit=limit)
     via_host, via_port, via_scheme = _target(proxy, access, "proxy-url")
     if via_scheme != "http":
         raise K8sextError(
@@ -121,9 +166,9 @@ def connection(access: Access, tls: ssl.SSLContext | None, timeout: float) -> Co
             fix="use an http:// proxy",
             exit_code=3,
         )
-    made = Connection(via_host, via_port, tls=tls, server_name=name, timeout=timeout)
+    made = Connection(host, port, tls=tls, server_name=name, limit=limit)
     via = urlsplit(proxy)
-    made.set_tunnel(host, port, _proxy_login(via.username, via.password))
+    made.proxy = Proxy(via_host, via_port, _proxy_login(via.username, via.password))
     return made
 
 
@@ -146,11 +191,11 @@ def _target(url: str, access: Access, word: str) -> tuple[str, int, str]:
     return host, port or (443 if parts.scheme == "https" else 80), parts.scheme
 
 
-def _proxy_login(user: str | None, password: str | None) -> dict[str, str]:
+def _proxy_login(user: str | None, password: str | None) -> Secret:
     if not user:
-        return {}
+        return Secret("")
     pair = f"{unquote(user)}:{unquote(password or '')}".encode()
-    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode()}
+    return Secret("Basic " + base64.b64encode(pair).decode())
 
 
 def _environment_proxy(host: str, scheme: str) -> str:

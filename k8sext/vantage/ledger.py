@@ -9,10 +9,10 @@ tells our lines from what else an image prints, and an old log from this one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
+from k8sext.kube.answers import decoded
 from k8sext.model.codec import from_json
 from k8sext.model.result import Observation
 
@@ -93,12 +93,9 @@ class Ledger:
 def _record(line: bytes) -> Record | None:
     """A JSON line of the agent; a stray line of the image's own is not ours to judge."""
     try:
-        data: object = json.loads(line)
-    except (ValueError, RecursionError):
+        record = decoded(line)
+    except ValueError:
         return None
-    if not isinstance(data, dict):
-        return None
-    record = cast("dict[str, Any]", data)
     number = record.get("seq")
     counted = isinstance(number, int) and not isinstance(number, bool) and number >= 0
     return record if counted and record.get("type") in KINDS else None

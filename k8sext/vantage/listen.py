@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -11,13 +9,15 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from k8sext.errors import K8sextError
+from k8sext.kube import shapes
 from k8sext.model.plan import Plan
 
 from .claims import Claims, Pod
 from .job import CONTAINER, RUN_LABEL, name_of
 from .ledger import Ledger
 from .proof import Made
-from .start import trouble_of_event
+from .start import Trouble, trouble_of_event
+from .watching import Watch
 
 # The log is there once the kubelet has seen the container run, and says so in the pod's status a
 # moment later: asking before that (a TLS connection each time) only slows the pod's start.
@@ -103,36 +103,23 @@ class Listener:
                 self.warnings.append(str(error))
 
     def _watch_pods(self) -> None:
-        for event in self._watched(self.pods, f"{RUN_LABEL}={self.plan.run_id}"):
-            pod = event.get("object")
-            if event.get("type") in ("ADDED", "MODIFIED", "DELETED") and isinstance(pod, dict):
+        selector = f"{RUN_LABEL}={self.plan.run_id}"
+        try:
+            for _, pod in Watch(self.api, self.pods, selector, self.closed, fits=_is_pod).events():
                 self.put("pod", None, pod)
+        except K8sextError as error:
+            trouble = Trouble("KX902", "the probe's pods may not be seen", str(error), final=True)
+            self.put("trouble", None, trouble)
+            raise
 
     def _watch_events(self) -> None:
         path = f"/api/v1/namespaces/{self.plan.namespace}/events"
         name = name_of(self.plan)
-        for event in self._watched(path):
-            about = event.get("object", {})
-            if str(about.get("involvedObject", {}).get("name", "")).startswith(name):
+        for _, about in Watch(self.api, path, None, self.closed, fits=_is_event).events():
+            if str((about.get("involvedObject") or {}).get("name", "")).startswith(name):
                 trouble = trouble_of_event(about)
                 if trouble:
                     self.put("trouble", shard_named(name, about), trouble)
-
-    def _watched(self, path: str, selector: str | None = None) -> Iterator[dict[str, Any]]:
-        """Watched again when it is cut; a refusal ends it."""
-        while not self.closed.is_set():
-            try:
-                with self.api.open(path, watch="true", labelSelector=selector) as lines:
-                    for line in lines:
-                        if self.closed.is_set():
-                            return
-                        with contextlib.suppress(ValueError):  # a cut stream ends within a line
-                            yield json.loads(line)
-                self.closed.wait(RETRY_S)
-            except K8sextError as error:
-                if 400 <= getattr(error, "status", 0) < 500:
-                    raise
-                self.closed.wait(RETRY_S)
 
     # -- admission ------------------------------------------------------------------------------
 
@@ -193,6 +180,14 @@ class Listener:
         except K8sextError:
             pass  # not there yet, or cut: asked for again
         return got
+
+
+def _is_pod(about: object) -> bool:
+    return shapes.item("pods", about)
+
+
+def _is_event(about: object) -> bool:
+    return shapes.item("events", about)
 
 
 def shard_named(job: str, event: Mapping[str, Any]) -> int | None:

@@ -50,32 +50,35 @@ _EVENTS = (
 
 def trouble_of_pod(pod: Mapping[str, Any]) -> Trouble | None:
     """What the pod's own status says, if it says anything bad."""
-    status = pod.get("status", {})
+    status = pod.get("status") or {}
     for container in status.get("containerStatuses") or []:
-        waiting = container.get("state", {}).get("waiting") or {}
+        waiting = (container.get("state") or {}).get("waiting") or {}
         known = _WAITING.get(waiting.get("reason", ""))
         if known:
             code, what, final = known
-            return Trouble(code, what, printable(waiting.get("message", ""), 600), final)
+            return Trouble(code, what, printable(waiting.get("message") or "", 600), final)
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return Trouble("KX905", "the pod is not scheduled", printable(condition["message"]))
+            return Trouble(
+                "KX905", "the pod is not scheduled", printable(condition.get("message") or "")
+            )
     return None
 
 
 def has_run(pod: Mapping[str, Any], container: str) -> bool:
     """Whether a container runs or has run."""
     return any(
-        status.get("name") == container and {"running", "terminated"} & status["state"].keys()
-        for status in pod.get("status", {}).get("containerStatuses") or []
+        status.get("name") == container
+        and {"running", "terminated"} & (status.get("state") or {}).keys()
+        for status in (pod.get("status") or {}).get("containerStatuses") or []
     )
 
 
 def ended_state(pod: Mapping[str, Any], container: str) -> dict[str, Any] | None:
     """The `terminated` state of a container; None while it has not ended."""
-    for status in pod.get("status", {}).get("containerStatuses") or []:
+    for status in (pod.get("status") or {}).get("containerStatuses") or []:
         if status.get("name") == container:
-            ended: dict[str, Any] | None = status.get("state", {}).get("terminated")
+            ended: dict[str, Any] | None = (status.get("state") or {}).get("terminated")
             return ended
     return None
 
@@ -85,7 +88,7 @@ def trouble_of_end(pod: Mapping[str, Any]) -> Trouble | None:
 
     Kubernetes documentation, "Pod disruption conditions", and the kubelet's reasons of a pod.
     """
-    status = pod.get("status", {})
+    status = pod.get("status") or {}
     if status.get("phase") == "Failed" and status.get("reason"):
         return _ended(f"the probe's pod was ended: {status['reason']}", status.get("message"))
     for condition in status.get("conditions") or []:
@@ -110,7 +113,7 @@ def _ended(what: str, why: object) -> Trouble:
 
 def trouble_of_event(event: Mapping[str, Any]) -> Trouble | None:
     """What an event about the Job or its pod says, if it is of a kind that stops a start."""
-    message = printable(str(event.get("message", "")), 600)
+    message = printable(str(event.get("message") or ""), 600)
     for reason, words, code, what, final in _EVENTS:
         if event.get("reason") == reason and re.search(words, message):
             return Trouble(code, what, message, final)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from k8sext.kube import retry
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import Session
 from tests.support.api_server import ApiServer, Pki, make_pki
@@ -38,10 +39,16 @@ def sessions_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     init = Session.__init__
 
     def remembered(self: Session, access: Access, *, clear_text: bool = False) -> None:
-        made.append(self)
         init(self, access, clear_text=clear_text)
+        made.append(self)
 
     monkeypatch.setattr(Session, "__init__", remembered)
     yield
     for session in made:
         session.close()
+
+
+@pytest.fixture(autouse=True)
+def pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for between two tries of a request."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.005)

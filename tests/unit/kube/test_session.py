@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from k8sext.errors import K8sextError
-from k8sext.kube import answers, secrets, transport
-from k8sext.kube import session as module
+from k8sext.kube import answers, deadline, retry, secrets, transport
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
 from k8sext.model.secret import Secret
@@ -152,9 +151,10 @@ def environment_proxy(monkeypatch: pytest.MonkeyPatch, host: str, no_proxy: str)
     """Whether a connection to `host` would go through $HTTPS_PROXY; nothing is opened."""
     monkeypatch.setenv("HTTPS_PROXY", "proxy.test:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    made = transport.connection(Access(server=f"https://{host}:6443"), None, 1)
-    assert made.host in (host.strip("[]"), "proxy.test")
-    return made.host == "proxy.test"
+    made = transport.connection(Access(server=f"https://{host}:6443"), None, deadline.within(1))
+    assert made.host == host.strip("[]")
+    assert made.proxy is None or made.proxy.host == "proxy.test"
+    return made.proxy is not None
 
 
 @pytest.mark.parametrize(
@@ -273,10 +273,22 @@ def test_a_stream_runs_the_plugin_again_too(server: ApiServer, tmp_path: Path) -
     assert runs(tmp_path) == 2
 
 
-def test_a_token_alone_is_not_tried_twice(server: ApiServer) -> None:
+@pytest.mark.parametrize(
+    ("login", "tried"),
+    [({"token": Secret(CANARY)}, 2), ({"username": "a", "password": Secret(CANARY)}, 1)],
+    ids=["token", "password"],
+)
+def test_what_cannot_be_renewed_is_tried_once_more_unless_it_could_lock_an_account(
+    server: ApiServer, login: Any, tried: int
+) -> None:
     server.answers = by_token("other")
-    refused(lambda: session(server, token=Secret(CANARY)).get("/version"))
-    assert len(server.requests) == 1
+    refused(lambda: session(server, **login).get("/version"))
+    assert len(server.requests) == tried
+
+
+def test_a_401_that_passes_costs_nothing(server: ApiServer) -> None:
+    server.replies = [Reply(401, {"message": "Unauthorized"}), Reply(200, {"ok": 1})]
+    assert session(server, token=Secret(CANARY)).get("/version") == {"ok": 1}
 
 
 @pytest.mark.parametrize("content", [None, b"", b"  \n", b"\xff\xfe"])
@@ -306,7 +318,7 @@ def test_an_idle_connection_that_was_closed_is_noticed_beforehand(server: ApiSer
     server.replies = [Reply(close=True), Reply(201, {"made": 1})]
     api = session(server)
     api.get("/version")
-    (idle,) = api._pool.idle  # pyright: ignore[reportPrivateUsage]
+    (idle,) = api._exchange.pool.idle  # pyright: ignore[reportPrivateUsage]
     sock = idle.sock
     assert sock is not None
     select.select([sock], [], [], 10)  # its end has arrived
@@ -327,7 +339,7 @@ def test_a_get_is_not_asked_for_ever(server: ApiServer) -> None:
     api = session(server)
     api.get("/version")
     assert "cannot be reached" in str(refused(lambda: api.get("/version")))
-    assert len(server.requests) == 3
+    assert len(server.requests) == 2 + retry.TRIES
 
 
 def test_a_post_whose_answer_was_lost_is_never_sent_twice(server: ApiServer) -> None:
@@ -351,7 +363,7 @@ def test_of_secrets_only_the_metadata_is_asked_for(server: ApiServer) -> None:
     """What is answered beside it, by whatever gateway, is dropped; a refusal is told, once."""
     answer = {"metadata": {"name": "a"}, "data": {"password": "Y2FuYXJ5"}}
     allowed = Reply(201, {"status": {"allowed": True}})
-    server.replies = [allowed, Reply(200, answer), Reply(404, {}), Reply(403, {})]
+    server.replies = [allowed, Reply(200, answer), Reply(404, STATUS), Reply(403, STATUS)]
     asked = [("dev", "a"), ("dev", "gone"), ("dev", "forbidden")]
     found, skips = secrets.metadata(session(server), asked)
     assert found == ({"metadata": {"name": "a"}},)
@@ -424,7 +436,7 @@ def test_what_is_no_api_server_is_told_as_such(server: ApiServer, reply: Reply) 
 def test_a_redirect_is_not_followed(server: ApiServer) -> None:
     server.replies = [Reply(302, b"", (("Location", "https://192.0.2.1/"),))]
     assert "HTTP 302" in str(refused(lambda: session(server, token=Secret(CANARY)).get("/v")))
-    assert len(server.requests) == 1
+    assert {r.path for r in server.requests} == {"/v"}
 
 
 def test_control_characters_reach_neither_text_nor_fields(server: ApiServer) -> None:
@@ -447,13 +459,14 @@ def test_a_busy_server_is_asked_again_when_it_says_so(server: ApiServer, method:
 @pytest.mark.parametrize(
     ("status", "method", "after", "asked"),
     [
-        (429, "get", "0", 1 + module.BUSY_TRIES),
-        (503, "get", "0", 1 + module.BUSY_TRIES),
+        (429, "get", "0", retry.TRIES),
+        (503, "get", "0", retry.TRIES),
         (503, "post", "0", 1),  # it may have been done
         (429, "get", "3600", 1),
-        (429, "get", "Wed, 21 Oct 2015 07:28:00 GMT", 1),
-        (429, "get", "-1", 1),
-        (429, "get", "", 1),
+        (429, "get", "Wed, 21 Oct 2015 07:28:00 GMT", retry.TRIES),  # a date that has passed
+        (429, "get", "Wed, 21 Oct 2999 07:28:00 GMT", 1),
+        (429, "get", "-1", retry.TRIES),
+        (429, "get", "", retry.TRIES),
         (404, "get", "0", 1),
     ],
 )
@@ -522,17 +535,16 @@ class Silent(ApiServer):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_silence_is_bounded_and_nothing_is_asked_twice(
-    pki: Pki, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    monkeypatch.setattr(module, "READ_TIMEOUT_S", 0.5)
+def test_silence_is_bounded(pki: Pki, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(deadline, "FIRST_SILENCE_S", 0.2)
+    monkeypatch.setattr(deadline, "SILENCE_S", 0.4)
     server = Silent(pki)
     with server.running():
         api = session(server)
         error = refused(lambda: api.get("/x") if method == "get" else api.post("/x", {}))
         server.release.set()
     assert "timed out" in str(error)
-    assert len(server.requests) == 1
+    assert len(server.requests) == (2 if method == "get" else 1)  # never a Job twice
 
 
 def test_a_silent_stream_ends() -> None:

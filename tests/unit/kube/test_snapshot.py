@@ -7,6 +7,7 @@ import pytest
 from k8sext.errors import K8sextError
 from k8sext.kube import snapshot
 from k8sext.kube.kubeconfig import Access
+from k8sext.kube.lists import listed
 from k8sext.kube.session import ApiError, Session
 from tests.support.api_server import ApiServer, Reply, Request, paths
 
@@ -16,9 +17,13 @@ def session(server: ApiServer) -> Session:
     return Session(Access(server=server.url, ca_pem=server.pki.text("ca.crt")))
 
 
+def named(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "dev"}}
+
+
 def page(*names: str, token: str = "") -> Reply:
     meta = {"continue": token} if token else {}
-    return Reply(200, {"metadata": meta, "items": [{"metadata": {"name": n}} for n in names]})
+    return Reply(200, {"metadata": meta, "items": [named(n) for n in names]})
 
 
 GONE = Reply(410, {"kind": "Status", "reason": "Expired", "message": "too old"})
@@ -30,9 +35,9 @@ def names(items: Any) -> list[str]:
 
 def test_pages_are_put_together(server: ApiServer, session: Session) -> None:
     server.replies = [page("a", token="t/1=="), page("b", token="t2"), page("c")]
-    assert names(snapshot.listed(session, "/api/v1/services", "a=b")) == ["a", "b", "c"]
+    assert names(listed(session, "/api/v1/services", "a=b")) == ["a", "b", "c"]
     assert paths(server.requests) == [
-        "GET /api/v1/services?resourceVersion=0&labelSelector=a%3Db",
+        "GET /api/v1/services?labelSelector=a%3Db&resourceVersion=0",
         "GET /api/v1/services?labelSelector=a%3Db&continue=t%2F1%3D%3D",
         "GET /api/v1/services?labelSelector=a%3Db&continue=t2",
     ]
@@ -40,21 +45,23 @@ def test_pages_are_put_together(server: ApiServer, session: Session) -> None:
 
 def test_a_page_that_is_gone_begins_the_list_anew(server: ApiServer, session: Session) -> None:
     server.replies = [page("a", token="t"), GONE, page("x", token="u"), page("y")]
-    assert names(snapshot.listed(session, "/api/v1/services")) == ["x", "y"]
+    assert names(listed(session, "/api/v1/services")) == ["x", "y"]
 
 
 def test_but_not_for_ever(server: ApiServer, session: Session) -> None:
     server.answers = lambda r: GONE if "continue" in r.path else page("a", token="t")
     with pytest.raises(ApiError) as caught:
-        snapshot.listed(session, "/api/v1/services")
+        listed(session, "/api/v1/services")
     assert caught.value.status == 410
     assert len(server.requests) == 4
 
 
-@pytest.mark.parametrize("body", [{"items": None}, {}, {"metadata": None, "items": []}])
+@pytest.mark.parametrize(
+    "body", [{"items": None}, {"kind": "ServiceList"}, {"metadata": None, "items": []}]
+)
 def test_an_empty_list(server: ApiServer, session: Session, body: Any) -> None:
     server.replies = [Reply(200, body)]
-    assert snapshot.listed(session, "/api/v1/services") == ()
+    assert listed(session, "/api/v1/services") == ()
 
 
 def cluster(*, refused: str = "", status: int = 403) -> Any:
@@ -194,7 +201,7 @@ def test_each_list_may_be_missing(server: ApiServer, session: Session, kind: str
 
 def config(name: str, size: int = 1, token: str = "") -> Reply:
     item = {
-        "metadata": {"name": name, "namespace": "dev", "managedFields": ["long"]},
+        "metadata": {"name": name, "namespace": "dev", "managedFields": [{}]},
         "data": {"a": "x" * size, "huge": "x" * (snapshot.TEXT_AT_MOST + 1)},
         "binaryData": {"b": "eA=="},
     }

@@ -13,7 +13,7 @@ from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Route
-from k8sext.vantage import created, listen, pod
+from k8sext.vantage import created, listen, pod, watching
 from k8sext.vantage import follow as following
 from k8sext.vantage.follow import PodRun
 from tests.support.probe_pods import NONCE, job_of, manifest_of, pod_of, records
@@ -57,6 +57,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for between two tries, and for a log after its container's end."""
     monkeypatch.setattr(listen, "LOG_POLL_S", 0.05)
     monkeypatch.setattr(listen, "RETRY_S", 0.05)
+    monkeypatch.setattr(watching, "PAUSE_S", 0.05)
     monkeypatch.setattr(following, "LAST_WORDS_S", 0.5)
     monkeypatch.setattr(created, "FIRST_PAUSE_S", 0.01)
 
@@ -75,7 +76,10 @@ class StandIn:
         self.seen: dict[str, Any] = {}
 
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
-        assert path.endswith("/pods"), path
+        if "fieldSelector" not in params:  # in place of a watch that failed
+            assert path.endswith(("/pods", "/events")), path
+            there = [*self.seen.values(), *(w["object"] for w in self.pods)]
+            return {"items": there if path.endswith("/pods") else []}
         name = str(params["fieldSelector"]).partition("=")[2]
         found = self.now.get(name, self.seen.get(name))
         return {"items": [found] if found else []}
