@@ -57,6 +57,7 @@ def pod_of(made: dict[str, Any], shard: int = 0, uid: str = "", name: str = "") 
     meta = {
         **template["metadata"],
         "name": name or f"{made['metadata']['name']}-{shard}-x",
+        "namespace": made["metadata"].get("namespace", "dev"),
         "uid": uid or f"pod-{shard}",
         "ownerReferences": [owner],
         "annotations": {**template["metadata"]["annotations"], INDEX: str(shard)},

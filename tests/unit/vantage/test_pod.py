@@ -78,8 +78,8 @@ class StandIn:
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
         if "fieldSelector" not in params:  # in place of a watch that failed
             assert path.endswith(("/pods", "/events")), path
-            there = [*self.seen.values(), *(w["object"] for w in self.pods)]
-            return {"items": there if path.endswith("/pods") else []}
+            self.seen |= {w["object"]["metadata"]["name"]: w["object"] for w in self.pods}
+            return {"items": list(self.seen.values()) if path.endswith("/pods") else []}
         name = str(params["fieldSelector"]).partition("=")[2]
         found = self.now.get(name, self.seen.get(name))
         return {"items": [found] if found else []}
