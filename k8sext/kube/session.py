@@ -94,7 +94,7 @@ class Session:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What a reader of a report must know of the way to the API server."""
-        return transport.cautions(self._login.access)
+        return transport.cautions(self._exchange.login.access)
 
     # -- verbs ----------------------------------------------------------------------------------
 
