@@ -27,6 +27,7 @@ def cleanup_command(
 ) -> int:
     """Delete probe Jobs that have ended or are older than their deadline."""
     from k8sext.kube.session import Session
+    from k8sext.vantage import created
 
     from . import console, talk
 
@@ -35,15 +36,20 @@ def cleanup_command(
     )
     where = "" if all_namespaces else f"/namespaces/{namespace or session.namespace}"
     found = session.get(f"/apis/batch/v1{where}/jobs", labelSelector=SELECTOR).get("items") or []
+    stay = 0
     for job in (j for j in found if all_runs or _is_over(j)):
         meta = job["metadata"]
         path = f"/apis/batch/v1/namespaces/{meta['namespace']}/jobs/{meta['name']}"
-        if not _deleted(session, path):
+        error = created.deleted(session, path, {"propagationPolicy": "Foreground"})
+        if error:
+            stay += 1
+            command = created.delete_command(meta["namespace"], meta["name"])
+            console.say(f"k8sext: Job {meta['name']} could not be deleted: {error}; try: {command}")
             continue
         done = "deleted" if _gone(session, path) else "is being deleted:"
         if not talk.quiet():
             console.data(f"{done} Job/{meta['namespace']}/{meta['name']}\n")
-    return 0
+    return 3 if stay else 0
 
 
 def _is_over(job: dict[str, Any]) -> bool:
@@ -54,30 +60,20 @@ def _is_over(job: dict[str, Any]) -> bool:
     return deadline is not None and (datetime.now(UTC) - created).total_seconds() > deadline
 
 
-def _deleted(session: Any, path: str) -> bool:
-    """Ask for it; False where the run has ended and removed it meanwhile."""
-    from k8sext.kube.session import ApiError
-
-    try:
-        session.delete(path, {"propagationPolicy": "Foreground"})
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return False
-    return True
-
-
 def _gone(session: Any, path: str) -> bool:
-    """Wait until the Job and its pods are gone, for a bounded time; whether they are."""
-    from k8sext.kube.session import ApiError
+    """Wait until the Job and its pods are gone, for a bounded time; whether they are.
+
+    An error that passes costs nothing: it is deleted, and only looked at.
+    """
+    from k8sext.errors import K8sextError
 
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
             session.get(path)
-        except ApiError as error:
-            if error.status == 404:
-                return True
-            raise
+        except K8sextError as error:
+            status = getattr(error, "status", 0)
+            if status in (401, 403, 404):
+                return bool(status == 404)
         time.sleep(0.2)
     return False

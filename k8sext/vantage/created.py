@@ -10,8 +10,8 @@ import random
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, cast
 
 from k8sext.errors import K8sextError
 from k8sext.model.plan import Plan
@@ -27,6 +27,14 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 2.0
 # Statuses after which nobody knows, or which pass: everything else is a refusal.
 _PASSING = frozenset({0, 408, 409, 425, 429, *range(500, 600)})
+
+
+class Deletes(Protocol):
+    """What is asked of the API session to delete something."""
+
+    def delete(self, path: str, body: object = None, /, **params: object) -> dict[str, Any]:
+        """Delete an object."""
+        ...
 
 
 class OurJob:
@@ -105,21 +113,8 @@ class OurJob:
             return self._removed([0.0])
 
     def _removed(self, pauses: list[float]) -> str:
-        why = ""
-        for pause in pauses:
-            try:
-                self.api.delete(self.path, self._options())
-            except K8sextError as error:
-                status = _status(error)
-                if status == 404 or (status == 409 and self._another()):
-                    return ""
-                why = str(error)
-                if status not in _PASSING and status != 401:
-                    break
-                time.sleep(pause)
-            else:
-                return ""
-        return self._stays(why)
+        error = deleted(self.api, self.path, self._options(), pauses, self._another)
+        return self._stays(str(error)) if error else ""
 
     def _options(self) -> dict[str, Any]:
         """DeleteOptions: by UID, so that no other Job of this name is deleted."""
@@ -135,14 +130,46 @@ class OurJob:
         return found is not None and found.uid != self.uid
 
     def _stays(self, why: str) -> str:
-        command = shlex.join(["kubectl", "delete", "job", "-n", self.namespace, self.name])
         spec = cast("Any", self.manifest).get("spec") or {}
         seconds = spec.get("activeDeadlineSeconds", 0) + spec.get("ttlSecondsAfterFinished", 0)
         return (
             f"Job {self.name} in namespace {self.namespace} could not be deleted "
             f"({printable(why, 200)}); it ends and is removed by itself within {seconds} s, "
-            f"or now with: {command}"
+            f"or now with: {delete_command(self.namespace, self.name)}"
         )
+
+
+def delete_command(namespace: str, name: str) -> str:
+    """What to type to delete a Job."""
+    return shlex.join(["kubectl", "delete", "job", "-n", namespace, name])
+
+
+def deleted(
+    api: Deletes,
+    path: str,
+    options: Mapping[str, Any],
+    pauses: Iterable[float] | None = None,
+    another: Callable[[], bool] = lambda: False,
+) -> K8sextError | None:
+    """Delete an object, trying again what may pass. The last error where it stays, else None.
+
+    `another` says, after a conflict, whether the object is gone and another has its name.
+    """
+    last: K8sextError | None = None
+    for pause in _pauses() if pauses is None else pauses:
+        try:
+            api.delete(path, options)
+        except K8sextError as error:
+            status = _status(error)
+            if status == 404 or (status == 409 and another()):
+                return None
+            last = error
+            if status not in _PASSING and status != 401:
+                return last
+            time.sleep(pause)
+        else:
+            return None
+    return last
 
 
 def _pauses(jitter: Callable[[], float] = random.random) -> Iterator[float]:

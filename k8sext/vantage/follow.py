@@ -83,7 +83,7 @@ class Follower:
     def follow(self, made: Made) -> list[PodRun]:
         """One run for each shard of the Job, in order."""
         self.claims = Claims(made, self.plan.shards)
-        self.listener.start()
+        self.listener.start(made)
         hard_end = self.began + self.start_timeout_s + self.plan.budget.run_s + 5
         while self._open() and time.monotonic() < hard_end and not self.stop.is_set():
             with contextlib.suppress(queue.Empty):

@@ -65,10 +65,10 @@ class Listener:
         self.ledgers = {shard: Ledger(plan.nonce) for shard in range(plan.shards)}
         self.pods = f"/api/v1/namespaces/{plan.namespace}/pods"
 
-    def start(self) -> None:
+    def start(self, made: Made) -> None:
         """Listen to pods and events; logs are read when `read_log` says so."""
         self._thread(self._watch_pods)
-        self._thread(self._watch_events)
+        self._thread(lambda: self._watch_events(made))
 
     def read_log(self, shard: int, claims: Claims) -> None:
         """Follow the log of a shard's chosen pod until its end record."""
@@ -87,7 +87,7 @@ class Listener:
         """
         name = claims.chosen[shard].name
         found = self.api.get(self.pods, fieldSelector=f"metadata.name={name}").get("items")
-        if not isinstance(found, list) or not found:
+        if not isinstance(found, list) or not found or not isinstance(found[0], dict):
             raise K8sextError(f"the pod {name} is gone", exit_code=3)
         return claims.doubt(shard, found[0])
 
@@ -112,11 +112,11 @@ class Listener:
             self.put("trouble", None, trouble)
             raise
 
-    def _watch_events(self) -> None:
+    def _watch_events(self, made: Made) -> None:
         path = f"/api/v1/namespaces/{self.plan.namespace}/events"
         name = name_of(self.plan)
         for _, about in Watch(self.api, path, None, self.closed, fits=_is_event).events():
-            if str((about.get("involvedObject") or {}).get("name", "")).startswith(name):
+            if speaks_of(about, name, made):
                 trouble = trouble_of_event(about)
                 if trouble:
                     self.put("trouble", shard_named(name, about), trouble)
@@ -188,6 +188,17 @@ def _is_pod(about: object) -> bool:
 
 def _is_event(about: object) -> bool:
     return shapes.item("events", about)
+
+
+def speaks_of(event: Mapping[str, Any], name: str, made: Made) -> bool:
+    """Whether an event is about our Job, by its UID, or about a pod that is named after it.
+
+    What is said of the Job may end a run at once, and more people may write events than Jobs.
+    """
+    about = event.get("involvedObject") or {}
+    if about.get("kind") == "Job":
+        return bool(about.get("uid") == made.uid)
+    return str(about.get("name", "")).startswith(name)
 
 
 def shard_named(job: str, event: Mapping[str, Any]) -> int | None:

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+from k8sext.vantage.ledger import Ledger
 from k8sext.vantage.relay import pod_part
 from tests.support import certificates, pythons, rootfs, tls_table
 from tests.support.tls_table import CASES, Server, redis_over_tls, server_context
 
 CHECKS = registry.wire_checks()
 PASSWORD = "canary-4711"
+NONCE = "5eed5eed5eed5eed"
 INFO = b"redis_version:7.0.15\r\nrun_id:abc\r\nrole:master\r\nredis_mode:standalone\r\n"
 IMAGES = ("3.11", "3.13")
 Done = subprocess.CompletedProcess[str]
@@ -107,6 +110,7 @@ def plan(servers: Mapping[str, Server]) -> Plan:
         targets=tuple(targets),
         modules=modules,
         budget=budget,
+        nonce=NONCE,
     )
 
 
@@ -122,6 +126,9 @@ def carried_out(run: Run, servers: Mapping[str, Server], secrets: str, log: str)
     assert [r["seq"] for r in records] == list(range(len(records)))
     assert (records[0]["type"], records[-1]["type"]) == ("hello", "end")
     assert records[-1]["records"] == len(records)
+    ledger = Ledger(NONCE)
+    assert all(ledger.take(line.encode()) for line in done.stdout.splitlines())
+    assert ledger.whole
     found = [from_json(Observation, r["observation"]) for r in records if "observation" in r]
     seen = {o.id: o for o in found}
     assert sorted(o.id for o in found) == sorted(t.id for t in made.targets)
@@ -214,6 +221,7 @@ def relay_env(port: int) -> dict[str, str]:
     made = Plan(
         run_id="abcd", namespace="dev", targets=(one,), modules=("redis_server",), vantage="relay"
     )
+    made = replace(made, nonce=NONCE)
     return pack.environment(pod_part(made))
 
 
@@ -228,6 +236,7 @@ def test_the_relay_travels_and_serves(version: str, servers: dict[str, Server]) 
         assert process.stdout
         hello, ready = (json.loads(process.stdout.readline()) for _ in range(2))
         try:
+            assert hello["nonce"] == ready["nonce"] == NONCE
             assert (hello["type"], hello["seq"], ready["type"]) == ("hello", 0, "ready")
             with socket.create_connection(("127.0.0.1", ready["port"]), timeout=10) as made:
                 asked: dict[str, Any] = {"op": "connect", "address": "127.0.0.1", "within": 5}

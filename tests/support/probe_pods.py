@@ -41,8 +41,8 @@ def job_of(plan: Plan, options: PodOptions | None = None, uid: str = UID) -> dic
 
 def pod_of(made: dict[str, Any], shard: int = 0, uid: str = "", name: str = "") -> dict[str, Any]:
     """The pod that the Job controller makes of it, on a node, its container running."""
-    template = copy.deepcopy(made["spec"]["template"])
-    owner = {
+    template: dict[str, Any] = copy.deepcopy(made["spec"]["template"])
+    owner: dict[str, Any] = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "name": made["metadata"]["name"],

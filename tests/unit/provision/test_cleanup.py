@@ -6,6 +6,7 @@ import pytest
 
 from k8sext.cli import cleanup_command as cleanup
 from k8sext.kube.session import ApiError, Session
+from k8sext.vantage import created
 
 JOBS = "/apis/batch/v1/namespaces/dev/jobs"
 
@@ -48,12 +49,14 @@ class StandIn:
         return self.jobs.pop(path)
 
 
-def cleaned(monkeypatch: pytest.MonkeyPatch, api: StandIn, *, all_runs: bool = False) -> list[str]:
-    def load(*_: Path | None) -> StandIn:
+def cleaned(
+    monkeypatch: pytest.MonkeyPatch, api: StandIn, *, all_runs: bool = False, code: int = 0
+) -> list[str]:
+    def load(*_: Path | None, **__: object) -> StandIn:
         return api
 
     monkeypatch.setattr(Session, "load", load)
-    assert cleanup.cleanup_command(all_runs=all_runs) == 0
+    assert cleanup.cleanup_command(all_runs=all_runs) == code
     return api.deleted
 
 
@@ -75,3 +78,37 @@ def test_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_that_cleans_up_after_itself_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cleaned(monkeypatch, StandIn(LATE, ENDED, vanished="late")) == ["ended"]
+
+
+class Failing(StandIn):
+    """Answers to DELETE of one Job with these statuses, then as it should; GET fails once."""
+
+    def __init__(self, *jobs: Any, name: str, statuses: list[int]) -> None:
+        super().__init__(*jobs)
+        self.name, self.statuses, self.lookups = name, statuses, 0
+
+    def get(self, path: str, /, **params: object) -> Any:
+        if path != JOBS:
+            self.lookups += 1
+            if self.lookups == 1:
+                raise ApiError(503, "", "busy", {}, path)
+        return super().get(path, **params)
+
+    def delete(self, path: str, body: object = None, /, **params: object) -> Any:
+        if path.endswith(self.name) and self.statuses:
+            raise ApiError(self.statuses.pop(0), "", "no", {}, path)
+        return super().delete(path, body)
+
+
+def test_an_error_that_passes_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(created, "FIRST_PAUSE_S", 0.001)
+    api = Failing(LATE, ENDED, name="late", statuses=[500, 429])
+    assert cleaned(monkeypatch, api) == ["late", "ended"]
+
+
+def test_what_stays_is_told_with_the_command_and_the_others_go(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = Failing(LATE, ENDED, name="late", statuses=[403] * 9)
+    assert cleaned(monkeypatch, api, code=3) == ["ended"]
+    assert "kubectl delete job -n dev late" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from k8sext.model.words import Route
 from k8sext.vantage import created, listen, pod, watching
 from k8sext.vantage import follow as following
 from k8sext.vantage.follow import PodRun
-from tests.support.probe_pods import NONCE, job_of, manifest_of, pod_of, records
+from tests.support.probe_pods import NONCE, UID, job_of, manifest_of, pod_of, records
 
 
 def target(shard: int) -> Target:
@@ -159,7 +159,7 @@ def test_a_final_refusal_ends_the_wait_at_once() -> None:
     event = {
         "reason": "FailedCreate",
         "message": "pods is forbidden: exceeded quota: compute",
-        "involvedObject": {"name": "k8sext-r1"},
+        "involvedObject": {"kind": "Job", "name": "k8sext-r1", "uid": UID},
     }
     ran, api, said = follow(events=[added(event)], start_timeout_s=30)
     assert ran.trouble is not None
@@ -168,11 +168,20 @@ def test_a_final_refusal_ends_the_wait_at_once() -> None:
     assert "exceeded quota" in said[0]
 
 
-def test_events_about_other_objects_are_not_ours() -> None:
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"kind": "Job", "name": "other", "uid": "another"},
+        {"kind": "Job", "name": "k8sext-r1", "uid": "forged"},
+        {"kind": "Job", "name": "k8sext-r1"},
+        {"kind": "Pod", "name": "other-k8sext-r1"},
+    ],
+)
+def test_events_about_other_objects_are_not_ours(about: Any) -> None:
     event = {
         "reason": "FailedCreate",
         "message": "pods is forbidden: exceeded quota",
-        "involvedObject": {"name": "other"},
+        "involvedObject": about,
     }
     ran, _, _ = follow(events=[added(event)], start_timeout_s=0.6)
     assert ran.trouble is not None
@@ -237,7 +246,7 @@ def test_each_shard_has_its_own_end() -> None:
     event = {
         "reason": "FailedCreate",
         "message": 'Error creating: pods "k8sext-r1-1-abcde" is forbidden: exceeded quota: one',
-        "involvedObject": {"name": "k8sext-r1"},
+        "involvedObject": {"kind": "Job", "name": "k8sext-r1", "uid": UID},
     }
     api = StandIn([added(running(0))], [added(event)], [])
     api.made = job_of(TWO)
