@@ -283,7 +283,8 @@ def _endpoints(
         if _family(s) not in families
     )
     usable = (s for s in slices if _family(s) in families)
-    return _each_once(e for s in usable for e in _of_slice(s)), unusable
+    legacy = index.endpoints.get(key)
+    return _each_once(e for s in usable for e in _of_slice(s, legacy)), unusable
 
 
 def _family(item: Object) -> str:
@@ -292,14 +293,16 @@ def _family(item: Object) -> str:
 
 def _each_once(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
     """What several slices name (a mirrored one beside one of ours) is one; ready where one is,
-    else serving where one is.
+    else serving where one is; by people where one is.
     """
     found: dict[tuple[str, int, str], Endpoint] = {}
     for endpoint in endpoints:
         key = (endpoint.address, endpoint.port, endpoint.port_name)
         known = found.setdefault(key, endpoint)
-        if _condition(endpoint) > _condition(known):
-            found[key] = endpoint
+        better = endpoint if _condition(endpoint) > _condition(known) else known
+        controlled = known.controlled and endpoint.controlled
+        same = better.controlled == controlled
+        found[key] = better if same else replace(better, controlled=controlled)
     return tuple(found.values())
 
 
@@ -307,8 +310,9 @@ def _condition(endpoint: Endpoint) -> tuple[bool, bool]:
     return endpoint.ready, endpoint.serving and endpoint.terminating
 
 
-def _of_slice(item: Object) -> Iterator[Endpoint]:
+def _of_slice(item: Object, legacy: Object | None) -> Iterator[Endpoint]:
     """Of an endpoint's addresses consumers use the first only."""
+    controlled = handmade.slice_controlled(item, legacy)
     source = f"EndpointSlice/{item['metadata']['name']}"
     for index, endpoint in enumerate(item.get("endpoints") or []):
         conditions = endpoint.get("conditions") or {}
@@ -324,11 +328,13 @@ def _of_slice(item: Object) -> Iterator[Endpoint]:
                     source=source,
                     index=index,
                     node=endpoint.get("nodeName") or "",
+                    controlled=controlled(endpoint),
                 )
 
 
 def _of_endpoints(item: Object) -> Iterator[Endpoint]:
     source = f"Endpoints/{item['metadata']['name']}"
+    controlled = handmade.endpoints_controlled(item)
     for subset in item.get("subsets") or []:
         for word, ready in (("addresses", True), ("notReadyAddresses", False)):
             for address in subset.get(word) or []:
@@ -340,6 +346,7 @@ def _of_endpoints(item: Object) -> Iterator[Endpoint]:
                         ready=ready,
                         source=source,
                         node=address.get("nodeName") or "",
+                        controlled=controlled,
                     )
 
 

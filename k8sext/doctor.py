@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from k8sext import __version__, merge
 from k8sext.errors import K8sextError
-from k8sext.look import Looked, look, make_job, make_plan, trusted
+from k8sext.look import Looked, look, make_job, make_plan
 from k8sext.model.bridge import Bridge, BridgeClass
 from k8sext.model.diagnosis import Finding
 from k8sext.model.report import BridgeReport, Report
 from k8sext.request import Cluster, Request
+from k8sext.vouching import trusted
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource
@@ -56,10 +57,12 @@ def run(
     bridges: Sequence[Bridge],
     cluster: Cluster,
     request: Request,
-    logins: LoginSource | None,
+    logins: Callable[[str], LoginSource] | None,
     say: Callable[[str, str], None],
 ) -> Report:
-    """Probe and judge `bridges`; `say(namespace, text)` tells what is being waited for."""
+    """Probe and judge `bridges`; `logins` gives those that the invoker has for a namespace,
+    `say(namespace, text)` tells what is being waited for.
+    """
     began, started = time.monotonic(), datetime.now(UTC)
     run_id = os.urandom(4).hex()
     vouched = tuple(trusted(b, request) for b in bridges)
@@ -75,7 +78,8 @@ def run(
         tell = functools.partial(say, namespace)
         # Each vantage has a run of its own: two Jobs of one name cannot be.
         run_of = run_id if vantage == request.vantage else os.urandom(4).hex()
-        return look(namespace, here, cluster, asked, logins, run_of, tell, stop)
+        given = logins(namespace) if logins else None
+        return look(namespace, here, cluster, asked, given, run_of, tell, stop)
 
     def everywhere(item: tuple[str, list[Bridge]]) -> list[Looked]:
         """One vantage after another: a server sees one login at a time, and a rejected one once."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 Object: TypeAlias = Mapping[str, Any]
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER = "endpointslice-controller.k8s.io"
 MIRROR = "endpointslicemirroring-controller.k8s.io"
+ENDPOINTS_MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HELM = "meta.helm.sh/release-name"
 ARGO = "argocd.argoproj.io/tracking-id"
@@ -24,6 +25,46 @@ FROM_GIT = ("kustomize-controller", "helm-controller", "argocd-controller",
 def managed_by(item: Object) -> str:
     """What its label says of who keeps a slice; "" where it says nothing."""
     return str((item["metadata"].get("labels") or {}).get(MANAGED_BY) or "")
+
+
+def slice_controlled(item: Object, legacy: Object | None) -> Callable[[Object], bool]:
+    """Which endpoints of a slice an endpoints controller chose by a selector, and nobody by hand.
+
+    Such slices stay when the selector goes (pkg/controller/endpointslice, syncService, returns
+    before it looks at them), so that their label decides. What is mirrored is as its Endpoints
+    object, of which the same holds; it keeps the reference to the pod (endpointslicemirroring).
+    """
+    keeper = managed_by(item)
+    if keeper == CONTROLLER:
+        return lambda _endpoint: True
+    if keeper != MIRROR:
+        return lambda _endpoint: False
+    whole = legacy is not None and endpoints_controlled(legacy)
+    return lambda endpoint: whole or _of_pod(endpoint)
+
+
+def endpoints_controlled(item: Object) -> bool:
+    """Whether the endpoints controller wrote the addresses of an Endpoints object.
+
+    It says so in a label since Kubernetes 1.33; before that it is known as the one who wrote
+    `subsets` last, and by the reference to a pod that it gives each address.
+    """
+    meta = item["metadata"]
+    if ENDPOINTS_MANAGED_BY in (meta.get("labels") or {}):
+        return True
+    fields = [f for f in meta.get("managedFields") or () if "f:subsets" in _fields(f)]
+    if fields and not any(by_people(str(f.get("manager") or "")) for f in fields):
+        return True
+    subsets = item.get("subsets") or ()
+    return any(_of_pod(a) for s in subsets for a in s.get("addresses") or ())
+
+
+def _fields(managed: Object) -> Mapping[str, Any]:
+    return managed.get("fieldsV1") or {}
+
+
+def _of_pod(endpoint: Object) -> bool:
+    return (endpoint.get("targetRef") or {}).get("kind") == "Pod"
 
 
 def slice_by_hand(item: Object) -> bool:

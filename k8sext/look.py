@@ -23,6 +23,7 @@ from k8sext.model.words import Status
 from k8sext.request import Cluster, Linted, Request
 from k8sext.vantage import job, pod
 from k8sext.vantage.follow import PodRun
+from k8sext.vouching import trusted
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource
@@ -38,18 +39,6 @@ class Looked:
     vantage: VantageReport
     bridges: tuple[BridgeReport, ...]
     place: Place | None = None  # what it was judged by
-
-
-def trusted(bridge: Bridge, request: Request) -> Bridge:
-    """Mark the credentials that the invoker vouches for (`--credentials-from`, …)."""
-
-    def vouch(ref: Any) -> Any:
-        if ref and (request.trust_annotations or ref.secret in request.vouched):
-            return replace(ref, vouched=True)
-        return ref
-
-    by_port = tuple((k, vouch(ref)) for k, ref in bridge.credentials_by_port)
-    return replace(bridge, credentials=vouch(bridge.credentials), credentials_by_port=by_port)
 
 
 def make_plan(

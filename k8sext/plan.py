@@ -6,9 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from k8sext import fronts
-from k8sext.model.bridge import NO_PORT, Bridge, Kind, Port
+from k8sext.model.bridge import NO_PORT, Bridge, Endpoint, Kind, Port
 from k8sext.model.front import Front
-from k8sext.model.plan import Beside, Budget, Control, Instead, Plan, Target, is_address
+from k8sext.model.plan import (
+    Beside,
+    Budget,
+    Control,
+    Instead,
+    Plan,
+    Target,
+    Trail,
+    is_address,
+    names_of,
+)
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Route
 
@@ -55,13 +65,20 @@ def make(
     return Plan(
         run_id=run_id,
         namespace=namespace,
-        targets=targets,
-        companions=companions,
+        targets=tuple(_with_trail(targets, vantage)),
+        companions=tuple(_with_trail(companions, vantage)),
         modules=tuple(sorted({modules[p] for t in (*targets, *companions) for p in t.protocols})),
         budget=budget or Budget(),
         control=control or Control(),
         vantage=vantage,
     )
+
+
+def _with_trail(targets: Iterable[Target], vantage: str) -> Iterator[Target]:
+    """Without it where no login can go: the plan of a pod travels in its environment."""
+    for target in targets:
+        needless = vantage == "pod" and not target.credentials
+        yield replace(target, trail=None) if needless else target
 
 
 def of_names(names: Iterable[str], *, run_id: str, namespace: str, module: str) -> Plan:
@@ -287,6 +304,7 @@ def _target(
         outside_names=_outside_names(bridge),
         credentials=dict(bridge.credentials_by_port).get(port.key, bridge.credentials),
         consent_hosts=tuple(_consent_hosts(bridge, port, host)),
+        trail=_trail(bridge, port, route, host),
         expect=dict(bridge.expect_by_port).get(port.key, bridge.expect),
         expand=expand,
         fallback=fallback,
@@ -316,17 +334,43 @@ def _server(bridge: Bridge, port: Port) -> str:
 
 def service_names(bridge: Bridge) -> tuple[str, ...]:
     """The names an application in the cluster may use for the bridge, short first."""
-    name, namespace = bridge.service, bridge.namespace
-    full = f"{name}.{namespace}.svc"
-    return (name, f"{name}.{namespace}", full, f"{full}.{CLUSTER_DOMAIN}")
+    return names_of(bridge.service, bridge.namespace, CLUSTER_DOMAIN)
 
 
 def _outside_names(bridge: Bridge) -> tuple[str, ...]:
     return tuple(name for name in (bridge.external_name, bridge.origin) if name)
 
 
+def _trail(bridge: Bridge, port: Port, route: Route, host: str) -> Trail:
+    """What consent asks of the way: of an address who wrote it, of a name all that is behind it."""
+    used = bridge.used(port)
+    if route is Route.ENDPOINT:
+        known = bridge.endpoints_of(port) or bridge.unmatched
+        ends = tuple(e for e in known if e.address == host)
+    else:
+        ends = used
+    return Trail(
+        namespace=bridge.namespace,
+        kind=bridge.kind,
+        selector=bool(bridge.selector),
+        people=bool(ends) and not any(e.controlled for e in ends),
+        virtual=() if route is Route.ENDPOINT else bridge.cluster_ips,
+        behind=() if route is Route.ENDPOINT else _behind(bridge, used),
+        outside=bridge.external_name,
+        given=bridge.given,
+    )
+
+
+def _behind(bridge: Bridge, used: Iterable[Endpoint]) -> tuple[str, ...]:
+    """All that answers by name. Where the live Service leads beside what a file says is kept with
+    its port, so that it equals no address.
+    """
+    return tuple(dict.fromkeys((*(e.address for e in used), *bridge.elsewhere)))
+
+
 def _consent_hosts(bridge: Bridge, port: Port, host: str) -> Iterator[str]:
-    """Names by which a Secret may say that it belongs to this target (ARCHITECTURE: Consent).
+    """Names and addresses under which the server of this target may be known: to a registry's
+    logins, and to its token service. Whether a login may go there, consent decides by `trail`.
 
     Never the origin annotation: whoever edits the Service could write any Secret's host there
     while the addresses lead elsewhere.

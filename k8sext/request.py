@@ -30,7 +30,7 @@ class Request:
     budget: Budget = field(default_factory=Budget)
     pod: PodOptions = field(default_factory=PodOptions)
     gate: Gate = field(default_factory=Gate)
-    vouched: tuple[str, ...] = ()  # --credentials-from
+    vouched: tuple[tuple[str, str], ...] = ()  # --credentials-from: Secret, Service
     trust_annotations: bool = False
     client: bool = False  # driver probes too, where the vantage does not try them anyway
     wait_s: float = 0.0  # look again for so long until it passes

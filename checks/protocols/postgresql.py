@@ -174,6 +174,8 @@ class Postgresql(WireCheck):
             other, known = TlsMode.REQUIRE, _UNENCRYPTED
         if self.stream.encrypted and not self.login:
             return fault  # rules do not know a made-up user; one line in the log is enough
+        if self.stream.encrypted and self.login and self.login.tls:
+            return fault  # its owner wants no word of it in clear, the user's name included
         if self.target.tls.mode is None and not self.stream.encrypted:
             return fault  # the server was asked and has no TLS
         if not any(w in words for w in known) or not await self._let_in(other):

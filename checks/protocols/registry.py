@@ -110,7 +110,8 @@ class Registry(HttpApi):
         if realm is None:
             text = f"its token service is said to be at {challenge.realm!r}, which is no address"
             raise Fault(Reason.SERVER_ERROR, text)
-        given = login if login and self._may_have(realm, login) else None
+        may = login and self._may_have(realm, login) and await self._stays(realm)
+        given = login if may else None
         token = await self._token(realm, challenge.service, given)
         if login and not given:
             text = (
@@ -148,6 +149,16 @@ class Registry(HttpApi):
         named = {h.lower().rstrip(".") for h in login.hosts}
         return realm.tls and bool({realm.host.lower(), realm.address.lower()} & named)
 
+    def _here(self, realm: read.Realm) -> bool:
+        """Whether this very connection leads to it."""
+        own = self._own(realm)
+        return own and realm.port == self.target.port and realm.tls == self.stream.encrypted
+
+    async def _stays(self, realm: read.Realm) -> bool:
+        """Whether a name of the bridge's, dialled once more, leads where the login may go."""
+        by_name = realm.host.lower() in {h.lower() for h in self.target.consent_hosts}
+        return self._here(realm) or not by_name or await self.consents(realm.host)
+
     def _own(self, realm: read.Realm) -> bool:
         """Whether it is the registry's own host, by a name of the bridge's or by its address."""
         peer = self.stream.peer
@@ -181,10 +192,10 @@ class Registry(HttpApi):
     @asynccontextmanager
     async def _asking(self, realm: read.Realm) -> AsyncGenerator[HttpConnection]:
         """This connection, where it leads to the realm; else a second one, for one question."""
-        own = self._own(realm)
-        if own and realm.port == self.target.port and realm.tls == self.stream.encrypted:
+        if self._here(realm):
             yield self.http
             return
+        own = self._own(realm)
         mode = TlsMode.VERIFY_FULL if realm.tls else TlsMode.DISABLE
         if own and realm.tls and self.tls_mode is TlsMode.REQUIRE:
             mode = TlsMode.REQUIRE  # no more than the bridge asks of the registry itself

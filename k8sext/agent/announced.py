@@ -101,6 +101,7 @@ def target_of(target: Target, address: str) -> Target:
         host=host,
         port=port,
         credentials=None,
+        trail=None,
         expect={},
         expand=False,
         fallback=False,

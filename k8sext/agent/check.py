@@ -66,18 +66,23 @@ class Login:
 
     `hints` is what may be wrong with them, said without showing them (`credential_hints.py`);
     `hosts` are the hosts (`host` or `host:port`) that the Secret itself says it belongs to;
-    `misread` says which clients would read its `uri` otherwise than we do (`misread.py`).
+    `misread` says which clients would read its `uri` otherwise than we do (`misread.py`); `tls` is
+    the least that a connection must have before it is sent, `hidden` are the names among its words
+    that are not to be shown (`consent.py`).
     """
 
     values: Mapping[str, Secret]
     hints: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     misread: tuple[str, ...] = ()
+    tls: TlsMode | None = None
+    hidden: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What must be masked; the names in a login are needed to see what is wrong with it."""
-        return tuple(v for word, v in self.values.items() if word not in NAMES)
+        shown = set(NAMES) - set(self.hidden)
+        return tuple(v for word, v in self.values.items() if word not in shown)
 
     def get(self, word: str, default: str = "") -> str:
         """The value in clear; use it in the line that sends it."""
@@ -164,6 +169,10 @@ class Around(Protocol):
         """See `WireCheck.visit`."""
         ...
 
+    async def consents(self, check: WireCheck, name: str) -> bool:
+        """See `WireCheck.consents`."""
+        ...
+
 
 class WireCheck:
     """One run of one check over one open connection; state between steps lives on the instance."""
@@ -204,6 +213,13 @@ class WireCheck:
         """
         assert self.around is not None
         return self.around.elsewhere(self, address, mode)
+
+    async def consents(self, name: str) -> bool:
+        """Whether the check's login may go where a name of its bridge leads: to another connection
+        than its own, which `elsewhere` makes.
+        """
+        assert self.around is not None
+        return await self.around.consents(self, name)
 
     @property
     def tls_mode(self) -> TlsMode:

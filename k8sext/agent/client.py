@@ -72,6 +72,15 @@ class Dial:
     login: Login | None = None
     expect: Facts = field(default_factory=dict[str, Json])
     seconds: float = 3.0  # what the driver is told to give one step
+    reach: frozenset[str] | None = None  # where the login may go; None: it is seen to elsewhere
+
+    @property
+    def reached(self) -> TlsMode:
+        """How well what it sends is protected: no driver that is told to encrypt goes on in clear,
+        and none that is told to verify goes on unverified.
+        """
+        full = self.verified and self.named
+        return TlsMode.VERIFY_FULL if full and self.tls is not TlsMode.DISABLE else self.tls
 
     def get(self, word: str, default: str = "") -> str:
         """A value of the login in clear; use it in the line that hands it over."""

@@ -14,15 +14,12 @@ from k8sext.model.result import Facts, Json
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason
 
-from . import docker_config
+from . import consent, docker_config
 from .check import Login
 from .client_pair import ClientPair, pair_of
+from .consent import ADDRESS_KEYS, Aliases
 from .credential_hints import address_hints, hints
 from .misread import misread
-
-Aliases = Mapping[str, tuple[str, ...]]
-CONSENT_KEY = "k8sext.service"
-ADDRESS_KEYS = ("uri", "jdbc-url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,10 @@ class LoginSource(Protocol):
         """The login, under our words (`aliases` maps each to the keys it hides behind)."""
         ...
 
+    def prepared(self, target: Target) -> Target:
+        """The target with TLS as the owner of its login demands it."""
+        ...
+
     def file(self, secret: str, key: str) -> str | None:
         """The text of one key, for CA certificates."""
         ...
@@ -57,6 +58,10 @@ class NoLogins:
         """Always missing."""
         return Missing(Reason.NO_CREDENTIALS, "no login is configured")
 
+    def prepared(self, target: Target) -> Target:
+        """As it is."""
+        return target
+
     def file(self, secret: str, key: str) -> str | None:
         """Nothing is there."""
         return None
@@ -69,26 +74,47 @@ class NoLogins:
 class MountedSecrets:
     """Whole Secrets, each a folder of files: what the probe pod mounts."""
 
+    owner = "Secret"  # what a sentence calls the one who gives the values
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def lookup(self, target: Target, aliases: Aliases) -> Login | Missing:
-        """Values with consent; never raises."""
-        ref = target.credentials
+        """Values with consent to where `target.trail` leads; never raises."""
+        ref = self._ref(target)
         if ref is None:
             return Missing(Reason.NO_CREDENTIALS, "no login is configured")
         values: Mapping[str, Secret] = self._values(ref.secret)
         if not values:
-            return Missing(Reason.SECRET_MISSING, f"Secret {ref.secret} does not exist here")
-        found, values = _found(values, ref, aliases, target)
+            return self._absent(ref)
+        known = tuple(consent.named_by(values))
+        if docker_config.KEY in aliases.get("password", ()) and docker_config.KEY in values:
+            known += docker_config.hosts(values)
+            values = docker_config.unpacked(values, target)
+            if "password" not in values:
+                return _no_entry(ref.secret, target, docker_config.hosts(self._values(ref.secret)))
+        terms = consent.terms_of(values, ref, target.trail)
+        refused = (
+            consent.refusal(terms, target)
+            or consent.wrong_key(terms, ref, aliases)
+            or consent.unprotected(terms, target, ref.secret)
+        )
+        if refused:
+            reason, why = refused
+            return Missing(reason, f"{self.owner} {ref.secret} {why}")
+        found = login_of(values, ref, aliases)
         if isinstance(found, Missing):
             return found
-        if not ref.vouched and not consents(values, target):
-            return Missing(
-                Reason.NO_CONSENT,
-                f"Secret {ref.secret} does not say that it belongs to {target.service}",
-            )
-        return found
+        hidden = consent.hidden_words(terms, ref, aliases)
+        return replace(found, hosts=known, tls=terms.tls, hidden=hidden)
+
+    def prepared(self, target: Target) -> Target:
+        """The target with TLS as the owner of its login demands it."""
+        ref = self._ref(target)
+        values = self._values(ref.secret) if ref else {}
+        if ref is None or not values:
+            return target
+        return consent.protected(consent.terms_of(values, ref, target.trail), target, ref.secret)
 
     def file(self, secret: str, key: str) -> str | None:
         """One key's text, or None."""
@@ -97,11 +123,20 @@ class MountedSecrets:
 
     def client_pair(self, target: Target) -> ClientPair | None:
         """That of the Secret with the login, under the same consent."""
-        ref = target.credentials
+        ref = self._ref(target)
         values = self._values(ref.secret) if ref else {}
-        if ref is None or not (ref.vouched or consents(values, target)):
+        if ref is None or not values:
             return None
-        return pair_of(ref.secret, values)
+        terms = consent.terms_of(docker_config.unpacked(values, target), ref, target.trail)
+        refused = consent.refusal(terms, target) or consent.unprotected(terms, target, ref.secret)
+        return None if refused else pair_of(ref.secret, values)
+
+    def _ref(self, target: Target) -> CredentialRef | None:
+        """What names the values for a target."""
+        return target.credentials
+
+    def _absent(self, ref: CredentialRef) -> Missing:
+        return Missing(Reason.SECRET_MISSING, f"Secret {ref.secret} does not exist here")
 
     def _values(self, secret: str) -> dict[str, Secret]:
         """Keys to values. A mounted key is a link into `..data`; hidden names are the kubelet's."""
@@ -133,8 +168,34 @@ class HeldSecrets(MountedSecrets):
         return dict(self.held.get(secret, {}))
 
 
+class HandedValues(MountedSecrets):
+    """What the invoker gave for each Service of one namespace (`--credentials env`, `file:`).
+
+    Naming the Service is what `k8sext.service` is in a Secret: whoever edits that Service must not
+    lead them elsewhere. The other keys of consent count as well (`host`, `k8sext.tls` and so on).
+    """
+
+    owner = "what is given for"
+
+    def __init__(self, by_service: Mapping[str, Mapping[str, Secret]]) -> None:
+        super().__init__(Path())
+        self.by_service = by_service
+
+    def _ref(self, target: Target) -> CredentialRef | None:
+        asked = target.credentials or CredentialRef(secret=target.service)
+        return replace(asked, secret=target.service, named=(*asked.named, target.service))
+
+    def _absent(self, ref: CredentialRef) -> Missing:
+        return Missing(Reason.NO_CREDENTIALS, "no login is given for it")
+
+    def _values(self, secret: str) -> dict[str, Secret]:
+        return dict(self.by_service.get(secret) or {})
+
+
 class GivenValues:
-    """Values that the invoker gave for each service (`--credentials env|file:PATH`)."""
+    """Values for servers that the invoker has chosen as well, so that nobody else can lead them
+    elsewhere (the self-test's own).
+    """
 
     def __init__(self, by_service: Mapping[str, Mapping[str, Secret]]) -> None:
         self.by_service = by_service
@@ -145,7 +206,11 @@ class GivenValues:
         if not values:
             return Missing(Reason.NO_CREDENTIALS, "no login is given for it")
         ref = target.credentials or CredentialRef(secret=target.service, vouched=True)
-        return _found(values, ref, aliases, target)[0]
+        return _found(values, ref, aliases, target)
+
+    def prepared(self, target: Target) -> Target:
+        """As it is."""
+        return target
 
     def file(self, secret: str, key: str) -> str | None:
         """A CA given under the Secret's or the service's name."""
@@ -157,27 +222,25 @@ class GivenValues:
         return pair_of(target.service, self.by_service.get(target.service, {}))
 
 
-def _found(
-    values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases, target: Target
-) -> tuple[Login | Missing, Mapping[str, Secret]]:
-    """The login, and the values that it was read from: of those protocols whose password may be in
-    a `.dockerconfigjson`, the entry for the target.
-    """
-    named = tuple(_named(values))
-    if docker_config.KEY in aliases.get("password", ()) and docker_config.KEY in values:
-        known = docker_config.hosts(values)
-        values = docker_config.unpacked(values, target)
-        if "password" not in values:
-            return _no_entry(ref.secret, target, known), values
-        named += known
-    found = login_of(values, ref, aliases)
-    return (replace(found, hosts=named) if isinstance(found, Login) else found), values
-
-
 def _no_entry(secret: str, target: Target, known: Sequence[str]) -> Missing:
     there = ", ".join(sorted(known)) or "nobody that can be read"
     text = f"Secret {secret} has no login for {target.address}; it has those for: {there}"
     return Missing(Reason.SECRET_KEY_MISSING, text)
+
+
+def _found(
+    values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases, target: Target
+) -> Login | Missing:
+    """The login as the values have it, and of a `.dockerconfigjson` the entry for the target."""
+    named = tuple(consent.named_by(values))
+    if docker_config.KEY in aliases.get("password", ()) and docker_config.KEY in values:
+        known = docker_config.hosts(values)
+        values = docker_config.unpacked(values, target)
+        if "password" not in values:
+            return _no_entry(ref.secret, target, known)
+        named += known
+    found = login_of(values, ref, aliases)
+    return replace(found, hosts=named) if isinstance(found, Login) else found
 
 
 def login_of(values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases) -> Login | Missing:
@@ -227,30 +290,3 @@ def _from_address(values: Mapping[str, Secret]) -> dict[str, Secret]:
         if path:
             found["vhost" if parts.scheme.startswith("amqp") else "database"] = Secret(path)
     return found
-
-
-def consents(values: Mapping[str, Secret], target: Target) -> bool:
-    """Whether the Secret itself names the target (ARCHITECTURE: Consent)."""
-    allowed = {host.lower() for host in target.consent_hosts}
-    return any(named.lower().rstrip(".") in allowed for named in _named(values) if named)
-
-
-def _named(values: Mapping[str, Secret]) -> list[str]:
-    named = []
-    for key in (CONSENT_KEY, "host"):
-        if key in values:
-            named += values[key].reveal().replace(",", " ").split()
-    for key in ADDRESS_KEYS:
-        if key in values:
-            try:
-                named += _hosts(values[key].reveal())
-            except ValueError:
-                continue
-    return named
-
-
-def _hosts(address: str) -> list[str]:
-    """The hosts of an address: PostgreSQL's may have several (`host1:5432,host2:5432`)."""
-    parts = urlsplit(address.removeprefix("jdbc:"))
-    login, at, hosts = parts.netloc.rpartition("@")
-    return [urlsplit(f"//{login}{at}{host}").hostname or "" for host in hosts.split(",")]

@@ -23,10 +23,12 @@ from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Route, Stage, Status
 
-from .check import Login, WireCheck
+from .check import WireCheck
 from .client import ClientProbe, Dial, Notes, resolve
+from .consent import short_of
 from .credentials import LoginSource
 from .fault import Fault, raised
+from .reach import login_of, placed, reach
 from .tls import TargetTls
 
 Clients = Mapping[str, type[ClientProbe]]  # by protocol
@@ -40,7 +42,8 @@ REJECTED = (
     Reason.LOOPBACK_ONLY_USER, Reason.LOGIN_REJECTED_BEFORE,
 )  # fmt: skip
 NOT_USABLE = (
-    Reason.NO_CONSENT, Reason.SECRET_FORBIDDEN, Reason.SECRET_MISSING,
+    Reason.NO_CONSENT, Reason.CONSENT_ELSEWHERE, Reason.KEY_NOT_ALLOWED, Reason.TLS_DEMANDED,
+    Reason.SECRET_FORBIDDEN, Reason.SECRET_MISSING,
     Reason.SECRET_KEY_MISSING, Reason.NO_CREDENTIALS,
 )  # fmt: skip
 UNCONNECTED = (Stage.RESOLVE, Stage.CONNECT)
@@ -192,15 +195,19 @@ def _auth_reason(scene: Scene, target: Target) -> Reason | None:
 def _probe(scene: Scene, target: Target, rejected: bool) -> Observation:
     probe = scene.clients[target.protocol]()
     client = probe.name()
-    why = _why_not(scene, target, rejected) or _missing(probe)
+    at = placed(scene, target)
+    why = _why_not(scene, at, rejected) or _missing(probe)
     if why is not None:
         return _observation(scene, target, client, skipped(*why))
+    dial = _dial(scene, at)
+    short = short_of(dial.login.tls, dial.reached) if dial.login else ""
+    if short:
+        return _observation(scene, target, client, skipped(Reason.TLS_DEMANDED, short))
     left = scene.until - time.monotonic()
     if left <= 0:
         notes = Notes()
         notes.failed(Fault(Reason.OUT_OF_TIME, "the run's time was up"))
         return _observation(scene, target, client, notes.results())
-    dial = _dial(scene, target)
     stages = watched(probe, dial, min(scene.budget.probe_s, left))
     return _observation(scene, target, client, stages)
 
@@ -268,7 +275,7 @@ def _target_tls(scene: Scene, target: Target) -> TargetTls:
 
 
 def _dial(scene: Scene, target: Target) -> Dial:
-    check, door, seen = scene.checks[target.protocol], scene.door(target), scene.wire[target.id]
+    door, seen = scene.door(target), scene.wire[target.id]
     asked = _target_tls(scene, target)
     tls = _tls(asked, seen)
     verified = tls is not TlsMode.DISABLE and asked.wants_chain
@@ -282,9 +289,10 @@ def _dial(scene: Scene, target: Target) -> Dial:
         named=verified and asked.wants_name,
         ca=asked.ca,
         pair=asked.pair,
-        login=_login(scene, target, check),
+        login=login_of(scene, target),
         expect=target.expect,
         seconds=scene.budget.stage_s,
+        reach=None if scene.through_doors else reach(scene, target),
     )
 
 
@@ -293,13 +301,6 @@ def _server_name(asked: TargetTls, seen: Observation) -> str:
     matching = seen.fact("matching")
     fitting = [n for n in asked.names if isinstance(matching, list) and n in matching]
     return (fitting[0] if fitting else asked.names[0]).removesuffix(".")
-
-
-def _login(scene: Scene, target: Target, check: type[WireCheck]) -> Login | None:
-    if not check.info.credential_keys:
-        return None
-    found = scene.logins.lookup(target, check.info.credential_keys)
-    return found if isinstance(found, Login) else None
 
 
 def _tls(asked: TargetTls, seen: Observation) -> TlsMode:
@@ -328,6 +329,10 @@ def watched(probe: ClientProbe, dial: Dial, seconds: float) -> tuple[StageResult
 def _look(probe: ClientProbe, dial: Dial, notes: Notes) -> None:
     try:
         address = resolve(dial.host, dial.port, notes)
+        if dial.reach is not None and address not in dial.reach:
+            text = f"its name leads to {address} now, where the login may not go"
+            notes.skipped(Stage.CONNECT, Reason.CONSENT_ELSEWHERE, text)
+            return
         probe.look(replace(dial, host=address), notes)
     except Fault as fault:
         notes.failed(fault)

@@ -24,6 +24,7 @@ from .crowd import Crowd
 from .destinations import out_of_bounds
 from .fault import raised
 from .network import Direct, Network, Way
+from .places import Places
 from .sent import Sent
 from .stages import StageLog, connect, converse
 from .stream import Stream
@@ -91,6 +92,7 @@ class Runner:
         self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
         self.visits = Visits(self)
         self.crowd = Crowd(self)
+        self.places = Places(self)
         self.connected = False
         self.failed = False
 
@@ -142,6 +144,7 @@ class Runner:
         if not addresses or target.ask_only:
             self._observed(target, log.results())
             return
+        log.target = target = await self.places.led(target)
         first, extra = addresses[0], addresses[1:MAX_EXPANDED]
         if why := beside.refused(target, first):
             beside.not_asked(log, why)
@@ -206,6 +209,7 @@ class Runner:
             await way.close()
 
     async def _connect_and_talk(self, log: StageLog, target: Target, address: str) -> None:
+        target = self.places.at(target, address)
         if LOGIN_ORDER.get(target.route, 1) and self.endpoints_left[target.server]:
             # Before a slot is taken: the endpoints that are waited for need slots themselves.
             await self._after_endpoints(target.server)

@@ -14,6 +14,7 @@ from k8sext.model.secret import Secret, printable
 from k8sext.model.words import STAGES, Reason, Stage, Status
 
 from .check import Announced, Callbacks, Fault, Login, Seen, WireCheck
+from .consent import short_of
 from .credentials import Missing
 from .fault import raised
 from .network import Network
@@ -258,7 +259,7 @@ async def converse(
     stops further logins.
     """
     ended: list[Fault] = []
-    check.login, log.granted = login, check.stream.granted
+    log.granted, stream = check.stream.granted, check.stream
 
     async def auth() -> Seen | None:
         try:
@@ -289,10 +290,12 @@ async def converse(
     try:
         for stage in (s for s in check.order if s in only):
             log.extra_s = _extra_s(check, log.budget) if stage is Stage.VERIFY else 0.0
-            check.stream.deadline = log.deadline()
-            if stage is Stage.AUTH and not login and missing.reason is not Reason.NO_CREDENTIALS:
+            stream.deadline = log.deadline()
+            kept = _held_back(stream, login, missing)
+            check.login = None if kept else login  # its names, too, are sent protected only
+            if stage is Stage.AUTH and kept and kept.reason is not Reason.NO_CREDENTIALS:
                 # A login is configured and may not be used: what would be asked next needs it.
-                log.skip(stage, missing.reason, missing.detail, **missing.evidence)
+                log.skip(stage, kept.reason, kept.detail, **kept.evidence)
                 break
             if not await log.run(stage, _by_nobody(check, steps[stage])):
                 _spare(log, login, ended)
@@ -308,6 +311,14 @@ async def converse(
             pass  # the server may be gone; leaving politely is all we owe it
         await check.stream.close()
     return ended[0] if ended else None
+
+
+def _held_back(stream: Stream, login: Login | None, missing: Missing) -> Missing | None:
+    """Why there is no login for the connection as it is now; None where it may be sent."""
+    if login is None:
+        return missing
+    short = short_of(login.tls, stream.reached)
+    return Missing(Reason.TLS_DEMANDED, short) if short else None
 
 
 def _note_misread(log: StageLog, login: Login | None) -> None:

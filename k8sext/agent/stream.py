@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from k8sext.model.result import Facts, Json
 from k8sext.model.secret import Secret
+from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 from . import families
@@ -34,6 +35,8 @@ LEAST_TOKEN = 12
 
 class Tls(Protocol):
     """What can encrypt a stream (see tls.py); kept apart so that parsers need no certificates."""
+
+    reached: TlsMode  # what its last handshake has proved of the server
 
     async def start(self, stream: Stream) -> Facts:
         """Encrypt the connection of `stream`; returns the evidence or raises Fault.
@@ -317,6 +320,13 @@ class Stream:
     def encrypted(self) -> bool:
         """Whether TLS is on."""
         return bool(self.writer and self.writer.get_extra_info("ssl_object"))
+
+    @property
+    def reached(self) -> TlsMode:
+        """How well it is protected now: not at all, encrypted, or its server verified as well."""
+        if not self.encrypted:
+            return TlsMode.DISABLE
+        return self.tls.reached if self.tls else TlsMode.REQUIRE
 
     @property
     def certificate(self) -> bytes:

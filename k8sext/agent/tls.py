@@ -87,6 +87,7 @@ class TargetTls:
         self.pair_problem = ""
         self.context: Context | None = None
         self.received_before = 0
+        self.reached = TlsMode.REQUIRE
 
     # -- what is asked for ----------------------------------------------------------------------
 
@@ -129,6 +130,7 @@ class TargetTls:
 
     async def start(self, stream: Stream) -> Facts:
         """Upgrade. Raises Fault with the reason and what the certificate said."""
+        self.reached = TlsMode.REQUIRE
         early = await stream.waiting()
         if early:
             raise _clear_text("the server speaks in clear text before the TLS handshake", early)
@@ -301,6 +303,8 @@ class TargetTls:
         if self.wants_name and not any(self._fits(chain[0], name) for name in self.names):
             said = self._other_names(chain[0])
             raise Fault(Reason.CERTIFICATE_NAME_MISMATCH, said, **facts)
+        if verified and self.wants_name:
+            self.reached = TlsMode.VERIFY_FULL
         stream.tls_note = self._note(chain[0], verified=verified)
         return facts
 

@@ -13,11 +13,12 @@ from k8sext.model.plan import Target, is_address, join_address, split_address
 from k8sext.model.scrub import scrub
 from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
-from k8sext.model.words import LOGIN_ENDS, Reason
+from k8sext.model.words import LOGIN_ENDS, Reason, Route
 
 from . import expect
 from .announced import target_of
 from .check import Fault, Login, WireCheck
+from .consent import short_of
 from .destinations import out_of_bounds
 from .stream import Stream
 from .tls import TargetTls
@@ -71,6 +72,17 @@ class Visits:
         finally:
             await stream.close()
 
+    async def consents(self, check: WireCheck, name: str) -> bool:
+        """See `WireCheck.consents`."""
+        runner, own = self.runner, check.target
+        by_name = (t for t in runner.plan.targets if t.route is Route.NAME)
+        way = next((t for t in by_name if t.service == own.service), own)
+        try:
+            way, _ = await runner.places.first(replace(way, host=name))
+        except Fault:
+            return False
+        return isinstance(runner.logins.lookup(way, check.info.credential_keys), Login)
+
     async def _dialled(self, check: WireCheck, address: str) -> Stream:
         runner = self.runner
         if not runner.network.anywhere:
@@ -110,10 +122,8 @@ class Visits:
         take as long as the visiting check waits for something, and keeps nobody.
         """
         runner = self.runner
+        one, address = await runner.places.first(one)
         login = self._login(one, runner.checks[one.protocol])
-        address = one.host
-        if not is_address(address):
-            address = (await runner.resolve(one.host)).addresses[0]
         async with AsyncExitStack() as turn:
             if login:
                 keys = runner.order.keys(one, address, login)
@@ -149,9 +159,12 @@ class Visits:
         stream.tls = runner.tls_of(one)
         good, _ = expect.read(cls.info.expects, one.expect)
         other = cls(replace(one, expect=good), stream)
-        other.login, other.around = login, self
+        other.around = self
         stack.push_async_callback(_goodbye, other)
         await other.tls()
+        if login and (why := short_of(login.tls, stream.reached)):
+            raise Fault(Reason.TLS_DEMANDED, why)
+        other.login = login
         await other.handshake()
         return other
 

@@ -76,7 +76,10 @@ def doctor_command(
         typer.Option("--client", help="The official drivers too (from relay: always)."),
     ] = False,
     credentials_from: Annotated[
-        list[str] | None, typer.Option(help="Secret that you vouch for; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="SECRET=SERVICE", help="Secret whose login may go to that Service; repeatable."
+        ),
     ] = None,
     trust_annotations: Annotated[
         bool, typer.Option(help="Vouch for every Secret that an annotation names.")
@@ -110,7 +113,7 @@ def doctor_command(
     as_group: opt.AsGroup = None,
 ) -> int:
     """Check every bridge of a namespace from a pod in it, and say what is broken and why."""
-    from k8sext import doctor
+    from k8sext import doctor, vouching
 
     from . import doctor_run as steps
     from . import output as to
@@ -141,7 +144,7 @@ def doctor_command(
             shards=shards,
         ),
         gate=gate,
-        vouched=tuple(credentials_from or ()),
+        vouched=vouching.parse(credentials_from or ()),
         trust_annotations=trust_annotations,
         client=steps.client(client, places, image),
         acting=steps.acting(active, reverse, reverse_app),

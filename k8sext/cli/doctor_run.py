@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sext import aliases, discover, doctor, fronts, linted, registry
+from k8sext import aliases, discover, doctor, filed, fronts, linted, registry, vouching
 from k8sext.errors import K8sextError
 from k8sext.kube import snapshot as snapshots
 from k8sext.kube import workload
@@ -142,14 +142,16 @@ def _looked(
     progress: console.Progress,
 ) -> Report:
     logins = None
+    selected = doctor.selected(bridges, request)
     if request.vantages != ("pod",):
-        from k8sext.vantage import local
+        from k8sext.vantage import handed
 
         in_cluster = source.credentials == "cluster"
         if in_cluster and cluster.secrets is None:
             raise K8sextError("there is no cluster to take them from", where="--credentials")
-        logins = local.logins(None if in_cluster else source.credentials)
-    selected = doctor.selected(bridges, request)
+        alone = not source.all_namespaces and len({b.namespace for b in bridges}) < 2
+        logins = handed.logins(None if in_cluster else source.credentials, alone=alone)
+    request = replace(request, vouched=vouching.settled(request.vouched, bridges))
     return doctor.run(selected, cluster, request, logins, progress.phase)
 
 
@@ -159,6 +161,7 @@ def dry_run(source: Source, request: doctor.Request) -> int:
 
     cluster, bridges = _gather(source, request)
     cluster = replace(cluster, bridges=tuple(bridges))
+    request = replace(request, vouched=vouching.settled(request.vouched, bridges))
     chosen = doctor.selected(bridges, request)
     for namespace in dict.fromkeys(b.namespace for b in chosen):
         here = [b for b in chosen if b.namespace == namespace]
@@ -209,7 +212,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         openshift = rights.is_openshift(groups.result())
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
-    bridges = _over(found, from_files) if source.files else found
+    bridges = filed.over(found, from_files) if source.files else found
     asked = functools.partial(_secret_metadata, session)
     return _with_rules(cluster, snapshot, bridges, source, request, elsewhere, asked), bridges
 
@@ -269,27 +272,6 @@ def _file_bridges(source: Source) -> tuple[Bridge, ...]:
     from k8sext.provision import desired, document
 
     return desired.to_bridges(document.load(source.files, namespace=source.namespace))
-
-
-def _over(found: Sequence[Bridge], files: Sequence[Bridge]) -> tuple[Bridge, ...]:
-    """Exactly the bridges of the files; what the cluster alone knows is taken from the cluster."""
-    live = {b.ref: b for b in found}
-    return tuple(
-        replace(
-            b,
-            kind=live[b.ref].kind,
-            external_name=live[b.ref].external_name,
-            cluster_ips=live[b.ref].cluster_ips,
-            endpoints=live[b.ref].endpoints,
-            selector=live[b.ref].selector,
-            virtual=live[b.ref].virtual,
-            fronts=live[b.ref].fronts,
-            fronts_read=live[b.ref].fronts_read,
-        )
-        if b.ref in live
-        else b
-        for b in files
-    )
 
 
 def _cluster(

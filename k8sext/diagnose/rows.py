@@ -308,12 +308,23 @@ LOGINS: dict[Reason, Row] = {
         "kubectl create role k8sext-{secret} -n {namespace} --verb=get --resource=secrets "
         "--resource-name={secret}, bound to you; or --from pod, which needs no such right", WARN),
     Reason.NO_CONSENT: Row("KX612", Culprit.CREDENTIALS, "{detail}, so no login was tried",
-        "run with --credentials-from {secret}, or add {service} to the key k8sext.service of that "
-        "Secret; where it has no such key yet", WARN,
+        "run with --credentials-from {secret}={service}, or add {service} to the key "
+        "k8sext.service of that Secret; where it has no such key yet", WARN,
         # The test makes it fail where the key is there: it may name other Services.
         command="kubectl patch secret -n {namespace} {secret} --type=json -p '[{{\"op\":\"test\","
         "\"path\":\"/data/k8sext.service\",\"value\":null}},{{\"op\":\"add\","
         "\"path\":\"/data/k8sext.service\",\"value\":\"{service_base64}\"}}]'"),
+    Reason.CONSENT_ELSEWHERE: Row("KX619", Culprit.CREDENTIALS,
+        "{detail}; so no login was sent to {target}",
+        "see who changed Service {service} and its slices (kubectl get service,endpointslice "
+        "-n {namespace} -o yaml); if it is to lead there, name that host or address in the key "
+        "host of Secret {secret}", WARN),
+    Reason.KEY_NOT_ALLOWED: Row("KX622", Culprit.CREDENTIALS, "{detail}, so no login was tried",
+        "take the annotation k8sext.io/credentials-keys away, or have that key added to the key "
+        "k8sext.keys of Secret {secret}", WARN),
+    Reason.TLS_DEMANDED: Row("KX623", Culprit.CREDENTIALS, "{detail}; so no login was sent",
+        "let Service {service} ask for no less than the Secret does (annotation k8sext.io/tls), "
+        "and let the server offer it", WARN),
 }  # fmt: skip
 
 OURS: dict[Reason, Row] = {

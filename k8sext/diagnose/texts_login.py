@@ -20,7 +20,7 @@ means: The server asks for a login and the bridge has none configured; it was te
 how: The server's answer to the first exchange of the protocol.
 see: k8sext checks shows which keys a login of this protocol has
 repair: kubectl annotate service -n NAMESPACE SERVICE k8sext.io/credentials=SECRET; the Secret
-  must name the Service in its key k8sext.service
+  must name the Service in its key k8sext.service (k8sext explain KX612)
 wrong: It says nothing against the bridge: your application may log in with values that are kept
   elsewhere.
 
@@ -95,17 +95,6 @@ see: kubectl get secret -n NAMESPACE SECRET -o json | jq '.data | keys'; k8sext 
   aliases
 repair: Add the key, or name yours: k8sext.io/credentials-keys=password=YOUR-KEY
 wrong: Your application may read the value from another Secret.
-
-KX612
-means: The Secret does not say that it belongs to this Service, so its values were not sent
-  anywhere.
-how: Whoever may write Services could otherwise have any Secret sent to an address of their
-  choice. The Secret therefore has to consent: its key k8sext.service, host or uri must name the
-  Service.
-see: kubectl get secret -n NAMESPACE SECRET -o json | jq '.data | keys'
-repair: Add the key k8sext.service with the Service's name, or vouch for it in this run:
-  --credentials-from SECRET
-wrong: It says nothing against the login itself, which was not tried.
 
 KX614
 means: You may not read the Secret that the bridge names, so no login was tried.

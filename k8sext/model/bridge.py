@@ -74,6 +74,7 @@ class Endpoint:
     source: str = ""  # "EndpointSlice/redis-svc-1", "Endpoints/redis-svc", "file"
     index: int = 0  # its place among the endpoints of that slice
     node: str = ""
+    controlled: bool = False  # an endpoints controller wrote it, as pods fitted a selector
 
 
 def in_use(endpoints: Sequence[Endpoint], *, headless: bool = False) -> tuple[Endpoint, ...]:
@@ -93,13 +94,15 @@ def in_use(endpoints: Sequence[Endpoint], *, headless: bool = False) -> tuple[En
 class CredentialRef:
     """Where a login's values are; never the values.
 
-    `vouched` says that the person who runs k8sext named the Secret (file, option); otherwise the
-    Secret itself must consent (ARCHITECTURE: Credentials).
+    `vouched` says that the person who runs k8sext named the Secret and its keys (a file, or
+    `--trust-annotations`), `named` for which Services or hosts that person vouches
+    (`--credentials-from`); otherwise the Secret itself must consent (k8sext.agent.consent).
     """
 
     secret: str
     keys: tuple[tuple[str, str], ...] = ()  # (our word, the Secret's key)
     vouched: bool = False
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,8 @@ class Bridge:
     expect_by_port: tuple[tuple[str, Facts], ...] = ()
     ignore: tuple[tuple[str, str], ...] = ()  # (code, the reason given)
     source: str = "cluster"  # or FILE:LINE
+    given: tuple[str, ...] = ()  # hosts and addresses that the invoker's own file says
+    elsewhere: tuple[str, ...] = ()  # where the live Service leads, and that file does not say
     problems: tuple[str, ...] = ()  # all that is wrong with its objects, each one sentence
     unread: tuple[str, ...] = ()  # those of them that are annotations which cannot be read or used
     unknown: tuple[str, ...] = ()  # those that are annotations which do not exist

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field, replace
 
-from .bridge import CredentialRef
+from .bridge import CredentialRef, Kind
 from .result import Facts, Json
 from .tls import TlsMode, TlsSpec
 from .words import Route
@@ -46,6 +46,27 @@ class Instead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """What the objects say of where a connection ends, as far as consent asks for it.
+
+    All are hosts or addresses without a port. `people`: no endpoints controller wrote the endpoint
+    (of a name or a cluster IP: any of those in use, which are `behind`). `peer` and `chain`, the
+    aliases that the name led through, are filled in by the runner when it knows them.
+    """
+
+    namespace: str
+    kind: Kind
+    selector: bool = False
+    people: bool = False
+    virtual: tuple[str, ...] = ()  # the Service's cluster IPs
+    behind: tuple[str, ...] = ()
+    outside: str = ""  # of an ExternalName Service, the name
+    given: tuple[str, ...] = ()  # where the invoker's own file leads
+    peer: str = ""
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One wire probe to be made.
 
@@ -73,7 +94,8 @@ class Target:
     tls_names: tuple[str, ...] = ()  # names a certificate may carry: the bridge's, the origin's
     outside_names: tuple[str, ...] = ()  # those of them that are the outside's own
     credentials: CredentialRef | None = None
-    consent_hosts: tuple[str, ...] = ()  # names and addresses that a Secret may name as its host
+    consent_hosts: tuple[str, ...] = ()  # names and addresses under which its server may be known
+    trail: Trail | None = None  # None: no login goes there
     expect: Facts = field(default_factory=dict[str, Json])
     expand: bool = False
     fallback: bool = False
@@ -138,6 +160,12 @@ class Plan:
     def part(self, shard: int) -> Plan:
         """What one of the pods has to do."""
         return replace(self, targets=tuple(t for t in self.targets if t.shard == shard))
+
+
+def names_of(service: str, namespace: str, domain: str = "cluster.local") -> tuple[str, ...]:
+    """The names an application in the cluster may use for a Service, short first."""
+    full = f"{service}.{namespace}.svc"
+    return (service, f"{service}.{namespace}", full, f"{full}.{domain}")
 
 
 def join_address(host: str, port: int) -> str:

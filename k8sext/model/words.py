@@ -164,6 +164,9 @@ class Reason(StrEnum):
     SECRET_KEY_MISSING = "secret_key_missing"  # noqa: S105 - a word, not a password
     SECRET_FORBIDDEN = "secret_forbidden"  # noqa: S105 - a word, not a password
     NO_CONSENT = "no_consent"
+    CONSENT_ELSEWHERE = "consent_elsewhere"  # it consents, and not to where this leads
+    KEY_NOT_ALLOWED = "key_not_allowed"
+    TLS_DEMANDED = "tls_demanded"  # by the Secret, and not reached
     LOGIN_REJECTED_BEFORE = "login_rejected_before"
     OUT_OF_TIME = "out_of_time"
     VANTAGE_UNPROVEN = "vantage_unproven"

@@ -332,6 +332,7 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
         expect=spec.expect,
         front_wanted=spec.ingress.leads if spec.ingress else "",
         source=spec.source,
+        given=spec.to,
     )  # fmt: skip
 
 

@@ -203,7 +203,8 @@ def _looked(
 ) -> Report:
     """As `k8sext doctor --from local` does it."""
     request = doctor.Request(vantage="local", budget=budget)
-    return doctor.run(bridges, doctor.Cluster(), request, GivenValues(given), lambda _n, _t: None)
+    logins = GivenValues(given)
+    return doctor.run(bridges, doctor.Cluster(), request, lambda _: logins, lambda _n, _t: None)
 
 
 def _bridge(case: Case, ports: Sequence[int]) -> Bridge:

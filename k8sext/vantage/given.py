@@ -14,7 +14,7 @@ from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret, printable
 
 Tree = dict[str, "Secret | Tree"]
-FORM = "a folder PATH/<service>/<key> or YAML {service: {key: value}}"
+FORM = "a folder PATH/[<namespace>/]<service>/<key> or YAML {namespace: {service: {key: value}}}"
 MAX_FILES = 10_000
 _BOUNDS = files.DOCUMENT
 

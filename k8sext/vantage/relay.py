@@ -41,7 +41,9 @@ def pod_part(plan: Plan) -> Plan:
     """What the relay needs of the plan: where to go. No check, no Secret, no expectation."""
 
     def bare(targets: Sequence[Target]) -> tuple[Target, ...]:
-        return tuple(replace(t, credentials=None, tls=TlsSpec(), expect={}) for t in targets)
+        return tuple(
+            replace(t, credentials=None, trail=None, tls=TlsSpec(), expect={}) for t in targets
+        )
 
     return replace(plan, targets=bare(plan.targets), companions=bare(plan.companions), modules=())
 
@@ -195,7 +197,7 @@ async def _by_drivers(scene: drivers.Scene, network: Through, node: str) -> list
     """The drivers, each through a port of 127.0.0.1 that stands for its target."""
     chosen = drivers.chosen(scene)
     async with AsyncExitStack() as stack:
-        doors = await _doors(stack, network, chosen)
+        doors = await _doors(stack, network, scene, chosen)
         scene = replace(scene, door=lambda target: doors[target.id])
         found = await drivers.aside(scene)
     return [replace(_unless_lost(o, network.lost), node=node) for o in found]
@@ -210,7 +212,10 @@ def _unless_lost(seen: Observation, lost: str) -> Observation:
 
 
 async def _doors(
-    stack: AsyncExitStack, network: Through, targets: Sequence[Target]
+    stack: AsyncExitStack, network: Through, scene: drivers.Scene, targets: Sequence[Target]
 ) -> dict[str, drivers.Door]:
-    ports = {t.id: await stack.enter_async_context(network.door(t)) for t in targets}
+    ports: dict[str, int] = {}
+    for target in targets:
+        door = network.door(target, drivers.reach(scene, target))
+        ports[target.id] = await stack.enter_async_context(door)
     return {id: drivers.Door("127.0.0.1", port) for id, port in ports.items()}

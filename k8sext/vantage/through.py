@@ -97,11 +97,15 @@ class Through:
         await asyncio.gather(*carriers, return_exceptions=True)
 
     @asynccontextmanager
-    async def door(self, target: Target) -> AsyncGenerator[int]:
-        """A port on 127.0.0.1 behind which the target is, as the pod sees it."""
+    async def door(
+        self, target: Target, reach: frozenset[str] | None = None
+    ) -> AsyncGenerator[int]:
+        """A port on 127.0.0.1 behind which the target is, as the pod sees it; with `reach` only
+        while it is one of these addresses.
+        """
 
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            carrier = await self._behind(target, reader, writer)
+            carrier = await self._behind(target, reach, reader, writer)
             if carrier is None:
                 _reset(writer)
             else:
@@ -117,7 +121,11 @@ class Through:
             server.close()
 
     async def _behind(
-        self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        target: Target,
+        reach: frozenset[str] | None,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> Carrier | None:
         way = await self.way()
         until = asyncio.get_running_loop().time() + 10
@@ -126,6 +134,9 @@ class Through:
             address = target.host
             if not is_address(address):
                 address = (await way.resolve(address, until)).addresses[0]
+            if reach is not None and address not in reach:
+                await way.close()
+                return None
             ends = await way.connected(address, target.port, until)
             return Carrier(way, (address, target.port), ends, reader, writer)
         except (Fault, AssertionError):

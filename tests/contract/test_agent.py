@@ -13,9 +13,9 @@ import pytest
 
 from k8sext import registry
 from k8sext.agent import pack, relay_wire
-from k8sext.model.bridge import CredentialRef
+from k8sext.model.bridge import CredentialRef, Kind
 from k8sext.model.codec import from_json
-from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.plan import Budget, Plan, Target, Trail
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
@@ -89,7 +89,7 @@ def plan(servers: Mapping[str, Server]) -> Plan:
             "port": port,
             "server": f"127.0.0.1:{port}",
             "tls_names": ("redis-svc",),
-            "consent_hosts": ("redis-svc",),
+            "trail": Trail(namespace="dev", kind=Kind.SELECTORLESS, people=True),
         }
         return Target(**{**base, **more})
 

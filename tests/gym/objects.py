@@ -82,7 +82,14 @@ def _login(
     own = dict(login(server)) if server and wanted is not False else {}
     given = {str(k): str(v) for k, v in wanted.items()} if isinstance(wanted, Mapping) else {}
     values = {**own, **given}
-    return {**values, "k8sext.service": bridge["name"]} if values else {}
+    return {**_consent(bridge), **values} if values else {}
+
+
+def _consent(bridge: Bridge) -> dict[str, str]:
+    """What lets the login go to the bridge: of an ExternalName the host that it leads to."""
+    if bridge.get("kind") == "external-name":
+        return {"host": bridge["external_name"]}
+    return {"k8sext.service": bridge["name"]}
 
 
 def _protocol(bridge: Bridge, server: Guise | None) -> str:

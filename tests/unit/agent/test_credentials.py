@@ -10,6 +10,7 @@ from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Route
+from tests.support import trails
 
 PASSWORD = "canary-4711"
 ALIASES = {
@@ -18,11 +19,10 @@ ALIASES = {
     "database": ("dbname",),
     "vhost": (),
 }
-BRIDGE = ("db-svc", "db-svc.dev", "db-svc.dev.svc", "db-svc.dev.svc.cluster.local")
 
 
-def target(*hosts: str, vouched: bool = False, keys: tuple[tuple[str, str], ...] = ()) -> Target:
-    """A target that may be named by the bridge's names or `hosts`."""
+def target(vouched: bool = False, keys: tuple[tuple[str, str], ...] = ()) -> Target:
+    """An endpoint of a bridge that people wrote."""
     return Target(
         id="o1",
         service="db-svc",
@@ -32,7 +32,7 @@ def target(*hosts: str, vouched: bool = False, keys: tuple[tuple[str, str], ...]
         host="198.51.100.7",
         port=5432,
         credentials=CredentialRef(secret="db-auth", vouched=vouched, keys=keys),
-        consent_hosts=(*BRIDGE, *hosts),
+        trail=trails.to_endpoint("198.51.100.7"),
     )
 
 
@@ -108,10 +108,10 @@ def test_service_binding_that_names_another(binding: dict[str, str], tmp_path: P
 
 
 def test_an_address_is_consent_to_that_address_alone(tmp_path: Path) -> None:
-    assert allowed(tmp_path / "a", target("198.51.100.7"), host="198.51.100.7")
-    assert not allowed(tmp_path / "b", target("198.51.100.8"), host="198.51.100.7")
-    assert not allowed(tmp_path / "c", target(), uri="redis://:x@198.51.100.7:6379")
-    assert allowed(tmp_path / "d", target("198.51.100.7"), uri="redis://198.51.100.7:6379")
+    assert allowed(tmp_path / "a", target(), host="198.51.100.7")
+    assert not allowed(tmp_path / "b", target(), host="198.51.100.8")
+    assert not allowed(tmp_path / "c", target(), uri="redis://:x@198.51.100.77:6379")
+    assert allowed(tmp_path / "d", target(), uri="redis://198.51.100.7:6379")
 
 
 def test_a_vouched_secret_needs_no_name(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Route
+from tests.support import trails
 
 WORD = "canary-4711"
 ALIASES = {"username": ("user",), "password": (docker_config.KEY,)}
@@ -33,8 +35,15 @@ def target(port: int = 8888, vouched: bool = False) -> Target:
         port=port,
         server="198.51.100.85:8888",
         credentials=CredentialRef(secret="pull", vouched=vouched),
-        consent_hosts=("harbor-svc", "harbor-svc.dev", "198.51.100.85", "harbor.example"),
+        consent_hosts=("harbor-svc", "harbor-svc.dev", "198.51.100.85"),
+        trail=trails.by_service("198.51.100.85"),
     )
+
+
+def alias() -> Target:
+    """An ExternalName Service that leads to harbor.example."""
+    trail = trails.by_alias("harbor.example", "198.51.100.85")
+    return replace(target(), consent_hosts=("harbor-svc", "harbor.example"), trail=trail)
 
 
 def found(auths: Any, asked: Target | None = None, **more: str) -> Login | Missing:
@@ -55,12 +64,22 @@ def word(auths: Any, asked: Target | None = None, **more: str) -> str | Reason:
     "key",
     [
         "198.51.100.85:8888", "198.51.100.85", "http://198.51.100.85:8888",
-        "https://198.51.100.85:8888/v1/", "harbor.example", "HARBOR.example:8888/team",
-        "harbor-svc.dev",
+        "https://198.51.100.85:8888/v1/", "harbor-svc.dev",
     ],
 )  # fmt: skip
 def test_the_key_of_an_entry_is_its_consent(key: str) -> None:
     assert word({"registry.example": OTHER, key: MINE}) == WORD
+
+
+@pytest.mark.parametrize("key", ["harbor.example", "HARBOR.example:8888/team"])
+def test_the_key_of_an_entry_is_the_host_of_an_alias(key: str) -> None:
+    auths = {"registry.example": OTHER, key: MINE}
+    assert word(auths, alias()) == WORD
+    assert word(auths) is Reason.SECRET_KEY_MISSING
+    led = replace(
+        alias(), trail=trails.by_alias("harbor.example", "198.51.100.66", chain=("evil.example",))
+    )
+    assert word(auths, led) is Reason.CONSENT_ELSEWHERE
 
 
 @pytest.mark.parametrize(
@@ -130,6 +149,7 @@ def test_what_the_secret_names_is_known() -> None:
 
 def test_protocols_that_have_no_such_secrets_do_not_read_them() -> None:
     held = {"pull": {docker_config.KEY: Secret(json.dumps({"auths": {"198.51.100.85": MINE}}))}}
+    held["pull"]["k8sext.service"] = Secret("harbor-svc")
     got = HeldSecrets(held).lookup(target(), {"username": (), "password": ()})
     assert isinstance(got, Missing)
     assert got.reason is Reason.SECRET_KEY_MISSING

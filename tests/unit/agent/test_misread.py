@@ -12,7 +12,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from redis.connection import parse_url
 
-from k8sext.agent.credentials import Missing, consents, login_of
+from k8sext.agent import consent
+from k8sext.agent.credentials import Missing, login_of
 from k8sext.agent.misread import misread
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
@@ -20,7 +21,7 @@ from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Route, Stage, Status
-from tests.support import seen
+from tests.support import seen, trails
 from tests.support.converse import observe
 from tests.support.counting_redis import CountingRedis
 
@@ -141,9 +142,9 @@ def test_each_of_several_hosts_is_named_by_the_secret() -> None:
     values = {"uri": Secret("postgresql://u:p@db-1.example:5432,db-2.example:5433/shop")}
     target = Target(
         id="o", service="s", port_key="p", protocol="postgresql", route=Route.NAME, host="s",
-        port=1, consent_hosts=("db-2.example",),
+        port=1, trail=trails.by_alias("db-2.example", "198.51.100.7"),
     )  # fmt: skip
-    assert consents(values, target)
+    assert consent.refusal(consent.terms_of(values, REF, target.trail), target) is None
     login = login_of(values, REF, ALIASES)
     assert not isinstance(login, Missing)
     assert not login.hints

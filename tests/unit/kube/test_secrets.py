@@ -12,6 +12,7 @@ from k8sext.kube.session import ApiError
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
 from k8sext.model.words import Reason, Route
+from tests.support import trails
 
 WORDS = {"password": ("pass",)}
 
@@ -44,7 +45,7 @@ def target(secret: str, vouched: bool = False) -> Target:
         route=Route.NAME,
         host="redis-svc",
         port=6379,
-        consent_hosts=("redis-svc",),
+        trail=trails.by_service("198.51.100.21"),
         credentials=CredentialRef(secret=secret, vouched=vouched),
     )
 

@@ -8,7 +8,7 @@ import pytest
 from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret
-from k8sext.vantage import given, local
+from k8sext.vantage import given, handed
 
 CANARY = "canary-4471"
 
@@ -35,7 +35,7 @@ def folder(path: Path, **values: bytes) -> Path:
 
 def refused(path: Path) -> str:
     with pytest.raises(K8sextError) as caught:
-        local.logins(f"file:{path}")
+        handed.logins(f"file:{path}", alone=True)
     assert caught.value.exit_code == 2
     text = str(caught.value)
     assert CANARY not in text + repr(caught.value)
