@@ -55,7 +55,7 @@ def _from_file(path: Path, *, alone: bool) -> ByNamespace:
     bare: dict[str, Values] = {}
     by_namespace: dict[str, dict[str, Values]] = {}
     for name, below in given.tree(path).items():
-        services = {k: _values(v) for k, v in _trees(below).items()}
+        services: dict[str, Values] = {k: _values(v) for k, v in _trees(below).items()}
         if services:
             by_namespace[name] = services
         if values := _values(below):

@@ -16,6 +16,7 @@ from k8sext import registry
 from k8sext.agent import drivers
 from k8sext.agent.credentials import LoginSource
 from k8sext.agent.main import load_checks
+from k8sext.agent.reach import reach
 from k8sext.agent.runner import Runner
 from k8sext.errors import K8sextError
 from k8sext.model.codec import to_json
@@ -216,6 +217,6 @@ async def _doors(
 ) -> dict[str, drivers.Door]:
     ports: dict[str, int] = {}
     for target in targets:
-        door = network.door(target, drivers.reach(scene, target))
+        door = network.door(target, reach(scene, target))
         ports[target.id] = await stack.enter_async_context(door)
     return {id: drivers.Door("127.0.0.1", port) for id, port in ports.items()}

@@ -51,6 +51,10 @@ class Nowhere:
             raise Fault(Reason.COMPANION_FAILED, key)
         yield check
 
+    async def consents(self, check: WireCheck, name: str) -> bool:
+        """Wherever the name leads."""
+        return self.reached
+
 
 def hostile(
     module: str,

@@ -24,6 +24,7 @@ from k8sext.model.secret import Secret
 from k8sext.provision import desired
 from k8sext.request import Cluster, Request
 from k8sext.vantage import handed, relay
+from k8sext.vantage.through import Tunnel
 from tests.support import consent_world as cw
 from tests.support import nameserver
 from tests.support.consent_world import ADMIN, EVIL, GOOD, LOGIN, OTHER, SECRET, SERVICE, VIRTUAL
@@ -100,11 +101,11 @@ def bridges_of(world: cw.World, source: str, vantage: str) -> tuple[Bridge, ...]
     return files if vantage == "local" else filed.over(found, files)
 
 
-def plan_of(world: cw.World, source: str, vantage: str, **more: bool) -> Plan:
+def plan_of(world: cw.World, source: str, vantage: str, *, trust: bool = False) -> Plan:
     bridges = bridges_of(world, source, vantage)
     given = {"credentials-from": (f"{SECRET}={SERVICE}",), "credentials-from-bare": (SECRET,)}
     vouched = vouching.settled(vouching.parse(given.get(source, ())), bridges)
-    request = Request(vantage=vantage, budget=BUDGET, vouched=vouched, **more)
+    request = Request(vantage=vantage, budget=BUDGET, vouched=vouched, trust_annotations=trust)
     trusted = [vouching.trusted(b, request) for b in bridges]
     return look.make_plan(cw.NAMESPACE, trusted, Cluster(), request, "t")
 
@@ -120,7 +121,7 @@ def run(plan: Plan, logins: LoginSource, config: Config) -> None:
     async def through() -> None:
         async with relayed(relay.pod_part(plan), config) as ends:
 
-            async def dial(_pod: str, _port: int) -> relay.Tunnel:
+            async def dial(_pod: str, _port: int) -> Tunnel:
                 return await ends.dial()
 
             watched = relay.Look(plan=plan, logins=logins, dial=dial)
@@ -234,6 +235,6 @@ def test_who_trusts_annotations_trusts_their_writers(port: cw.Servers, tmp_path:
         with nameserver.serve(world.dns) as dns:
             patch = pytest.MonkeyPatch()
             logins = source_of("mounted", TERMS[terms], tmp_path / str(number), patch)
-            plan = plan_of(world, "mounted", "pod", trust_annotations=True)
+            plan = plan_of(world, "mounted", "pod", trust=True)
             run(plan, logins, dns.config())
         assert port.has(EVIL, LOGIN) is arrives

@@ -80,7 +80,9 @@ def looked() -> Iterator[tuple[Report, int, str]]:
                 for at, (n, _, _) in enumerate(runs)
             })  # fmt: skip
             request = doctor.Request(vantage="local", budget=BUDGET)
-            report = doctor.run(bridges, doctor.Cluster(), request, given, lambda _n, _t: None)
+            report = doctor.run(
+                bridges, doctor.Cluster(), request, lambda _: given, lambda _n, _t: None
+            )
     finally:
         hurry.undo()
         root.removeHandler(ear)
