@@ -10,8 +10,10 @@ from typing import Any, TypeVar, cast
 
 from k8sext.model.bridge import CredentialRef, Port
 from k8sext.model.result import Facts
+from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.nearest import nearest
+from k8sext.object_names import is_host, is_key, is_secret
 
 T = TypeVar("T")
 PREFIX = "k8sext.io/"
@@ -30,7 +32,11 @@ PER_PORT = (
 )
 # Who writes one of these asks for a check of this Service, whatever Service it is.
 ASKING = ("protocol", "credentials", "ports", "tls", "tls-ca", "tls-server-name", "expect")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123 subdomain: a Secret's name
+# The plan of all bridges of a namespace travels in one Job: no Service may fill it up. Whoever has
+# more to expect has `-f`.
+MAX_VALUE = 8192
+MAX_PORTS = 100
+MAX_DEPTH = 20
 _CODE = re.compile(r"KX\d{3}")
 
 
@@ -84,6 +90,8 @@ class _Reader:
             name, _, port = word.partition(".")
             if name in WORDS and port and name not in PER_PORT:
                 self.unknown.append(f"{PREFIX}{word}: {PREFIX}{name} is for the whole Service")
+            elif name in WORDS and len(value) > MAX_VALUE:
+                self._bad(name, port, f"its value is longer than {MAX_VALUE} characters")
             elif name in WORDS:
                 self.by_port.setdefault(port, {})[name] = value.strip()
             else:
@@ -106,8 +114,8 @@ class _Reader:
             expect=self._expect("", whole) or {},
             expect_by_port=expect,
             ports=self._ports(whole.get("ports", "")),
-            origin=whole.get("origin", ""),
-            ingress=whole.get("ingress", ""),
+            origin=self._host("origin", "", whole),
+            ingress=self._ingress(whole.get("ingress", "")),
             ignore=self._ignore(whole.get("ignore", "")),
             of_ports=tuple((w, port) for port, words in own.items() for w in words),
             unread=tuple(self.unread),
@@ -136,7 +144,7 @@ class _Reader:
     def _not_a_protocol(self, value: str) -> str:
         near = nearest(value, sorted(self.protocols))
         hint = f"; did you mean {near}?" if near else ""
-        return f"{value!r} is not one of the protocols of `k8sext checks`{hint}"
+        return f"{_shown(value)} is not one of the protocols of `k8sext checks`{hint}"
 
     def _credentials(self, port: str, words: Mapping[str, str]) -> CredentialRef | None:
         secret, keys = words.get("credentials", ""), words.get("credentials-keys", "")
@@ -144,7 +152,7 @@ class _Reader:
             if keys:
                 self._bad("credentials-keys", port, "there is no credentials annotation beside it")
             return None
-        if not _NAME.fullmatch(secret):
+        if not is_secret(secret):
             self._bad("credentials", port, "its value is not the name of a Secret")
             return None
         return CredentialRef(secret=secret, keys=self._keys(port, keys))
@@ -152,40 +160,68 @@ class _Reader:
     def _keys(self, port: str, text: str) -> tuple[tuple[str, str], ...]:
         pairs: list[tuple[str, str]] = []
         for item in filter(None, (x.strip() for x in text.split(","))):
-            word, mark, key = item.partition("=")
-            if mark and word.strip() and key.strip():
-                pairs.append((word.strip(), key.strip()))
-            else:
+            word, mark, key = (part.strip() for part in item.partition("="))
+            if not (mark and word and key):
                 self._bad("credentials-keys", port, "an item is not WORD=KEY")
+            elif not is_key(key):
+                self._bad("credentials-keys", port, "an item names no key that a Secret can have")
+            else:
+                pairs.append((word, key))
         return tuple(pairs)
 
     def _tls(self, port: str, words: Mapping[str, str]) -> TlsSpec | None:
         if not any(w in words for w in ("tls", "tls-ca", "tls-server-name")):
             return None
-        secret, _, key = words.get("tls-ca", "").partition("#")
+        secret, key = self._ca(port, words.get("tls-ca", ""))
         return TlsSpec(
             mode=self._mode(port, words.get("tls", "")),
             ca_secret=secret,
             ca_key=key,
-            server_name=words.get("tls-server-name", ""),
+            server_name=self._host("tls-server-name", port, words),
         )
+
+    def _ca(self, port: str, text: str) -> tuple[str, str]:
+        """Secret and key; a name that no Secret can have would keep the pod of all bridges away."""
+        secret, mark, key = text.partition("#")
+        if not text or (is_secret(secret) and is_key(key)):
+            return secret, key
+        if is_secret(secret) and not mark:
+            return secret, "ca.crt"  # as in a file of bridges
+        self._bad("tls-ca", port, "its value is not SECRET#KEY")
+        return "", ""
+
+    def _host(self, word: str, port: str, words: Mapping[str, str]) -> str:
+        value = words.get(word, "")
+        if not value or is_host(value):
+            return value
+        self._bad(word, port, f"{_shown(value)} is not a host name")
+        return ""
+
+    def _ingress(self, text: str) -> str:
+        """HOST[/PATH]; of a host `*.` may be the first label."""
+        host, _, path = text.partition("/")
+        if not text or (is_host(host.removeprefix("*.")) and not set(path) & set(" ?#%")):
+            return text
+        self._bad("ingress", "", f"{_shown(text)} is not HOST or HOST/PATH")
+        return ""
 
     def _mode(self, port: str, value: str) -> TlsMode | None:
         try:
             return TlsMode(value) if value else None
         except ValueError:
-            self._bad("tls", port, f"{value!r} is not disable, require or verify-full")
+            self._bad("tls", port, f"{_shown(value)} is not disable, require or verify-full")
             return None
 
     def _expect(self, port: str, words: Mapping[str, str]) -> Facts | None:
         if not words.get("expect"):
             return None
         try:
-            data: Any = json.loads(words["expect"])
+            data: Any = json.loads(words["expect"], parse_constant=_no_number)
+            json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair is no text
         except (ValueError, RecursionError):
             self._bad("expect", port, "its value is not JSON")
             return None
-        if isinstance(data, dict):
+        if isinstance(data, dict) and _depth(cast("object", data)) <= MAX_DEPTH:
             return cast("dict[str, Any]", data)
         self._bad("expect", port, "its value is not a JSON object")
         return None
@@ -193,10 +229,14 @@ class _Reader:
     def _ports(self, text: str) -> tuple[tuple[int, str], ...]:
         """`5432/postgresql, 9200`: numbers, each with a protocol if it is not to be inferred."""
         found: list[tuple[int, str]] = []
-        for item in filter(None, (x.strip() for x in text.split(","))):
+        items = [x for x in (x.strip() for x in text.split(",")) if x]
+        if len(items) > MAX_PORTS:
+            self._bad("ports", "", f"its value has more than {MAX_PORTS} ports")
+            return ()
+        for item in items:
             number, _, name = item.partition("/")
-            if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
-                self._bad("ports", "", f"{item!r} is not PORT or PORT/PROTOCOL")
+            if not _is_port(number):
+                self._bad("ports", "", f"{_shown(item)} is not PORT or PORT/PROTOCOL")
             elif name and name not in self.protocols:
                 self._bad("ports", "", self._not_a_protocol(name))
             else:
@@ -211,6 +251,30 @@ class _Reader:
         if not good or len(good) != len([c for c in codes.split(",") if c]):
             self._bad("ignore", "", "its value is not CODE,… REASON")
         return tuple((code, reason.strip()) for code in good)
+
+
+def _shown(value: str) -> str:
+    """A value in quotes, short and without what a terminal obeys."""
+    return f"'{printable(value, 60)}'"
+
+
+def _is_port(text: str) -> bool:
+    """Five digits at most: int() refuses thousands, and takes digits of other scripts."""
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")  # Python takes NaN and Infinity
+
+
+def _depth(data: object) -> int:
+    """Levels of mappings and lists."""
+    inside: list[object] = []
+    if isinstance(data, dict):
+        inside = list(cast("dict[str, object]", data).values())
+    elif isinstance(data, list):
+        inside = cast("list[object]", data)
+    return 1 + max(map(_depth, inside), default=0) if isinstance(data, dict | list) else 0
 
 
 def _unknown(name: str, port: str) -> str:

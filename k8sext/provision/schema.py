@@ -22,6 +22,13 @@ def _object(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
 _TEXT: Schema = {"type": "string"}
 _NAME: Schema = {"type": "string", "pattern": "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"}
 _NAMESPACE: Schema = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+# What a Secret and a key in it can be called, roughly (k8sext.object_names): a name that cannot
+# be would keep the probe pod of all bridges away.
+_OBJECT = r"(?!.*\.\.)[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+_DATA_KEY = r"(?!\.\.)[-._a-zA-Z0-9]{1,253}"
+_SECRET: Schema = {"type": "string", "pattern": f"^{_OBJECT}$"}
+_KEY: Schema = {"type": "string", "pattern": f"^{_DATA_KEY}$"}
+_CA: Schema = {"type": "string", "pattern": f"^({_OBJECT}(#{_DATA_KEY})?)?$"}
 _PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 _BRIDGE = _object(
@@ -44,13 +51,13 @@ _BRIDGE = _object(
             ),
         },
         "credentials": _object(
-            {"secret": _TEXT, "keys": {"type": "object", "additionalProperties": _TEXT}},
+            {"secret": _SECRET, "keys": {"type": "object", "additionalProperties": _KEY}},
             ("secret",),
         ),
         "tls": _object(
             {
                 "mode": {"type": "string", "enum": ["disable", "require", "verify-full"]},
-                "ca": _TEXT,
+                "ca": _CA,
                 "serverName": _TEXT,
             }
         ),

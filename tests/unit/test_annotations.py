@@ -64,7 +64,7 @@ def test_of_one_port() -> None:
     assert (got.protocol, got.credentials, got.tls, got.problems) == ("", None, None, ())
 
 
-DEEP = "[" * 100_000
+DEEP = "[" * 8_000
 PROBLEMS: list[tuple[dict[str, str], str]] = [
     ({"protokoll": "redis"}, "k8sext.io/protokoll: no such annotation is known"),
     ({"protocol": "rediss"}, "k8sext.io/protocol: 'rediss' is not one of the protocols"),
@@ -149,3 +149,93 @@ def test_annotations_for_ports_that_are_not_there(words: dict[str, str], problem
 def test_who_annotates_what_is_to_be_looked_at_asks_for_a_check(word: str, asked: bool) -> None:
     assert asks({PREFIX + word: "x"}) is asked
     assert not asks({f"example.com/{word}": "x"})
+
+
+# -- values that would hurt other bridges -------------------------------------------------------
+
+LONG = "a" * 253
+HOSTILE: list[tuple[str, str, str]] = [
+    *(("tls-ca", value, "its value is not SECRET#KEY") for value in (
+        "x/y#k", "../x#k", "x..y#k", "X#k", "x#", "x#a/b", "x#..", "x#.", "x#..data", "#k", "x y#k",
+        "x:y#k", "x,y#k", "-x#k", "x-#k", ".x#k", f"{LONG}a#k", f"x#{LONG}a", "x#k#k", "x\x00#k",
+        "x\n#k", "ｘ#k",
+    )),
+    *(("credentials", value, "is not the name of a Secret") for value in (
+        "x/y", "x..y", "X", ".x", "x.", "-x", f"{LONG}a", "x:y", "$(id)", "x\x1b[2J",
+    )),
+    *(("tls-server-name", value, "is not a host name") for value in (
+        "a b", "a..b", ".a", "-a.example", "a" * 64, "a/b", "a:443", "https://a", "*.a", "1.2.3",
+        "0x7f.1", "2130706433", "[::1]", "a\n.b", "a$(id)", ".".join(["a" * 60] * 5), "a\u202eb c",
+    )),
+    *(("origin", value, "is not a host name") for value in ("a b", "a;b", "$(id).example", "..")),
+    *(("ingress", value, "is not HOST or HOST/PATH") for value in (
+        "a b", "/path", "a;b/path", "a/p q", "a/?x", "*.*.a",
+    )),
+    *(("ports", value, "is not PORT or PORT/PROTOCOL") for value in (
+        "9" * 5000, "-1", "+80", "80.0", "0x50", "080000",
+    )),
+    ("ports", ",".join(map(str, range(1, 1500))), "more than 100 ports"),
+    *(("expect", value, "is not JSON") for value in (
+        '{"a": NaN}', '{"a": Infinity}', '{"a": "\\ud800"}', '{"a": ' + "9" * 5000 + "}",
+    )),
+    ("expect", '{"a": ' + "[" * 30 + "]" * 30 + "}", "is not a JSON object"),
+    *((word, "x" * 200_000, "longer than 8192 characters") for word in (
+        "protocol", "credentials", "tls", "tls-ca", "tls-server-name", "expect", "origin", "ignore",
+    )),
+    ("protocol", "x\x1b[2J" * 100, "is not one of the protocols"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_a_hostile_value_costs_its_annotation(number: int) -> None:
+    word, value, told = HOSTILE[number]
+    got = parse({PREFIX + word: value, PREFIX + "protocol.web": "http"}, NAMES)
+    (problem,) = got.unread
+    assert told in problem
+    assert len(problem) < 250
+    assert problem.isprintable()
+    assert got.protocol_by_port == {"web": "http"}
+    assert not (got.tls and (got.tls.ca_secret or got.tls.server_name))
+    assert (got.credentials, got.origin, got.ingress, got.ports, got.expect) == (
+        None, "", "", (), {},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "reads"),
+    [("a/b", False), ("..data", False), (".", False), (LONG + "a", False), ("a b", False),
+     ("$(id)", False), (LONG, True), ("spring.datasource.password", True), (".x", True),
+     ("POSTGRES_PASSWORD", True), ("_-.", True)],
+)  # fmt: skip
+def test_keys_of_secrets(key: str, reads: bool) -> None:
+    got = said(credentials="s", credentials_keys=f"password={key}")
+    assert got.credentials is not None
+    assert got.credentials.keys == ((("password", key),) if reads else ())
+    assert len(got.unread) == (not reads)
+
+
+HEALTHY: list[tuple[str, str]] = [
+    *(("tls-ca", value) for value in (
+        f"{LONG}#{LONG}", "a.b-c.d#tls.crt", "0#ca_bundle.pem", "x#.pem", "x#-", "my-ca",
+    )),
+    *(("credentials", value) for value in (LONG, "a.b.c", "0", "a--b", "x" * 100 + ".y")),
+    *(("tls-server-name", value) for value in (
+        "db.example.com", "db.example.com.", "DB", "198.51.100.9", "2001:db8::1", "fe80::1%eth0",
+        "xn--bcher-kva.example", "bücher.example", "_sql._tcp.example", "my_db", "a" * 63, "1a",
+        "3.pool.ntp.org", ".".join(["a" * 62] * 4),
+    )),
+    *(("origin", value) for value in ("redis.corp.example", "a_b.example.", "bücher.example")),
+    *(("ingress", value) for value in ("kibana.example.com", "*.example.com", "a.b/kibana/x")),
+    ("ports", ",".join(map(str, range(1, 101)))),
+    ("ports", "05432"),
+    ("expect", '{"queues": ' + "[[[[[1]]]]]" + ', "é": "\\ud83d\\ude00", "version": ">=1e3"}'),
+    ("expect", '{"indices": "' + "x" * 8000 + '"}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(HEALTHY)))
+def test_a_healthy_value_is_read(number: int) -> None:
+    word, value = HEALTHY[number]
+    got = parse({PREFIX + word: value}, NAMES)
+    assert got.unread == ()
+    assert got != Said()

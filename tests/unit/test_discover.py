@@ -505,3 +505,22 @@ def test_of_one_address_in_two_slices_the_one_that_still_serves_counts() -> None
     for order in (slices, slices[::-1]):
         bridge = one(service(), endpointslices=order)
         assert [e.source for e in bridge.used(bridge.ports[0])] == ["EndpointSlice/b"]
+
+
+def test_a_hostile_annotation_costs_its_own_bridge() -> None:
+    """`tls-ca: x/y#k` became a volume of the one pod that looks at all bridges: none was tested."""
+    hostile = {
+        "tls-ca": "x/y#k", "credentials": "../../etc", "expect": '{"a": "\\ud800"}',
+        "ports": "9" * 5000, "origin": "$(id)",
+    }  # fmt: skip
+    meta = {"annotations": {f"k8sext.io/{word}": value for word, value in hostile.items()}}
+    good = {"annotations": {"k8sext.io/credentials": "redis-auth", "k8sext.io/tls-ca": "ca#ca.crt"}}
+    first, second = seen(service("a", meta=meta), service("b", meta=good))
+    assert len(first.unread) == len(hostile)
+    assert (first.credentials, first.expect, first.origin) == (None, {}, "")
+    assert first.tls is not None
+    assert (first.tls.ca_secret, first.tls.ca_key) == ("", "")
+    assert second.unread == ()
+    assert second.credentials is not None
+    assert second.tls is not None
+    assert second.tls.ca_secret == "ca"

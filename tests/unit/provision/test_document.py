@@ -118,6 +118,33 @@ def test_an_alias_of_itself_and_endless_nesting() -> None:
     assert "more than 50 levels deep" in refusal("[" * 100_000)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "credentials: {secret: x/y}", "credentials: {secret: ../x}", "credentials: {secret: x..y}",
+        "credentials: {secret: ''}", "credentials: {secret: X}", "tls: {ca: 'x/y#k'}",
+        "tls: {ca: 'x#a/b'}", "tls: {ca: 'x#..'}", "tls: {ca: '#k'}",
+        "credentials: {secret: s, keys: {password: a/b}}",
+    ],
+)  # fmt: skip
+def test_names_that_no_secret_can_have(words: str) -> None:
+    """One of them would keep the pod of all bridges away."""
+    assert "it must match" in refusal(HEAD + f"- {{name: r, to: [198.51.100.1], {words}}}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "credentials: {secret: a.b-c.d, keys: {password: spring.datasource.password}}",
+        "tls: {ca: my-ca}", "tls: {ca: 'my-ca#root_ca.pem'}", "tls: {ca: ''}",
+        f"credentials: {{secret: {'a' * 253}}}",
+    ],
+)  # fmt: skip
+def test_names_that_a_secret_can_have(words: str) -> None:
+    text = HEAD + f"- {{name: r, to: [198.51.100.1], {words}}}"
+    assert list(document.parse(text, "b.yaml"))
+
+
 def test_files_that_hold_nothing_or_too_much(tmp_path: Path) -> None:
     empty, large, missing = (str(tmp_path / n) for n in ("e.yaml", "l.yaml", "m.yaml"))
     Path(empty).write_text("# nothing\n")
