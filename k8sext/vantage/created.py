@@ -25,6 +25,7 @@ from .proof import Made
 TRIES = 5
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 2.0
+PATIENCE_S = 15.0  # no try begins later than this after the first: an answer may take long to fail
 # Statuses after which nobody knows, or which pass: everything else is a refusal.
 _PASSING = frozenset({0, 408, 409, 425, 429, *range(500, 600)})
 
@@ -108,11 +109,11 @@ class OurJob:
         if not self.possible:
             return ""
         try:
-            return self._removed(list(_pauses()))
+            return self._removed(_pauses())
         except KeyboardInterrupt:  # a second Ctrl-C: once more, without waiting
             return self._removed([0.0])
 
-    def _removed(self, pauses: list[float]) -> str:
+    def _removed(self, pauses: Iterable[float]) -> str:
         error = deleted(self.api, self.path, self._options(), pauses, self._another)
         return self._stays(str(error)) if error else ""
 
@@ -174,7 +175,10 @@ def deleted(
 
 def _pauses(jitter: Callable[[], float] = random.random) -> Iterator[float]:
     """Seconds between tries, each longer than the one before, none at the same moment as others."""
+    until = time.monotonic() + PATIENCE_S
     for number in range(TRIES):
+        if number and time.monotonic() > until:
+            return
         longest = min(FIRST_PAUSE_S * 2**number, LONGEST_PAUSE_S)
         yield longest * (0.5 + jitter() / 2)
 

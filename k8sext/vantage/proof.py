@@ -19,6 +19,7 @@ from k8sext.model.secret import printable
 from .job import CONTAINER
 
 Spec = Mapping[str, Any]
+Mounts = Mapping[str, Spec]  # by place: how it is mounted, and the volume
 INDEX = "batch.kubernetes.io/job-completion-index"  # annotation; Kubernetes 1.25 has no such label
 INDEX_VARIABLE = "JOB_COMPLETION_INDEX"  # the Job controller adds it, by reference to INDEX
 
@@ -52,8 +53,9 @@ _TELLING = re.compile(
     r"LD_.*|DYLD_.*|GLIBC_.*|MALLOC_.*|GCONV_PATH|LOCPATH|NLSPATH|RES_OPTIONS|LOCALDOMAIN"
     r"|HOSTALIASES|PYTHON.*|OPENSSL_.*|SSL_CERT_.*|SSLKEYLOGFILE|PATH|PG[A-Z]+|K8SEXT_.*"
 )
-# Where tokens are mounted: the service account's, those of cloud identities (EKS, Azure, GKE).
-_TOKENS = ("/var/run/secrets", "/run/secrets")
+# Where webhooks mount tokens (service accounts, EKS, Azure, GKE) and sockets of agents, and what is
+# no place that the loader, Python or the resolver read. The C library asks nscd for names.
+_HARMLESS = re.compile(r"(/var)?/run/(?!nscd(/|$))[^/]+(/.*)?|(/var)?/tmp")
 _DOCKER_HUB = "docker.io"
 
 
@@ -119,7 +121,7 @@ def restarted(pod: Mapping[str, Any]) -> bool:
 def differences(expected: Spec, pod: Spec, strict: Container[str] = ()) -> tuple[str, ...]:
     """What a pod does otherwise than expected, as parts of a sentence, without any value of env.
 
-    In containers of the names in `strict` no further variable is passed over.
+    In containers of the names in `strict` no further variable or mount is passed over.
     """
     return tuple(dict.fromkeys(_differences(expected, pod, strict)))
 
@@ -148,16 +150,15 @@ def _differences(expected: Spec, pod: Spec, strict: Container[str]) -> Iterator[
             yield f"{name} was changed"
     if not _holds(expected.get("nodeSelector") or {}, pod.get("nodeSelector") or {}, extra=True):
         yield "nodeSelector was changed"
-    yield from _volumes(expected, pod)
     for kind in ("initContainers", "containers", "ephemeralContainers"):
         ours, theirs = _named(expected.get(kind)), _named(pod.get(kind))
         yield from (f"container {name} is missing" for name in ours if name not in theirs)
         yield from (f"container {_word(name)} was added" for name in theirs if name not in ours)
-        for name in ours:
-            if name in theirs:
-                yield from (f"container {_word(name)}: {what}"
-                            for what in _container(ours[name], theirs[name], name in strict)
-                )  # fmt: skip
+        for name in (n for n in ours if n in theirs):
+            close = name in strict
+            mounts = _mounted(ours[name], expected), _mounted(theirs[name], pod)
+            told = (*_container(ours[name], theirs[name], close), *_mounts(*mounts, close))
+            yield from (f"container {_word(name)}: {what}" for what in told)
 
 
 def _container(expected: Spec, found: Spec, strict: bool) -> Iterator[str]:
@@ -168,7 +169,6 @@ def _container(expected: Spec, found: Spec, strict: bool) -> Iterator[str]:
         if not _same(expected.get(name), found.get(name)):
             yield f"{name} was changed"
     yield from _environment(_maps(expected.get("env")), _maps(found.get("env")), strict)
-    yield from _mounts(_maps(expected.get("volumeMounts")), _maps(found.get("volumeMounts")))
 
 
 def _environment(expected: Sequence[Spec], found: Sequence[Spec], strict: bool) -> Iterator[str]:
@@ -193,36 +193,31 @@ def _valued(entry: Spec) -> Spec:
     return {"value": entry.get("value") or "", "valueFrom": entry.get("valueFrom") or {}}
 
 
-def _mounts(expected: Sequence[Spec], found: Sequence[Spec]) -> Iterator[str]:
-    """By place: names of token volumes end in random letters."""
-    ours = {_place(m): m for m in expected}
-    theirs = {_place(m): m for m in found}
-    yield from (f"{_word(p)} is not mounted" for p in ours if p not in theirs)
-    for place, mount in theirs.items():
-        if place in ours:
-            same = _for_tokens(place) or _holds(ours[place], mount)
-            yield from () if same else (f"what is mounted at {_word(place)} was changed",)
-        elif not _for_tokens(place):
+def _mounts(expected: Mounts, found: Mounts, strict: bool) -> Iterator[str]:
+    """By place, with the volume behind it: names of volumes may end in random letters."""
+    yield from (f"{_word(p)} is not mounted" for p in expected if p not in found)
+    for place, mounted in found.items():
+        if place in expected:
+            if not _holds(expected[place], mounted):
+                yield f"what is mounted at {_word(place)} was changed"
+        elif strict or not _HARMLESS.fullmatch(place):
             yield f"something is mounted at {_word(place)}"
 
 
-def _place(mount: Spec) -> str:
-    return posixpath.normpath(str(mount.get("mountPath", "")))
+def _mounted(container: Spec, pod: Spec) -> Mounts:
+    volumes = _named(pod.get("volumes"))
+    found: dict[str, Spec] = {}
+    for mount in _maps(container.get("volumeMounts")):
+        place = posixpath.normpath(str(mount.get("mountPath", "")))
+        volume = _but(volumes.get(str(mount.get("name")), {}), "name")
+        # The API server takes `/a` and `/a/` for two places.
+        twice = " twice" if place in found else ""
+        found[place + twice] = {"mount": _but(mount, "name", "mountPath"), "volume": volume}
+    return found
 
 
-def _for_tokens(place: str) -> bool:
-    return any(place.startswith(f"{folder}/") for folder in _TOKENS)
-
-
-def _volumes(expected: Spec, pod: Spec) -> Iterator[str]:
-    """Those that the template has; others do nothing unless they are mounted."""
-    containers = [*_maps(expected.get("initContainers")), *_maps(expected.get("containers"))]
-    mounted = {str(m.get("name")) for c in containers for m in _maps(c.get("volumeMounts"))
-               if not _for_tokens(_place(m))}  # fmt: skip
-    theirs = _named(pod.get("volumes"))
-    for name, volume in _named(expected.get("volumes")).items():
-        if name in mounted and not _holds(volume, theirs.get(name, {})):
-            yield f"volume {_word(name)} was changed"
+def _but(item: Spec, *names: str) -> Spec:
+    return {k: v for k, v in item.items() if k not in names}
 
 
 def same_image(expected: str, found: str) -> bool:

@@ -44,6 +44,7 @@ class StandIn:
 
     def delete(self, path: str, body: object = None, /, **params: object) -> Any:
         if path == self.vanished:
+            self.jobs.pop(path)
             raise ApiError(404, "NotFound", "gone", {}, path)
         self.deleted.append(path.rpartition("/")[2])
         return self.jobs.pop(path)

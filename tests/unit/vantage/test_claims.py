@@ -171,6 +171,27 @@ def test_a_sidecar_that_is_not_the_one_of_admission_is_found_out() -> None:
     assert (code(ran), api.read) == ("KX927", [])
 
 
+def test_an_authority_that_is_mounted_into_the_sidecar_is_found_out() -> None:
+    """Istio's root certificate stands under /var/run/secrets of the proxy."""
+
+    def with_root(made: Any, volume: Any) -> None:
+        injected(made)
+        mount = {"name": "root", "mountPath": "/var/run/secrets/istio"}
+        made["spec"]["containers"][-1]["volumeMounts"] = [mount]
+        made["spec"]["volumes"].append({"name": "root", **volume})
+
+    def genuine(made: Any) -> None:
+        with_root(made, {"configMap": {"name": "istio-ca-root-cert"}})
+
+    def forged(made: Any) -> None:
+        with_root(made, {"configMap": {"name": "evil"}})
+
+    for change, believed in ((genuine, True), (forged, False)):
+        api = Cluster(changed(change, "pod-0"), r1=[SHORT])
+        api.admission = genuine
+        assert follow(api)[0].ended is believed
+
+
 def test_a_pods_own_annotations_do_not_steer_the_dry_run() -> None:
     """Istio takes the sidecar's image from an annotation of the pod."""
 

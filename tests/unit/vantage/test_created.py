@@ -256,6 +256,24 @@ def test_a_job_that_stays_is_told_where_there_is_no_report(
     assert "kubectl delete job -n dev k8sext-r1" in caplog.text
 
 
+def test_an_api_server_that_is_slow_to_fail_is_not_asked_for_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(created.time, "monotonic", lambda: now[0])
+
+    class Slow(Api):
+        def delete(self, path: str, body: object = None, /, **params: object) -> dict[str, Any]:
+            now[0] += 60
+            return super().delete(path, body)
+
+    api = Slow(deletes=[LOST] * 99)
+    job = ours(api)
+    job.create()
+    assert "kubectl delete job" in job.remove()
+    assert api.asked.count("DELETE") == 1
+
+
 def test_pauses_grow_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(created, "FIRST_PAUSE_S", 0.25)
     jitter: Iterator[float] = iter([0.0, 1.0, 0.5, 0.0, 1.0])

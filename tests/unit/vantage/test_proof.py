@@ -113,10 +113,14 @@ ATTACKS: dict[str, tuple[Change, str]] = {
     "a command after the start": (field("lifecycle", {"postStart": EXEC}), "lifecycle"),
     "a command as a health probe": (field("livenessProbe", EXEC), "livenessProbe"),
     "a mount over Python's library": (mount("/usr/local/lib/python3.13"), "mounted at"),
+    "the name service cache's socket": (mount("/var/run/nscd"), "mounted at /var/run/nscd"),
+    "a mount over our Secret": (
+        mount("/k8sext/credentials/./redis-auth"), "credentials/redis-auth twice"),
+    "all of /run": (mount("/run"), "mounted at /run"),
     "a mount that looks like a token's": (
         mount("/var/run/secrets/../../../usr/lib"), "mounted at /usr/lib"),
-    "another Secret": (other_secret, "volume secret-0 was changed"),
-    "other keys of the Secret": (other_keys, "volume secret-0 was changed"),
+    "another Secret": (other_secret, "credentials/redis-auth was changed"),
+    "other keys of the Secret": (other_keys, "credentials/redis-auth was changed"),
     "names of its own": (
         spec("hostAliases", [{"ip": "192.0.2.66", "hostnames": ["redis-svc"]}]), "hostAliases"),
     "a resolver of its own": (spec("dnsConfig", {"nameservers": ["192.0.2.66"]}), "dnsConfig"),
@@ -164,6 +168,8 @@ LOOK_ALIKES: dict[str, Change] = {
     "EKS Pod Identity": token,
     "a service account's token": account,
     "variables of a policy": both(env("HTTPS_PROXY"), env("TZ"), env("OTEL_SERVICE_NAME")),
+    "an agent's socket": mount("/var/run/datadog"),
+    "a writable /tmp": mount("/tmp"),
     "a digest for a tag": field("image", "docker.io/library/python:3.13-slim@sha256:" + "a" * 64),
     "a digest in place of a tag": field("image", "docker.io/library/python@sha256:" + "a" * 64),
     "a short name": field("image", "python:3.13-slim"),
