@@ -54,6 +54,10 @@ test: lint lab-up  ## Everything, lab included: its tests and those without it s
 lab-tests: env
 	@.venv/bin/pytest -q -m lab
 
+.PHONY: release
+release: env  ## dist/: the wheel of what is committed, the same bytes each time, and its SBOM
+	@bash tests/release.sh "$(CACHE)" dist
+
 bench: lab-up  ## Ratios against kubectl and the floor; JSON=FILE writes them
 	@$(PY) -m tests.bench $(if $(JSON),--json $(JSON))
 

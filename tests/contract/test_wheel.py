@@ -5,6 +5,7 @@ Offline: everything comes from the cache that `make env` filled.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,22 @@ def _uv(*argv: str | Path, cwd: Path) -> None:
     argv_text = [str(uv), *map(str, argv)]
     done = subprocess.run(argv_text, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """What `make release` writes, twice, for users whose new files have other modes."""
+    base = tmp_path_factory.mktemp("release")
+    if not (ROOT / ".git").exists():
+        pytest.skip("only what is committed is released, and this is no clone")
+    env = {**os.environ, "UV_OFFLINE": "1"}
+    for name, umask in (("one", 0o022), ("two", 0o077)):
+        argv = ["bash", "tests/release.sh", str(cache().parent), str(base / name)]
+        done = subprocess.run(
+            argv, cwd=ROOT, env=env, umask=umask, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    return base / "one", base / "two"
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +194,40 @@ def test_every_client_probe_finds_its_driver(built: Built) -> None:
         "[importlib.import_module(n) for n in names]"
     )
     built.python(code)
+
+
+def test_a_release_is_the_same_bytes_each_time(releases: tuple[Path, Path]) -> None:
+    one, two = ({f.name: f.read_bytes() for f in folder.iterdir()} for folder in releases)
+    assert set(one) == {f"{NAMED}-py3-none-any.whl", "k8sext.cdx.json"}
+    assert one == two
+
+
+def test_the_sbom_lists_what_is_locked_with_its_licences(releases: tuple[Path, Path]) -> None:
+    bill = json.loads((releases[0] / "k8sext.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "k8sext")
+    listed = {(c["name"].lower().replace("_", "-"), c["version"]) for c in bill["components"]}
+    pins = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M)
+    here = {(name.lower(), version) for name, version in pins}
+    assert listed <= here
+    direct = {"kubernetes", "typer", "rich", "pyyaml", "psycopg", "pymysql", "redis", "pika",
+              "elasticsearch", "httpx", "websockets"}  # fmt: skip
+    assert direct <= {name for name, _ in listed}
+    assert all(c.get("licenses") for c in bill["components"])
+    assert str(Path.home()) not in json.dumps(bill)
+
+
+PERMISSIVE = re.compile(
+    r"\b(MIT|BSD|0BSD|ISC|PSF-2\.0|Python-2\.0|Apache|Apache-2\.0|BSD-[23]-Clause)\b", re.I
+)
+
+
+def test_the_readme_names_what_is_not_under_a_permissive_licence(
+    releases: tuple[Path, Path],
+) -> None:
+    bill = json.loads((releases[0] / "k8sext.cdx.json").read_text())
+    readme = (ROOT / "README.md").read_text().partition("## Licence")[2]
+    for component in bill["components"]:
+        words = json.dumps(component["licenses"])
+        if not PERMISSIVE.search(words):
+            (name,) = re.findall(r'"(?:id|expression)": "([^"]+)"', words)[:1]
+            assert f"{component['name'].removesuffix('-binary')} ({name})" in readme
