@@ -37,10 +37,10 @@ _NOT_PULLED = (
 # What was changed in the probe's pod (k8sext.vantage.proof). The patterns let nothing through that
 # a shell would not take as one word.
 _CHANGED = (
-    (re.compile(r"image is ([\w./:@-]+) instead of"), "if {0} is your registry's own copy of the "
+    (re.compile(r"image is (\w[\w./:@-]*) instead of"), "if {0} is your registry's own copy of the "
         "image, name it: --image {0}; if nobody knows it, see who made the pod: kubectl get pods "
         "-n {namespace} -l k8sext.io/run -o yaml"),
-    (re.compile(r"container ([\w.-]+) was added"), "if a webhook injects the container {0}, keep "
+    (re.compile(r"container (\w[\w.-]*) was added"), "if a webhook injects the container {0}, keep "
         "it from the probe (--pod-label or --pod-annotation with its opt-out), or run as somebody "
         "who may create pods in {namespace}: then a dry run proves what admission adds"),
 )  # fmt: skip

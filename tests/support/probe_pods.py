@@ -54,7 +54,7 @@ def pod_of(made: dict[str, Any], shard: int = 0, uid: str = "", name: str = "") 
     ref = {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}
     for container in template["spec"]["containers"]:
         container.setdefault("env", []).append({"name": "JOB_COMPLETION_INDEX", "valueFrom": ref})
-    meta = {
+    meta: dict[str, Any] = {
         **template["metadata"],
         "name": name or f"{made['metadata']['name']}-{shard}-x",
         "namespace": made["metadata"].get("namespace", "dev"),

@@ -47,3 +47,28 @@ def test_a_registry_without_a_name_is_not_mirrored() -> None:
     assert "the nodes' DNS does not know registry.example" in said.fix
     other = start_failure("KX904", "dev", "the probe's image cannot be pulled", "401 Unauthorized")
     assert other.fix == FIXES["KX904"]
+
+
+CHANGED = "k8sext-1-0-x: container probe: image is {} instead of docker.io/library/python:3.13-slim"
+
+
+@pytest.mark.parametrize(
+    ("image", "named"),
+    [
+        ("mirror.example/library/python:3.13-slim", True),
+        ("$(id)", False),
+        ("a;reboot", False),
+        ("-x", False),
+        ("a\nb", False),
+    ],
+)
+def test_a_mirrors_name_is_for_pasting_only_where_it_is_one_word(image: str, named: bool) -> None:
+    said = start_failure("KX927", "dev", "the pod is not as its Job says", CHANGED.format(image))
+    assert (f"--image {image}" in said.fix) is named
+
+
+def test_an_injected_container_is_named_with_the_ways_out() -> None:
+    words = "k8sext-1-0-x: container istio-proxy was added; whether admission did that could not …"
+    fix = start_failure("KX927", "dev", "the pod is not as its Job says", words).fix
+    assert "istio-proxy" in fix
+    assert "--pod-label" in fix
