@@ -123,8 +123,8 @@ class _Looker:
         if record.get("type") == "ready" and self.began is None:
             name = str(run.pod.get("metadata", {}).get("name", ""))
             node = str(run.pod.get("spec", {}).get("nodeName", ""))
-            dial = functools.partial(proven, self.look.dial, run.doubt, name, int(record["port"]))
-            self.began = threading.Thread(target=self._work, args=(dial, node), daemon=True)
+            place = run.doubt, name, int(record["port"]), node
+            self.began = threading.Thread(target=self._work, args=place, daemon=True)
             self.began.start()
 
     def wait(self) -> None:
@@ -132,16 +132,18 @@ class _Looker:
         if self.began:
             self.began.join()
 
-    def _work(self, dial: Callable[[], Awaitable[Tunnel]], node: str) -> None:
+    def _work(self, doubt: Callable[[], str], name: str, port: int, node: str) -> None:
         try:
-            asyncio.run(self._until_stopped(dial, node))
+            asyncio.run(self._until_stopped(doubt, name, port, node))
         except Exception as error:  # raised again by whoever waits
             self.error = error
         finally:
             self.over.set()
 
-    async def _until_stopped(self, dial: Callable[[], Awaitable[Tunnel]], node: str) -> None:
-        network = Through(dial)
+    async def _until_stopped(
+        self, doubt: Callable[[], str], name: str, port: int, node: str
+    ) -> None:
+        network = Through(functools.partial(proven, self.look.dial, Sight(doubt), name, port))
         work = asyncio.create_task(observe(self.look, network, node))
         while not (self.stop.is_set() or self.halt.is_set()):
             if work in (await asyncio.wait((work,), timeout=STOP_POLL_S))[0]:
@@ -153,7 +155,34 @@ class _Looker:
         self.lost = network.lost
 
 
-async def proven(dial: Dial, doubt: Callable[[], str], pod: str, port: int) -> Tunnel:
+def _noticed(task: asyncio.Task[str]) -> None:
+    """Its error is told to whoever waits; where nobody does any more, it is no news."""
+    if not task.cancelled():
+        task.exception()
+
+
+class Sight:
+    """Reads the relay's pod again. Tunnels that were opened meanwhile share the next sight."""
+
+    def __init__(self, doubt: Callable[[], str]) -> None:
+        self._doubt = doubt
+        self._next: asyncio.Task[str] | None = None
+        self._one = asyncio.Lock()
+
+    async def doubt(self) -> str:
+        """Why the pod is not believed, read after this was asked. Raises K8sextError."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._read())
+            self._next.add_done_callback(_noticed)
+        return await asyncio.shield(self._next)
+
+    async def _read(self) -> str:
+        async with self._one:
+            self._next = None  # whoever comes from now on was not there yet
+            return await asyncio.to_thread(self._doubt)
+
+
+async def proven(dial: Dial, sight: Sight, pod: str, port: int) -> Tunnel:
     """A tunnel to the relay's own pod: nothing goes into it before it is sure whose it is.
 
     It is opened by the pod's name. Whoever may delete pods and create them may have put another of
@@ -161,7 +190,7 @@ async def proven(dial: Dial, doubt: Callable[[], str], pod: str, port: int) -> T
     """
     tunnel = await dial(pod, port)
     try:
-        why = await asyncio.to_thread(doubt)
+        why = await sight.doubt()
         if why:
             raise K8sextError(f"{why}, so nothing was sent there", exit_code=3)
     except BaseException:

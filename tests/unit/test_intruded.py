@@ -17,7 +17,7 @@ from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.model.codec import to_json
 from k8sext.model.report import Report
-from k8sext.model.words import Reason, Severity, Stage, Status
+from k8sext.model.words import Reason, Route, Severity, Stage, Status
 from k8sext.vantage import created, listen
 from k8sext.vantage import follow as following
 from k8sext.vantage.job import PodOptions
@@ -40,10 +40,10 @@ def plan_in(job: dict[str, Any]) -> Plan:
 def _log(plan: Plan, *, good: bool) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = [{"type": "hello"}]
     for t in plan["targets"]:
-        ended = () if good else (Stage.CONNECT, Reason.REFUSED)
-        one = replace(
-            seen(t["id"], t["route"], f"{t['host']}:{t['port']}", *ended), service=t["service"]
-        )
+        route, target = Route(t["route"]), f"{t['host']}:{t['port']}"
+        bad = seen(t["id"], route, target, Stage.CONNECT, Reason.REFUSED)
+        one = seen(t["id"], route, target) if good else bad
+        one = replace(one, service=t["service"])
         made.append({"type": "observation", "observation": to_json(one)})
     made.append({"type": "end", "records": len(made) + 1, "interrupted": False})
     return [{"seq": n, "nonce": plan["nonce"], **r} for n, r in enumerate(made)]

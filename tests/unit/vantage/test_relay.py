@@ -1,7 +1,9 @@
 """Nothing is sent through a pod that is not proven to be the relay that our Job made."""
 
 import asyncio
+import itertools
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -132,7 +134,8 @@ def test_where_nobody_says_whose_the_pod_is_nothing_is_sent() -> None:
             raise K8sextError("HTTP 500", exit_code=3)
 
         dial = Dialler()
-        network = Through(lambda: relay.proven(dial, unknown, NAME, 40123))
+        sight = relay.Sight(unknown)
+        network = Through(lambda: relay.proven(dial, sight, NAME, 40123))
         way = await network.way()
         with pytest.raises(Exception, match="HTTP 500") as found:
             await way.resolve("redis-svc", asyncio.get_running_loop().time() + 1)
@@ -151,3 +154,29 @@ def test_what_a_replaced_relay_let_through_counts_for_nothing(
     api = Later(relay_pod(), relay_pod(mirrored), r1=[[HELLO, READY]] * 99)
     ran = look(api, Dialler(api.heard.set))
     assert (code(ran), ran.records) == ("KX928", [])
+
+
+def test_each_tunnel_is_followed_by_a_sight_that_began_after_it_was_open() -> None:
+    """Many tunnels at once share sights, and none takes one that was under way already."""
+    clock = itertools.count()
+    sights: list[int] = []
+
+    def doubt() -> str:
+        sights.append(next(clock))
+        time.sleep(0.05)
+        return ""
+
+    async def one(sight: relay.Sight) -> tuple[int, int]:
+        opened = next(clock)
+        await sight.doubt()
+        return opened, len(sights)
+
+    async def run() -> None:
+        sight = relay.Sight(doubt)
+        first = asyncio.create_task(one(sight))
+        await asyncio.sleep(0.02)  # the first sight is under way
+        done = await asyncio.gather(first, *(one(sight) for _ in range(20)))
+        assert all(any(at > opened for at in sights[:seen]) for opened, seen in done)
+        assert len(sights) == 2
+
+    asyncio.run(run())
