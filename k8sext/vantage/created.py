@@ -25,6 +25,7 @@ from .proof import Made
 TRIES = 5
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 2.0
+HURRY_S = 0.7  # the same where somebody has pressed Ctrl-C
 PATIENCE_S = 15.0  # no try begins later than this after the first: an answer may take long to fail
 # Statuses after which nobody knows, or which pass: everything else is a refusal.
 _PASSING = frozenset({0, 408, 409, 425, 429, *range(500, 600)})
@@ -109,7 +110,7 @@ class OurJob:
         if not self.possible:
             return ""
         try:
-            return self._removed(_pauses())
+            return self._removed(_pauses(HURRY_S if self.stop.is_set() else PATIENCE_S))
         except KeyboardInterrupt:  # a second Ctrl-C: once more, without waiting
             return self._removed([0.0])
 
@@ -173,9 +174,11 @@ def deleted(
     return last
 
 
-def _pauses(jitter: Callable[[], float] = random.random) -> Iterator[float]:
+def _pauses(
+    patience_s: float | None = None, jitter: Callable[[], float] = random.random
+) -> Iterator[float]:
     """Seconds between tries, each longer than the one before, none at the same moment as others."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
     for number in range(TRIES):
         if number and time.monotonic() > until:
             return

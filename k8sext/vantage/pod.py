@@ -35,7 +35,9 @@ def run(
     follower = Follower(api, plan, start_timeout_s, say, stop, heard)
     try:
         runs = follower.follow(ours.create())
-    except BaseException:
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            stop.set()  # Ctrl-C: whoever pressed it waits
         follower.listener.closed.set()
         _warn(ours.remove())
         raise

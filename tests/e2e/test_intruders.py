@@ -151,7 +151,7 @@ def test_the_relays_password_is_sent_to_no_other_pod(
     deploy(lab, namespace, [REDIS])
     password = lab.passwords["redis"]
     file = tmp_path / "logins.json"
-    file.write_text(json.dumps({"redis-svc": {"password": password}}))
+    file.write_text(json.dumps({namespace: {"redis-svc": {"password": password}}}))
     file.chmod(0o600)
     relay = ("--from", "relay", "--credentials", f"file:{file}")
     assert doctor(lab, namespace, *relay).bridge("redis-svc")["depth"] == "verify"  # it is sent

@@ -106,13 +106,17 @@ def await_nothing(lab: Lab, namespaces: Iterable[str]) -> list[str]:
 
 def soak(lab: Lab, planned: Sequence[Run]) -> tuple[list[Ended], list[str]]:
     """All runs, each in a namespace of its own; and what was left of them for too long."""
-    with ExitStack() as stack:
-        spaces = [stack.enter_context(lab.namespace()) for _ in planned]
-        for namespace in spaces:
+    with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def space(_run: Run) -> str:
+            # They stay until all has been looked at: with a namespace goes whatever is left in it.
+            namespace = stack.enter_context(lab.namespace())
             deploy(lab, namespace, [REDIS])
+            return namespace
+
+        spaces = list(pool.map(space, planned))
         stack.enter_context(lab.firewall("DROP", destination=REDIS[2]))  # runs last for a while
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            done = list(pool.map(lambda *pair: _told(hit(lab, *pair)), planned, spaces))
+        done = list(pool.map(lambda *pair: _told(hit(lab, *pair)), planned, spaces))
         return done, await_nothing(lab, spaces)
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -274,8 +275,21 @@ def test_an_api_server_that_is_slow_to_fail_is_not_asked_for_minutes(
     assert api.asked.count("DELETE") == 1
 
 
+def test_after_ctrl_c_nobody_waits_long_for_the_deletion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(created, "FIRST_PAUSE_S", 0.25)
+    api = Api(deletes=[answer(500)] * 99)
+    stop = threading.Event()
+    job = OurJob(api, PLAN, MANIFEST, stop)
+    job.create()
+    stop.set()
+    began = time.monotonic()
+    assert "kubectl delete job" in job.remove()
+    assert time.monotonic() - began < 1.9
+    assert 2 <= api.asked.count("DELETE") < created.TRIES
+
+
 def test_pauses_grow_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(created, "FIRST_PAUSE_S", 0.25)
     jitter: Iterator[float] = iter([0.0, 1.0, 0.5, 0.0, 1.0])
-    found = list(created._pauses(lambda: next(jitter)))  # pyright: ignore[reportPrivateUsage]
+    found = list(created._pauses(None, lambda: next(jitter)))  # pyright: ignore[reportPrivateUsage]
     assert found == [0.125, 0.5, 0.75, 1.0, 2.0]
