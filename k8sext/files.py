@@ -34,6 +34,7 @@ class Bounds:
 # Of hundreds of clusters, each with its certificates, a kubeconfig is a few MB.
 KUBECONFIG = Bounds(size=16 << 20, nodes=300_000)
 DOCUMENT = Bounds()
+REPORT = Bounds(size=256 << 20)  # of thousands of bridges
 # What one Secret may hold is 1 MiB (pkg/apis/core/validation: MaxSecretSize).
 VALUE = Bounds(size=1 << 20)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from k8sext import merge
+from k8sext import files, merge
 from k8sext.diagnose import judge, rows
 from k8sext.diagnose.case import Context
 from k8sext.errors import K8sextError
@@ -20,7 +22,10 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Stage, Status
 from k8sext.model.workload import WorkloadView
 
+T = TypeVar("T")
 SCHEMA = "k8sext.report/v1"
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair
+_MISFITS = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
 # What a judgement says of a whole place; everything else there was known before it.
 OVERALL = (rows.UNPROVEN.code, "KX203")
 
@@ -28,9 +33,13 @@ OVERALL = (rows.UNPROVEN.code, "KX203")
 def read(path: Path) -> Report:
     """The report in a file that `-o json` wrote. Raises K8sextError (exit code 2)."""
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _refused(path, "cannot be read", str(error.strerror)) from error
+        text = files.text(path, files.REPORT)
+    except files.Unreadable as error:
+        raise _refused(path, "cannot be read", error.why) from None
+    try:
+        data: Any = json.loads(text, parse_constant=_no_number)
+        if _HALF.search(text):
+            json.dumps(data, ensure_ascii=False).encode()  # what could never be written again
     except (ValueError, RecursionError) as error:
         raise _refused(path, "is not JSON", type(error).__name__) from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
@@ -40,8 +49,24 @@ def read(path: Path) -> Report:
         raise _refused(path, "was written by a k8sext that did not save what it judged by")
     try:
         return _report(document)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except _MISFITS as error:
         raise _refused(path, "is not a whole report", type(error).__name__) from error
+
+
+@contextmanager
+def guarded(path: Path) -> Generator[None]:
+    """Around judging and showing a saved report. Its shape was looked at when it was read; what the
+    evidence of each protocol may hold is known to the judges alone, and they trust our own agent.
+    """
+    try:
+        yield
+    except (*_MISFITS, ArithmeticError, AssertionError) as error:
+        what = "holds facts that no k8sext writes: it was altered or damaged"
+        raise _refused(path, what, type(error).__name__) from error
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")  # Python takes NaN and Infinity
 
 
 def _refused(path: Path, what: str, why: str = "") -> K8sextError:
@@ -51,23 +76,30 @@ def _refused(path: Path, what: str, why: str = "") -> K8sextError:
 
 def _report(data: Mapping[str, Any]) -> Report:
     run, cluster, basis = data["run"], data["cluster"], data["basis"]
-    bridges = {b.ref: b for b in (from_json(Bridge, b) for b in basis["bridges"])}
-    return Report(
-        run_id=run["id"],
-        started=run["started"],
-        duration_s=run["duration_s"],
-        tool_version=data["tool"]["version"],
-        vantages=tuple(from_json(VantageReport, v) for v in data["vantages"]),
+    bridges = {b.ref: b for b in (_strict(Bridge, b) for b in basis["bridges"])}
+    report = Report(
+        run_id=_strict(str, run["id"]),
+        started=_strict(str, run["started"]),
+        duration_s=_strict(float, run["duration_s"]),
+        tool_version=_strict(str, data["tool"]["version"]),
+        vantages=_strict(tuple[VantageReport, ...], data["vantages"]),
         bridges=tuple(_bridge(b, bridges) for b in data["bridges"]),
-        findings=tuple(from_json(Finding, f) for f in data["findings"]),
-        context=cluster["context"],
-        server_version=cluster["server_version"],
-        gate=from_json(Gate, basis["gate"]),
+        findings=_strict(tuple[Finding, ...], data["findings"]),
+        context=_strict(str, cluster["context"]),
+        server_version=_strict(str, cluster["server_version"]),
+        gate=_strict(Gate, basis["gate"]),
         interrupted=run["exit_code"] == 130,
-        cautions=from_json(tuple[str, ...], run.get("cautions", [])),
-        places=tuple(from_json(Place, p) for p in basis["places"]),
-        workloads=from_json(WorkloadView, basis["workloads"]) if "workloads" in basis else None,
+        cautions=_strict(tuple[str, ...], run.get("cautions", [])),
+        places=_strict(tuple[Place, ...], basis["places"]),
+        workloads=_strict(WorkloadView, basis["workloads"]) if "workloads" in basis else None,
     )
+    if report.gate.fail_on not in ("warn", "fail", "never"):
+        raise ValueError("the gate of the report does not exist")
+    return report
+
+
+def _strict(cls: type[T], data: object) -> T:
+    return from_json(cls, data, strict=True)
 
 
 def _bridge(data: Mapping[str, Any], known: Mapping[str, Bridge]) -> BridgeReport:
@@ -75,9 +107,9 @@ def _bridge(data: Mapping[str, Any], known: Mapping[str, Bridge]) -> BridgeRepor
         bridge=known[f"{data['namespace']}/{data['service']}"],
         status=Status(data["status"]),
         depth=Stage(data["depth"]) if data["depth"] else None,
-        observations=tuple(from_json(Observation, o) for o in data["observations"]),
-        diagnoses=tuple(from_json(Diagnosis, d) for d in data["diagnoses"]),
-        skipped=data["skipped"],
+        observations=_strict(tuple[Observation, ...], data["observations"]),
+        diagnoses=_strict(tuple[Diagnosis, ...], data["diagnoses"]),
+        skipped=_strict(str, data["skipped"]),
     )
 
 
@@ -103,7 +135,7 @@ def judged_again(report: Report) -> Report:
 def _judged(place: Place, bridges: Mapping[str, BridgeReport]) -> judge.Judgement:
     here = [bridges[f"{place.namespace}/{s}"] for s in place.services]
     seen = [o for b in here for o in b.observations if o.vantage == place.vantage]
-    context = from_json(Context, place.context)
+    context = _strict(Context, place.context)
     return judge.judge([b.bridge for b in here], seen, place.controls, context)
 
 

@@ -32,15 +32,16 @@ def graph_command(
     as_group: opt.AsGroup = None,
 ) -> int:
     """Draw which workload uses which bridge, as Mermaid or DOT."""
-    from k8sext import graph
+    from k8sext import graph, saved
 
     from . import console, talk
     from .output import one_of
 
     one_of("--output", output, graph.FORMATS)
     report = _saved(from_report) if from_report else None
-    if report and report.workloads:
-        drawing = _of_report(report)
+    if report and from_report and report.workloads:
+        with saved.guarded(from_report):
+            drawing = _of_report(report)
     else:
         reach = (kubeconfig, context, as_user, tuple(as_group or ()))
         drawing = _of_cluster(reach, namespace, all_namespaces, report)

@@ -36,11 +36,13 @@ def report_command(
 
     sinks = to.sinks(output, output_file or [], junit)
     report = saved.read(file)
-    if not as_saved:
-        report = saved.judged_again(report)
+    with saved.guarded(file):
+        if not as_saved:
+            report = saved.judged_again(report)
     asked = to.gate(fail_on or report.gate.fail_on, require, report.gate.allow_empty)
     gate = asked if require else replace(asked, require=report.gate.require)
     report = replace(report, gate=gate)
     report = to.with_cautions(report)
-    to.write(report, sinks)
-    return report.exit_code
+    with saved.guarded(file):
+        to.write(report, sinks)
+        return report.exit_code
