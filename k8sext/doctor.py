@@ -7,12 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from k8sext import __version__, merge
+from k8sext import __version__, interrupt, merge
 from k8sext.errors import K8sextError
 from k8sext.look import Looked, look, make_job, make_plan
 from k8sext.model.bridge import Bridge, BridgeClass
@@ -20,6 +19,7 @@ from k8sext.model.diagnosis import Finding
 from k8sext.model.report import BridgeReport, Report
 from k8sext.request import Cluster, Request
 from k8sext.vouching import trusted
+from k8sext.workers import Workers
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource
@@ -71,6 +71,7 @@ def run(
         by_namespace.setdefault(bridge.namespace, []).append(bridge)
 
     stop = threading.Event()
+    under_way: dict[str, str] = {}  # run to namespace, while there may be a Job of it
 
     def one(item: tuple[str, str, list[Bridge]]) -> list[Looked]:
         vantage, namespace, here = item
@@ -79,7 +80,13 @@ def run(
         # Each vantage has a run of its own: two Jobs of one name cannot be.
         run_of = run_id if vantage == request.vantage else os.urandom(4).hex()
         given = logins(namespace) if logins else None
-        return look(namespace, here, cluster, asked, given, run_of, tell, stop)
+        if vantage == "local":
+            return look(namespace, here, cluster, asked, given, run_of, tell, stop)
+        under_way[run_of] = namespace
+        try:
+            return look(namespace, here, cluster, asked, given, run_of, tell, stop)
+        finally:
+            del under_way[run_of]
 
     def everywhere(item: tuple[str, list[Bridge]]) -> list[Looked]:
         """One vantage after another: a server sees one login at a time, and a rejected one once."""
@@ -91,11 +98,12 @@ def run(
                 found.append(one((vantage, item[0], rest)))
         return [x for looked in found for x in looked]
 
-    with ThreadPoolExecutor(NAMESPACES_AT_ONCE) as pool:
+    with Workers(NAMESPACES_AT_ONCE) as pool:
         try:
             looked = [x for found in pool.map(everywhere, by_namespace.items()) for x in found]
         except KeyboardInterrupt:
-            stop.set()  # each run deletes its Job; leaving the block waits for that
+            stop.set()  # each run deletes its Job
+            interrupt.wait(pool.futures, cluster.api, under_way)
             raise
     linted, merged = cluster.rules(), _in_order(bridges, looked)
     return Report(

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 
+def place_of(error: BaseException) -> str:
+    """Kind and line of a defect of ours: its words are left out, for they may quote anything."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    parts = trace.tb_frame.f_code.co_filename.replace("\\", "/").split("/")
+    return f"{type(error).__name__} in {'/'.join(parts[-2:])}:{trace.tb_lineno}"
+
+
 class K8sextError(Exception):
     """One clear sentence: what went wrong, where, why, and what would put it right.
 

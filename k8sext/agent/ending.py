@@ -18,7 +18,7 @@ def leave(code: int) -> NoReturn:
     gh-87135), so there is no tearing down then. One run in some thousand had ended by signal 6,
     its report complete; that this was why is likely and was not reproduced.
     """
-    if any(thread.daemon for thread in threading.enumerate()):
+    if threading.active_count() > 1:
         # Files of the official client's configuration loader are still to be removed.
         atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
         for stream in (sys.stdout, sys.stderr):

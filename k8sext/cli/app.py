@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import signal
 import sys
@@ -12,9 +13,9 @@ import typer
 
 from k8sext import __version__
 from k8sext.agent.ending import leave
-from k8sext.errors import K8sextError
+from k8sext.errors import K8sextError, place_of
 
-from . import defaults, talk
+from . import console, defaults, talk
 from .checks_command import checks_command
 from .cleanup_command import cleanup_command
 from .doctor_command import doctor_command
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # A short process that makes few cycles: looking for them doubles the time of a long list,
     # and looking once more at the end would cost as much again.
     gc.disable()
+    console.see_to_streams()
     code = run(list(sys.argv[1:] if argv is None else argv))
     gc.freeze()
     leave(code)
@@ -117,6 +119,23 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
+# What a device or a file system says, whatever is written to it.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS)
+
+
+def _failed(error: Exception) -> int:
+    """One sentence: a stream that cannot be written, else a defect of ours."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        console.nobody_reads()
+        console.say(f"k8sext: the output cannot be written: {error.strerror}")
+        return 2
+    if talk.debug():
+        raise error
+    what = f"{place_of(error)} (see --debug)"
+    console.say(f"k8sext: internal error, please report it: {what}")
+    return 3
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command line; returns the exit code."""
     for name in ("SIGTERM", "SIGHUP"):
@@ -124,21 +143,18 @@ def run(argv: Sequence[str]) -> int:
             signal.signal(getattr(signal, name), _interrupt)
     try:
         code = build().main(list(argv), prog_name="k8sext", standalone_mode=False)
+        sys.stdout.flush()
     except UsageError as error:
         _show_usage(error, argv)
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except K8sextError as error:
-        sys.stderr.write(f"k8sext: {error}\n")
+        console.say(f"k8sext: {error}")
         return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()
+        console.nobody_reads()
         return 0
     except Exception as error:
-        if talk.debug():
-            raise
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        sys.stderr.write(f"k8sext: internal error, please report it: {what} (see --debug)\n")
-        return 3
+        return _failed(error)
     return code if isinstance(code, int) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -15,15 +16,38 @@ QUIET_S = 0.3  # what takes less is not worth a line
 
 
 def data(text: str) -> None:
-    """Write data to standard output."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """Write data to standard output. Whoever has stopped reading it wants no more, and no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nobody_reads()
+
+
+def nobody_reads() -> None:
+    """What is still to be written goes nowhere: Python's last flush would complain (sys.stdout)."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+
+
+def see_to_streams() -> None:
+    """A stream that the caller has closed (`>&-`) is None in Python; one that cannot take a
+    character gets it escaped.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:
-    """Write talk to standard error."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Write talk to standard error; that nobody hears it stops nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def plain() -> Any:

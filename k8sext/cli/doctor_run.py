@@ -7,7 +7,6 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,11 @@ from k8sext.kube.session import Session
 from k8sext.kube.snapshot import Snapshot, fetch
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control, Plan
-from k8sext.model.report import Report, VantageReport
+from k8sext.model.report import Report
 from k8sext.plan import Acting
+from k8sext.workers import Workers
 
-from . import console, output, rights, talk, waiting
+from . import console, ended, output, rights, talk, waiting
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource
@@ -108,7 +108,9 @@ def _check_credentials(source: Source, places: Sequence[str]) -> None:
 
 
 def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> int:
-    """Do it all; returns the exit code. A run that could not start still writes its reports."""
+    """Do it all; returns the exit code. Whatever ends it, the reports are written; only a wrong
+    usage (exit code 2) and nothing to check (5) leave none.
+    """
     progress = console.Progress(quiet=talk.quiet())
     _check_credentials(source, request.vantages)
 
@@ -121,17 +123,22 @@ def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> in
         except K8sextError as error:
             if error.exit_code != 3:
                 raise
-            return _could_not_start(source, request, error)
+            return ended.could_not_start(source, request, error)
 
     try:
         if request.wait_s:
             report = waiting.until_it_passes(look, request.wait_s, progress.again)
         else:
             report = look()
+    except K8sextError:
+        raise
+    except KeyboardInterrupt:
+        report = ended.interrupted(source, request)
+    except Exception as error:
+        report = ended.broke(source, request, error)
     finally:
         progress.close()
-    output.write(output.with_cautions(report), where)
-    return report.exit_code
+    return output.write(output.with_cautions(report), where)
 
 
 def _looked(
@@ -195,8 +202,8 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         clear_text=talk.clear_text(),
     )
     namespace = None if source.all_namespaces else source.namespace or session.namespace
-    with ThreadPoolExecutor(2) as pool:
-        groups = pool.submit(session.get, "/apis")
+    with Workers(2) as pool:
+        groups = pool.submit(rights.api_groups, session)
         pool.submit(registry.wire_checks)  # loaded while the API server answers
         uid_range = functools.cache(functools.partial(rights.has_uid_range, session))
         if namespace and request.vantage != "local":
@@ -353,30 +360,6 @@ def _no_preflight(_namespace: str) -> tuple[str, ...]:
 def _control(snapshot: Snapshot) -> Control:
     """The API server as pods see it: the name must resolve, the address must accept."""
     return Control(name="kubernetes.default.svc.cluster.local", port=443)
-
-
-def _could_not_start(source: Source, request: doctor.Request, error: K8sextError) -> Report:
-    from datetime import UTC, datetime
-
-    from k8sext import __version__
-    from k8sext.diagnose import start
-
-    namespace = source.namespace or ("all namespaces" if source.all_namespaces else "")
-    vantage = VantageReport(
-        namespace=namespace,
-        vantage=request.vantage,
-        diagnoses=(start.from_error(namespace, error),),
-    )
-    return Report(
-        run_id="",
-        started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        duration_s=0.0,
-        tool_version=__version__,
-        vantages=(vantage,),
-        bridges=(),
-        context=source.context or "",
-        gate=request.gate,
-    )
 
 
 def _warm_later(names: Sequence[str]) -> None:

@@ -37,10 +37,9 @@ def list_command(
         raise K8sextError(f"{output!r} is not one of table, wide, json", where="--output")
     if include not in (None, "internal"):
         raise K8sextError(f"{include!r} is not internal", where="--include")
-    from concurrent.futures import ThreadPoolExecutor
-
     from k8sext.kube.session import Session
     from k8sext.kube.snapshot import fetch
+    from k8sext.workers import Workers
 
     from . import talk
 
@@ -48,7 +47,7 @@ def list_command(
         kubeconfig, context, as_user, as_group or (), clear_text=talk.clear_text()
     )
     where = None if all_namespaces else namespace or session.namespace
-    with ThreadPoolExecutor(1) as pool:
+    with Workers(1) as pool:
         coming = pool.submit(fetch, session, where, selector)
         # Loading these takes about as long as the API server's answer.
         from k8sext import aliases, discover, registry

@@ -44,5 +44,4 @@ def report_command(
     report = replace(report, gate=gate)
     report = to.with_cautions(report)
     with saved.guarded(file):
-        to.write(report, sinks)
-        return report.exit_code
+        return to.write(report, sinks, whole=True)

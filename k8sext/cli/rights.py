@@ -45,9 +45,19 @@ def preflight(session: Session, job: str, namespace: str) -> tuple[str, ...]:
     return ()
 
 
+def api_groups(session: Session) -> Mapping[str, Any]:
+    """The groups of the API (`/apis`); nothing where they may not be seen: then each namespace is
+    asked for what only some platforms have.
+    """
+    try:
+        return session.get("/apis")
+    except K8sextError:
+        return {}
+
+
 def is_openshift(groups: Mapping[str, Any]) -> bool:
     """Whether every namespace has user numbers of its own, by the API groups (`/apis`)."""
-    return any(g["name"] == "security.openshift.io" for g in groups.get("groups", []))
+    return any(g["name"] == "security.openshift.io" for g in groups.get("groups") or [])
 
 
 def has_uid_range(session: Session, namespace: str) -> bool:

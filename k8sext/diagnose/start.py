@@ -57,6 +57,7 @@ FIXES = {
     "KX906": "kubectl get events -n {namespace}; give it more time with --pod-start-timeout",
     "KX907": "run again; if a proxy cuts logs, ask its owner for long-lived requests",
     "KX908": "run again with a longer --timeout",
+    "KX910": "report it, please, with the kind and the line of the defect; --debug shows more",
     "KX911": "kubectl describe the pod while it starts; the node's runtime refuses it",
     "KX913": "run again; if it stays so, look --from pod: it needs no port-forward",
     "KX926": "see who made it, and delete it if nobody knows: kubectl get pods -n {namespace} "
@@ -66,6 +67,7 @@ FIXES = {
     "KX928": "run again; if it stays so, see who may create, delete and patch pods: kubectl get "
     "rolebindings -n {namespace} -o wide",
     "KX929": "k8sext cleanup -n {namespace}",
+    "KX916": "run again; a longer time limit of the CI job may be needed",
     "KX912": "kubectl get events -n {namespace}; a volume of the probe cannot be mounted",
 }
 
@@ -95,12 +97,24 @@ def _known(code: str, why: str, namespace: str) -> str:
     return ""
 
 
+def broke(namespace: str, why: str) -> Diagnosis:
+    """A defect of ours ended the run: `why` is its kind and its line."""
+    return start_failure("KX910", namespace, "k8sext itself failed", why)
+
+
+def interrupted(namespace: str) -> Diagnosis:
+    """Somebody ended the run."""
+    why = "a signal: Ctrl-C, or the end of the CI job"
+    return start_failure("KX916", namespace, "the run was interrupted", why)
+
+
 def from_error(namespace: str, error: K8sextError) -> Diagnosis:
     """An error of the API as a diagnosis."""
     status = getattr(error, "status", 0)
-    forbidden = status == 403 or "no right" in error.what
-    admission = status == 403 and ("quota" in str(error) or "admission" in str(error))
+    refused = status == 403 and bool(getattr(error, "genuine", True))
+    forbidden = refused or "no right" in error.what
+    admission = refused and ("quota" in str(error) or "admission" in str(error))
     code = "KX903" if admission else "KX902" if forbidden else "KX901"
     why = ": ".join(part for part in (error.where, error.why) if part)
     said = start_failure(code, namespace, error.what, why)
-    return replace(said, fix=error.fix) if code == "KX902" and error.fix else said
+    return replace(said, fix=error.fix) if code != "KX903" and error.fix else said

@@ -140,6 +140,13 @@ repair: Type the command in the reason, or k8sext cleanup -n NAMESPACE. Otherwis
   its own deadline, and the cluster removes it a minute later.
 wrong: The Job may be gone all the same, where only the answer was lost.
 
+KX916
+means: The run was interrupted before it was done, so nothing is known of the bridges.
+how: The process got SIGINT (Ctrl-C), SIGTERM or SIGHUP; its exit code is 130.
+see: The log of the CI job around the end of the run
+repair: Run again. If a time limit of the CI job ended it, raise that, or lower --timeout.
+wrong: The probes may all have passed until then; nothing of an interrupted run counts.
+
 KX922
 means: A port of the Service is UDP or SCTP, and k8sext connects by TCP only: nothing is known of
   it.

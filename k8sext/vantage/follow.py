@@ -26,6 +26,7 @@ from .listen import Api, Listener
 from .proof import Made, shard_of
 from .start import Trouble, ended_state, has_run, trouble_of_end, trouble_of_pod
 
+STOP_POLL_S = 0.1  # whoever pressed Ctrl-C waits for it
 SILENCE_S = 20.0  # the agent's heart beats every 5 s, and a cut stream is opened again before that
 LAST_WORDS_S = 2.0  # for the log, after the container has ended
 ANOTHER_S = 5.0  # for the Job's own pod, after one that is the Job's and not as its template says
@@ -87,7 +88,7 @@ class Follower:
         hard_end = self.began + self.start_timeout_s + self.plan.budget.run_s + 5
         while self._open() and time.monotonic() < hard_end and not self.stop.is_set():
             with contextlib.suppress(queue.Empty):
-                self._hear(*self.queue.get(timeout=0.25))
+                self._hear(*self.queue.get(timeout=STOP_POLL_S))
             for run in self._open():
                 self._give_up(run)
         for run in self._open():

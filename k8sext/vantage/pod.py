@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from k8sext import interrupt
 from k8sext.model.plan import Plan
 
 from .created import OurJob
@@ -38,6 +39,7 @@ def run(
     except BaseException as error:
         if not isinstance(error, Exception):
             stop.set()  # Ctrl-C: whoever pressed it waits
+            interrupt.hurry(api)
         follower.listener.closed.set()
         _warn(ours.remove())
         raise

@@ -25,7 +25,12 @@ def manifest_of(plan: Plan, options: PodOptions | None = None) -> dict[str, Any]
 
 def job_of(plan: Plan, options: PodOptions | None = None, uid: str = UID) -> dict[str, Any]:
     """What the API server answers: the same with its defaults."""
-    made = copy.deepcopy(manifest_of(plan, options))
+    return defaulted(manifest_of(plan, options), uid)
+
+
+def defaulted(manifest: dict[str, Any], uid: str = UID) -> dict[str, Any]:
+    """A Job as the API server answers its creation."""
+    made = copy.deepcopy(manifest)
     made["metadata"]["uid"] = uid
     spec = made["spec"]["template"]["spec"]
     spec |= {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
