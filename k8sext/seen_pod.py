@@ -29,6 +29,8 @@ def described(vantage: VantageReport, ran: PodRun, planned: Plan) -> VantageRepo
     notes = [*vantage.notes]
     if mesh:
         notes.append(f"the pod carries a {mesh} sidecar")
+    if ran.changes:
+        notes.append(f"admission changed the pod, as a dry run shows: {'; '.join(ran.changes[:5])}")
     if ran.from_summary and not told(ran, planned):
         notes.append("the log could not be read: verdicts without evidence, by termination message")
     return replace(

@@ -42,6 +42,7 @@ class _Chosen:
     name: str
     expected: Spec
     strict: frozenset[str]  # containers that admission added
+    changes: tuple[str, ...]  # what admission made of the template
 
 
 class Claims:
@@ -103,7 +104,8 @@ class Claims:
     ) -> Claim:
         if proof.restarted(pod):
             return self._refused(pod, "its container was started again", owned=True)
-        self.chosen[shard] = _Chosen(_uid(pod), _name(pod), expected, strict)
+        changes = proof.differences(self.made.spec, expected)
+        self.chosen[shard] = _Chosen(_uid(pod), _name(pod), expected, strict, changes)
         return Claim.OURS
 
     def _refused(self, pod: Pod, why: str, *, owned: bool) -> Claim:

@@ -47,6 +47,7 @@ class PodRun:
     from_summary: bool = False  # some verdicts came by the termination message
     over: bool = False
     intruders: tuple[Intruder, ...] = ()  # of the whole Job, with its first shard
+    changes: tuple[str, ...] = ()  # what admission made of the pod, proven by a dry run
     left: str = ""  # that the Job could not be deleted, with the command
     # Why the pod is not believed any more, "" where it is; asks the API server, raises K8sextError.
     doubt: Callable[[], str] = lambda: "nobody has seen its pod"
@@ -183,6 +184,7 @@ class Follower:
             self.listener.ran[run.shard].set()
         if node and not reading:
             self.say(f"pod {pod['metadata']['name']} scheduled on {node}")
+            run.changes = self.claims.chosen[run.shard].changes
             run.doubt = functools.partial(self.listener.doubt, run.shard, self.claims)
             self.listener.read_log(run.shard, self.claims)
         trouble = trouble_of_pod(pod)

@@ -70,19 +70,27 @@ class Cluster:
         honest: Log = all_fail,
         *,
         controller: bool = True,
+        admission: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
         self.forge, self.forged, self.honest, self.controller = forge, forged, honest, controller
+        self.admission = admission  # what it does to every pod; None: nobody may ask
         self.job: dict[str, Any] = {}
         self.pods: list[dict[str, Any]] = []
         self.refuse_delete = False
         self.over = threading.Event()
 
     def post(self, path: str, body: Any, /, **params: object) -> dict[str, Any]:
+        if not path.endswith("/jobs") and self.admission:
+            dry = copy.deepcopy(body)
+            self.admission(dry)
+            return dict(dry)
         if not path.endswith("/jobs"):
             raise ApiError(403, "Forbidden", "cannot create pods", {}, path)
         self.job = copy.deepcopy(body)
         self.job["metadata"]["uid"] = UID
         ours = pod_of(self.job)
+        if self.admission:
+            self.admission(ours)
         if self.forge:
             evil = copy.deepcopy(ours)
             evil["metadata"] |= {"name": "evil", "uid": "evil"}
@@ -133,6 +141,10 @@ def alone(pod: dict[str, Any]) -> None:
 
 def other_image(pod: dict[str, Any]) -> None:
     pod["spec"]["containers"][0]["image"] = "evil.example/python:3.13-slim"
+
+
+def injected(pod: dict[str, Any]) -> None:
+    pod["spec"]["containers"].append({"name": "agent", "image": "agents.example/agent:1"})
 
 
 def examined(api: Cluster, start_s: float = 3.0) -> Report:
@@ -215,3 +227,10 @@ def test_names_are_not_resolved_by_a_pod_that_only_carries_the_label() -> None:
         with pytest.raises(K8sextError) as found:
             asked(Cluster(forge, elsewhere, controller=False), 0.8)
         assert found.value.exit_code == 3
+
+
+@pytest.mark.parametrize(("forge", "said"), [(other_image, "image is"), (injected, "was added")])
+def test_what_admission_changes_is_noted_and_raises_no_alarm(forge: Any, said: str) -> None:
+    report = examined(Cluster(honest=all_pass, admission=forge))
+    assert (report.exit_code, told(report)) == (0, [])
+    assert any("admission changed the pod" in n and said in n for n in report.vantages[0].notes)

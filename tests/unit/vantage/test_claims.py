@@ -156,6 +156,7 @@ def test_what_admission_does_to_every_pod_is_proven_by_a_dry_run(change: Any) ->
     api.admission = change
     ran, said = follow(api)
     assert (ran.ended, ran.trouble, ran.intruders) == (True, None, ())
+    assert ran.changes
     assert len(api.dry) == 1
     assert said == [f"pod {NAME} scheduled on node2"]
 
