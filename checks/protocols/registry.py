@@ -156,7 +156,8 @@ class Registry(HttpApi):
 
     async def _stays(self, realm: read.Realm) -> bool:
         """Whether a name of the bridge's, dialled once more, leads where the login may go."""
-        by_name = realm.host.lower() in {h.lower() for h in self.target.consent_hosts}
+        peer = split_address(self.stream.peer)[0] if self.stream.peer else ""
+        by_name = realm.host.lower() in {h.lower() for h in self.target.consent_hosts} - {peer}
         return self._here(realm) or not by_name or await self.consents(realm.host)
 
     def _own(self, realm: read.Realm) -> bool:

@@ -124,9 +124,8 @@ def refusal(terms: Terms, target: Target) -> Refused | None:
     if (ends and ends <= pinned) or _is_named_outside(terms, target, trail):
         return None
     own = frozenset(map(plain, names_of(target.service, trail.namespace)))
-    if trail.kind is Kind.EXTERNAL_NAME and not own & (terms.services | terms.hosts):
-        text = f"does not name {trail.outside}, where {target.service} leads, in its key host"
-        return Reason.CONSENT_ELSEWHERE, text
+    if trail.kind is Kind.EXTERNAL_NAME:
+        return Reason.CONSENT_ELSEWHERE, _not_that_alias(target, trail)
     if not own & (terms.services | terms.hosts):
         return Reason.NO_CONSENT, f"does not say that it belongs to {target.service}"
     why = _not_its_endpoints(target, trail)
@@ -157,19 +156,28 @@ def _is_named_outside(terms: Terms, target: Target, trail: Trail) -> bool:
     A name of the cluster's own leads wherever editors of Services want.
     """
     outside = plain(trail.outside)
-    if trail.kind is not Kind.EXTERNAL_NAME or not outside or "svc" in outside.split(".")[2:]:
+    if trail.kind is not Kind.EXTERNAL_NAME or not outside or _is_inside(outside):
         return False
     led = target.host if target.route is Route.ORIGIN else next(iter(trail.chain), "")
     return outside in terms.hosts and plain(led) == outside
 
 
+def _is_inside(name: str) -> bool:
+    """Whether it is the name of a Service (`NAME.NAMESPACE.svc` and what follows)."""
+    return "svc" in plain(name).split(".")[2:]
+
+
+def _not_that_alias(target: Target, trail: Trail) -> str:
+    """Why an ExternalName Service that the Secret may name is not enough."""
+    what = f"does not name in its key host where the ExternalName {target.service} leads"
+    if _is_inside(trail.outside):
+        return f"{what}: to the Service {trail.outside}, of which only an address counts there"
+    changed = trail.chain and plain(trail.chain[0]) != plain(trail.outside)
+    return f"{what}: to {trail.chain[0] if changed else trail.outside}"
+
+
 def _not_its_endpoints(target: Target, trail: Trail) -> str:
     """Why the peer does not count as an endpoint of the Service that the Secret names; "" if so."""
-    if trail.kind is Kind.EXTERNAL_NAME:
-        return (
-            "that is an ExternalName Service, which leads wherever its editors say "
-            f"(now {trail.outside}): the Secret has to name that host in its key host"
-        )
     if trail.selector:
         return "that Service has a selector, so that pods become its endpoints"
     if target.route is Route.ENDPOINT:
@@ -251,7 +259,7 @@ def protected(terms: Terms, target: Target, secret: str) -> Target:
         return target
     mode = terms.tls if spec.mode is not TlsMode.VERIFY_FULL else spec.mode
     tls = replace(spec, mode=mode)
-    if mode is TlsMode.VERIFY_FULL and terms.own_ca and not terms.trusted:
+    if terms.tls is TlsMode.VERIFY_FULL and terms.own_ca and not terms.trusted:
         tls = TlsSpec(mode=mode, ca_secret=secret, ca_key=CA_KEY, server_name=spec.server_name)
     return replace(target, tls=tls)
 

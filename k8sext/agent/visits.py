@@ -75,8 +75,9 @@ class Visits:
     async def consents(self, check: WireCheck, name: str) -> bool:
         """See `WireCheck.consents`."""
         runner, own = self.runner, check.target
-        by_name = (t for t in runner.plan.targets if t.route is Route.NAME)
-        way = next((t for t in by_name if t.service == own.service), own)
+        ways = [t for t in runner.plan.targets if t.service == own.service and t.trail]
+        ways.sort(key=lambda t: (t.host != name, t.route is not Route.NAME))
+        way = ways[0] if ways else own
         try:
             way, _ = await runner.places.first(replace(way, host=name))
         except Fault:

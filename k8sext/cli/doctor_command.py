@@ -78,7 +78,8 @@ def doctor_command(
     credentials_from: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SECRET=SERVICE", help="Secret whose login may go to that Service; repeatable."
+            metavar="SECRET=SERVICE",
+            help="Secret whose login may go to that Service (k8sext explain KX612); repeatable.",
         ),
     ] = None,
     trust_annotations: Annotated[
@@ -112,7 +113,13 @@ def doctor_command(
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:
-    """Check every bridge of a namespace from a pod in it, and say what is broken and why."""
+    """Check every bridge of a namespace from a pod in it, and say what is broken and why.
+
+    A login goes where its Secret says, in keys of its own: k8sext.service (NAME or NAME.NAMESPACE;
+    without it nowhere), host or uri, k8sext.keys (what annotations may choose; without it the usual
+    keys of the protocol), k8sext.tls (any, require or verify-full; without it any). All of it:
+    k8sext explain KX612.
+    """
     from k8sext import doctor, vouching
 
     from . import doctor_run as steps

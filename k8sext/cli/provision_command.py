@@ -290,6 +290,8 @@ def _print_objects(items: Sequence[Any], output: str) -> None:
 def _report(
     planned: Sequence[Any], stale: Sequence[str], specs: Sequence[Any], output: str, *, writes: bool
 ) -> None:
+    from k8sext.provision import apply, consenting
+
     from . import console, talk
 
     if output != "text":
@@ -309,6 +311,8 @@ def _report(
     if not writes:
         console.data(f"{' · '.join(counts)} (nothing was written)\n")
         return
+    if any(mark != apply.SAME for mark in marks):
+        console.data("".join(f"{said}\n" for said in map(consenting.needs, specs) if said))
     to_do = [f"next: k8sext doctor -n {n} {' '.join(s)}" for n, s in _by_namespace(specs).items()]
     one_line = " · ".join([*counts, *to_do])
     fits = len(to_do) == 1 and len(one_line) <= NARROW

@@ -44,6 +44,7 @@ TERMS: dict[str, Values] = {
     "unread": {"k8sext.service": SERVICE, "k8sext.tls": "requried"},
 }
 DEMANDING = ("require", "verify-full", "unread")
+FEWER = ("service", "host", "require")
 # Where logins come from: those that need a Secret's consent, those that the invoker vouches for.
 ASKED, VOUCHED = ("mounted", "cluster"), ("credentials-from", "credentials-from-bare", "f")
 HANDED = ("file", "env")
@@ -168,7 +169,8 @@ def test_nothing_arrives_that_the_model_forbids(
 ) -> None:
     world = cw.healthy(port.port)
     edit(world)
-    for number, (terms, says) in enumerate(TERMS.items()):
+    chosen = TERMS if source == "mounted" else FEWER  # the same terms are read by the same code
+    for number, (terms, says) in enumerate((name, TERMS[name]) for name in chosen):
         port.got.clear()
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -172,6 +172,25 @@ def test_made_and_made_again(store: ObjectStore, capsys: Captured) -> None:
     assert "2 unchanged" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("to", "says"),
+    [
+        ("198.51.100.21:6379", "k8sext.service: redis-svc"),
+        ("redis.corp.example:6379", "host: redis.corp.example"),
+    ],
+)
+def test_what_the_secret_has_to_say_is_told(
+    store: ObjectStore, capsys: Captured, to: str, says: str
+) -> None:
+    argv = ["provision", "redis-svc", "--to", to, "--protocol", "redis", "--credentials", "auth"]
+    assert app.run(argv) == 0
+    lines = capsys.readouterr().out.splitlines()
+    wanted = f"login: Secret auth in namespace dev has to say {says} (k8sext explain KX612)"
+    assert wanted in lines
+    assert app.run(argv) == 0
+    assert "login:" not in capsys.readouterr().out
+
+
 def test_what_to_type_next_stands_by_itself_for_each_namespace(
     store: ObjectStore, capsys: Captured, tmp_path: Path
 ) -> None:
