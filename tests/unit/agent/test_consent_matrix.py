@@ -135,6 +135,8 @@ def may(place: str, edit: Callable[[cw.World], None], source: str, terms: str) -
     """Whether the login may arrive at a place (of a cluster IP: at what is behind it)."""
     if terms in DEMANDING:
         return False  # the servers here have no TLS
+    if edit is cw.a_selector and terms == "service" and source != "f":
+        return False  # a Service with a selector is another one
     pinned = terms != "service" or source == "f"
     return place == GOOD or (edit in cw.BY_SLICES and not pinned)
 
