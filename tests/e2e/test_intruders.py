@@ -167,7 +167,7 @@ def test_the_relays_password_is_sent_to_no_other_pod(
 
 
 def test_a_run_with_the_printed_role_is_believed(lab: Lab, namespace: str, tmp_path: Path) -> None:
-    """The look-alike: nobody changes the pod, so that no dry run and no further right is needed."""
+    """The usual case: nobody changes the pod, so that no dry run and no further right is needed."""
     deploy(lab, namespace, [REDIS])
     token = cluster.service_account(lab, namespace)
     config = cluster.with_token(lab, tmp_path / "c", token, namespace)

@@ -1,4 +1,4 @@
-"""A pod is ours if our Job made it and it does what the template says: attacks and look-alikes."""
+"""A pod is ours if our Job made it and it does as the template says: attacks, and the usual."""
 
 import copy
 from collections.abc import Callable
@@ -163,7 +163,7 @@ def account(pod: dict[str, Any]) -> None:
     probe(pod)["volumeMounts"].append(mounted)
 
 
-LOOK_ALIKES: dict[str, Change] = {
+USUAL: dict[str, Change] = {
     "as the Job controller makes it": lambda _pod: None,
     "EKS Pod Identity": token,
     "a service account's token": account,
@@ -189,10 +189,10 @@ LOOK_ALIKES: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("name", LOOK_ALIKES)
+@pytest.mark.parametrize("name", USUAL)
 def test_what_clusters_do_to_every_pod_raises_no_alarm(name: str) -> None:
     pod = pod_of(JOB)
-    LOOK_ALIKES[name](pod)
+    USUAL[name](pod)
     assert proof.differences(made().spec, pod["spec"]) == ()
     assert proof.shard_of(pod) == 0
 
