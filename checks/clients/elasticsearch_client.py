@@ -7,10 +7,12 @@ OpenSearch, however healthy (elasticsearch-py, `UnsupportedProductError`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from typing import Any, ClassVar
 
 from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
+from k8sext.agent.driver_http import urlopen
 from k8sext.model.words import Reason, Stage
 
 _LOGGERS = ("elasticsearch", "elastic_transport", "urllib3")
@@ -51,6 +53,7 @@ class ElasticsearchClient(ClientProbe):
             retry_on_status=(),
             sniff_on_start=False,
             connections_per_node=1,
+            node_class=_node_class(),
             **options,
             **_login(dial),
         )
@@ -81,6 +84,8 @@ class ElasticsearchClient(ClientProbe):
             return self._status(error.meta.status, words)
         if isinstance(error, elastic_transport.ConnectionTimeout):
             return Fault(Reason.TIMED_OUT, words, words=words)
+        if isinstance(error.__cause__, Fault):
+            return error.__cause__  # a bound of ours
         if isinstance(error, elastic_transport.SerializationError):
             return Fault(Reason.WRONG_PRODUCT, words, words=words)
         below = network_fault(error)
@@ -99,6 +104,19 @@ class ElasticsearchClient(ClientProbe):
         else:
             reason = _STATUS.get(status, Reason.SERVER_ERROR)
         return Fault(reason, words, words=words, code=str(status))
+
+
+def _node_class() -> Any:
+    """The client's own way to a server, within bounds."""
+    from elastic_transport import Urllib3HttpNode
+
+    class Node(Urllib3HttpNode):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            pool: Any = self.pool
+            pool.urlopen = functools.partial(urlopen, pool.urlopen)
+
+    return Node
 
 
 def _version(client: Any) -> str:

@@ -95,6 +95,59 @@ def test_logins_of_a_cluster(login: dict[str, str], header: str) -> None:
     assert "canary-4711" not in repr((good, bad))
 
 
+def bomb(content: bytes, *, coding: str = "gzip", megabytes: int = 500) -> bytes:
+    """An answer of a healthy cluster's shape that is some hundred MB when it is unpacked."""
+    import gzip
+    import io
+
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as file:
+        file.write(content)
+        for _ in range(megabytes):
+            file.write(b" " * (1 << 20))
+        file.write(b"}")
+    body = packed.getvalue()
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elastic-Product: Elasticsearch\r\n"
+        f"Content-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+BOMB = b'{"name": "n", "version": {"number": "8.19.0"}, "tagline": "You Know, for Search"'
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "GZIP"])
+def test_a_gzip_bomb_is_not_unpacked(coding: str) -> None:
+    import tracemalloc
+
+    answer = bomb(BOMB, coding=coding)
+    with serving(says(answer)) as port:
+        tracemalloc.start()
+        official = alone("elasticsearch", port)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert ended(official)[1] is Reason.TOO_MUCH
+    assert most < 60 << 20
+
+
+def test_an_answer_without_an_end() -> None:
+    head = (
+        "HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Length: 900000000\r\n\r\n"
+    )
+    with serving(says(head.encode() + b'{"a": "' + b"x" * (20 << 20))) as port:
+        official = alone("elasticsearch", port)
+    assert ended(official)[1] is Reason.TOO_MUCH
+
+
+def test_gzip_that_nobody_asked_for_is_read() -> None:
+    """Some proxies pack whatever passes."""
+    answer = bomb(BOMB, megabytes=0)
+    with serving(says(answer)) as port:
+        official = alone("elasticsearch", port)
+    assert ended(official) == (None, None)
+
+
 def test_a_red_cluster() -> None:
     red = {**cluster("8.19.0"), "/_cluster/health": (200, {"status": "red"})}
     with serving(http(red, headers=OFFICIAL)) as port:
