@@ -62,17 +62,17 @@ class Claims:
         if shard is None or shard >= self.shards:
             return self._refused(pod, "its index is none of our Job's", owned=True)
         chosen = self.chosen.get(shard)
-        if chosen and chosen.uid == _uid(pod):
+        if chosen and chosen.uid == uid_of(pod):
             return Claim.CHANGED if self.doubt(shard, pod) else Claim.OURS
         if chosen:
             return self._refused(pod, f"{chosen.name} was there before it", owned=True)
-        if _uid(pod) in self.intruders:
+        if uid_of(pod) in self.intruders:
             return Claim.NOT
         if not self._differs(pod):
             return self._accepted(shard, pod, self.made.spec)
-        if _uid(pod) in self.asked or len(self.asked) >= MAX_ASKED:
+        if uid_of(pod) in self.asked or len(self.asked) >= MAX_ASKED:
             return Claim.WAIT
-        self.asked.add(_uid(pod))
+        self.asked.add(uid_of(pod))
         return Claim.ASK
 
     def admitted(self, pod: Pod, expected: Spec | None, why: str) -> Claim:
@@ -88,7 +88,7 @@ class Claims:
     def doubt(self, shard: int, pod: Pod) -> str:
         """Why the chosen pod is not believed any more, as it is read now; "" where it is."""
         chosen = self.chosen[shard]
-        if _uid(pod) != chosen.uid:
+        if uid_of(pod) != chosen.uid:
             return f"the pod {chosen.name} was replaced by another of its name"
         if proof.restarted(pod):
             return f"the container of the pod {chosen.name} was started again"
@@ -105,13 +105,13 @@ class Claims:
         if proof.restarted(pod):
             return self._refused(pod, "its container was started again", owned=True)
         changes = proof.differences(self.made.spec, expected)
-        self.chosen[shard] = _Chosen(_uid(pod), _name(pod), expected, strict, changes)
+        self.chosen[shard] = _Chosen(uid_of(pod), _name(pod), expected, strict, changes)
         return Claim.OURS
 
     def _refused(self, pod: Pod, why: str, *, owned: bool) -> Claim:
         if len(self.intruders) < MAX_INTRUDERS:
             intruder = Intruder(printable(_name(pod), 253), why, owned)
-            self.intruders.setdefault(_uid(pod), intruder)
+            self.intruders.setdefault(uid_of(pod), intruder)
         return Claim.NOT
 
 
@@ -120,7 +120,8 @@ def _meta(pod: Pod) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _uid(pod: Pod) -> str:
+def uid_of(pod: Pod) -> str:
+    """Its UID; "" where it says none."""
     return str(_meta(pod).get("uid") or "")
 
 

@@ -20,7 +20,7 @@ from k8sext.agent import summary
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
 
-from .claims import Claim, Claims, Intruder, Pod
+from .claims import Claim, Claims, Intruder, Pod, uid_of
 from .job import CONTAINER
 from .listen import Api, Listener
 from .proof import Made, shard_of
@@ -125,18 +125,18 @@ class Follower:
         shard = shard_of(pod)
         run = next((r for r in self._open() if r.shard == shard), None)
         if claim in (Claim.ASK, Claim.WAIT):
-            self.pods[str(pod["metadata"]["uid"])] = pod
+            self.pods[uid_of(pod)] = pod
             if claim is Claim.ASK:
                 self.listener.ask_admission(pod, self.claims.made)
         elif claim is Claim.NOT:
-            self._refused(str(pod.get("metadata", {}).get("uid") or ""))
+            self._refused(uid_of(pod))
         elif run is not None and claim is Claim.OURS:
             self._pod(run, pod)
         elif run is not None and shard is not None:
             self._disbelieve(run, self.claims.doubt(shard, pod))
 
     def _latest(self, pod: Pod) -> Pod:
-        return self.pods.pop(str(pod["metadata"]["uid"]), pod)
+        return self.pods.pop(uid_of(pod), pod)
 
     def _refused(self, uid: str) -> None:
         found = self.claims.intruders.get(uid)

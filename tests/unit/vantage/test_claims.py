@@ -326,3 +326,12 @@ def test_many_intruders_cost_little() -> None:
             known.admitted(odd, None, "no right")
     assert len(known.asked) == claims.MAX_ASKED
     assert len(known.intruders) <= claims.MAX_INTRUDERS
+
+
+@pytest.mark.parametrize("meta", [{"name": "x"}, {"name": "x", "uid": None}, {"name": NAME}])
+def test_a_pod_without_a_uid_breaks_nothing(meta: Any) -> None:
+    nobody = changed(mirrored)
+    owners = nobody["metadata"]["ownerReferences"]
+    ran, _ = follow(Cluster({**nobody, "metadata": {**meta, "ownerReferences": owners}}, RUNNING,
+                            r1=[SHORT]))  # fmt: skip
+    assert ran.ended
