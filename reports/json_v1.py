@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from k8sext.model.bridge import Bridge
+from k8sext.model.clean import escaped
 from k8sext.model.codec import to_json
 from k8sext.model.depth import limits
 from k8sext.model.front import Front
@@ -32,7 +32,7 @@ MEDIA_TYPE = "application/json"
 
 def render(report: Report, options: Options) -> str:
     """The whole report as one JSON document."""
-    return json.dumps(document(report), indent=1, ensure_ascii=False) + "\n"
+    return escaped(document(report), indent=1) + "\n"
 
 
 def document(report: Report) -> dict[str, Any]:

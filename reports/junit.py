@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
+from k8sext.model.clean import cleaned
 from k8sext.model.depth import limit
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import (
@@ -51,6 +52,7 @@ class Case:
 
 def render(report: Report, options: Options) -> str:
     """The document."""
+    report = cleaned(report)
     suites = [
         *((f"k8sext.{b.bridge.namespace}.{b.bridge.service}", _cases(report, b))
           for b in report.bridges),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from k8sext.model import depth
+from k8sext.model.clean import cleaned
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import (
     BridgeReport,
@@ -45,7 +46,7 @@ ASCII = str.maketrans({"·": "-", "—": "-", "–": "-", "×": "x", "…": "...
 
 def render(report: Report, options: Options, wide: bool = False) -> str:
     """The table, the explanations sorted by severity, one line of summary."""
-    out = io.StringIO()
+    report, out = cleaned(report), io.StringIO()
     console = Console(
         file=out,
         width=options.width,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from k8sext.handmade import MIRROR, managed_by
 from k8sext.model.bridge import Bridge
 from k8sext.model.lint import Key, Object, Objects
+from k8sext.model.shell import part, word
 
 # How a connection ends where nobody is at the address, or the way to it is not the one meant.
 NOBODY_THERE = ("KX301", "KX302", "KX308", "KX310")
@@ -73,8 +73,9 @@ def _subsets(item: Object) -> Iterator[Piece]:
 
 def patch(kind: str, namespace: str, name: str, *operations: dict[str, Any]) -> str:
     """The command that applies a JSON patch."""
-    text = shlex.quote(json.dumps(operations, separators=(",", ":")))
-    return f"kubectl patch {kind.lower()} -n {namespace} {name} --type=json -p {text}"
+    body = part(json.dumps(operations, separators=(",", ":")))
+    where = f"{word(kind.lower())} -n {word(namespace)} {word(name)}"
+    return f"kubectl patch {where} --type=json -p {body}"
 
 
 def replaced(path: str, value: object) -> dict[str, Any]:

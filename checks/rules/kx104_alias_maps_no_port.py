@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 
 from ._pieces import ANOTHER_ANSWERS, NOBODY_THERE, number_of, patch, replaced
@@ -36,8 +37,9 @@ def _finding(bridge: Bridge, port: Port, number: int, wanted: int) -> Finding:
         f"that use {bridge.service}:{port.port} dial {bridge.external_name}:{port.port}, not the "
         f"targetPort {wanted}",
         fix=f"let applications use port {wanted}, and write it in the Service: {command}; to keep "
-        f"port {port.port}, make it a Service with addresses: k8sext provision {bridge.service} -n "
-        f"{bridge.namespace} --to ADDRESS:{wanted} --adopt",
+        f"port {port.port}, make it a Service with addresses: k8sext provision "
+        f"{word(bridge.service)} -n "
+        f"{word(bridge.namespace)} --to ADDRESS:{wanted} --adopt",
         bridge=bridge.ref,
         ports=(port.key,),
         explains=(*NOBODY_THERE, *ANOTHER_ANSWERS),

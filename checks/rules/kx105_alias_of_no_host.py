@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 from k8sext.service_names import DOMAIN, cut_short
 
@@ -49,7 +50,8 @@ def _localhost(bridge: Bridge) -> Finding:
         object=f"Service/{bridge.ref}",
         summary=f"Service {bridge.service} is an alias of {bridge.external_name}: that leads every "
         "pod to itself, not to another host",
-        fix=f"k8sext provision {bridge.service} -n {bridge.namespace} --to ADDRESS:PORT --adopt, "
+        fix=f"k8sext provision {word(bridge.service)} -n {word(bridge.namespace)} --to "
+        "ADDRESS:PORT --adopt, "
         "with the address by which the nodes reach that host",
         bridge=bridge.ref,
         explains=(*NO_NAME, *NOBODY_THERE, *ANOTHER_ANSWERS),

@@ -8,6 +8,7 @@ from k8sext import handmade
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import SERVICE_NAME, Object, Objects, Rule, Subject, key_of
+from k8sext.model.shell import part, word
 from k8sext.model.words import Severity
 from k8sext.nearest import near
 
@@ -44,14 +45,14 @@ def _finding(bridge: Bridge, item: Object, kind: str, used: str) -> Finding:
     labelled = SERVICE_NAME in (item["metadata"].get("labels") or {})
     if kind == "Endpoints":
         said = f"Endpoints {name} belong to no Service: their name must be {bridge.service}"
-        fix = f"kubectl get endpoints -n {bridge.namespace} {name} -o yaml, and apply it again "
-        fix += f"with metadata.name {bridge.service}"
+        fix = f"kubectl get endpoints -n {word(bridge.namespace)} {word(name)} -o yaml, and apply "
+        fix += f"it again with metadata.name {bridge.service}"
     else:
         said = f"EndpointSlice {name} belongs to no Service: its label {SERVICE_NAME} " + (
             f"says {used}, and there is no such Service" if labelled else "is missing"
         )
-        command = f"kubectl label endpointslice -n {bridge.namespace} {name} "
-        command += f"{SERVICE_NAME}={bridge.service} --overwrite"
+        command = f"kubectl label endpointslice -n {word(bridge.namespace)} {word(name)} "
+        command += f"{SERVICE_NAME}={part(bridge.service)} --overwrite"
         fix = f"if {name} is meant for Service {bridge.service}: {command}"
     return Finding(
         code=RULE.code,

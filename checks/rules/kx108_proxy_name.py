@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 
 from ._pieces import key_of_bridge
@@ -20,7 +21,8 @@ def judge(subject: Subject) -> Iterator[Finding]:
         service = subject.objects.service_of.get(key_of_bridge(bridge), {})
         labels = (service.get("metadata") or {}).get("labels") or {}
         if LABEL in labels and bridge.kind is Kind.SELECTORLESS:
-            command = f"kubectl label service -n {bridge.namespace} {bridge.service} {LABEL}-"
+            service_name = f"-n {word(bridge.namespace)} {word(bridge.service)}"
+            command = f"kubectl label service {service_name} {LABEL}-"
             yield Finding(
                 code=RULE.code,
                 severity=Severity.NOTE,

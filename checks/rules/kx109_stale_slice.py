@@ -9,6 +9,7 @@ from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Object, Rule, Subject
 from k8sext.model.plan import join_address
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 
 from ._pieces import ANOTHER_ANSWERS, NOBODY_THERE, key_of_bridge
@@ -40,7 +41,8 @@ def _finding(bridge: Bridge, stale: list[Object]) -> Finding:
         for p in s.get("ports") or ()
         if e.get("addresses") and p.get("port")
     ]
-    command = f"kubectl delete endpointslice -n {bridge.namespace} {names}"
+    which = " ".join(word(s["metadata"]["name"]) for s in stale)
+    command = f"kubectl delete endpointslice -n {word(bridge.namespace)} {which}"
     return Finding(
         code=RULE.code,
         severity=Severity.WARN,

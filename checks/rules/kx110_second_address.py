@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Object, Rule, Subject
+from k8sext.model.shell import part, word
 from k8sext.model.words import Severity
 
 from ._pieces import key_of_bridge
@@ -37,8 +37,9 @@ def _unused(item: Object, bridge: Bridge) -> Iterator[str]:
 
 def _finding(bridge: Bridge, item: Object, unused: list[str]) -> Finding:
     name = item["metadata"]["name"]
-    body = shlex.quote(json.dumps({"endpoints": _apart(item)}, separators=(",", ":")))
-    command = f"kubectl patch endpointslice -n {bridge.namespace} {name} --type=merge -p {body}"
+    body = part(json.dumps({"endpoints": _apart(item)}, separators=(",", ":")))
+    where = f"-n {word(bridge.namespace)} {word(name)}"
+    command = f"kubectl patch endpointslice {where} --type=merge -p {body}"
     return Finding(
         code=RULE.code,
         severity=Severity.WARN,

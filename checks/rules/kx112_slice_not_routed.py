@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Object, Rule, Subject
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 
 from ._pieces import key_of_bridge
@@ -40,7 +41,8 @@ def _finding(bridge: Bridge, item: Object, kind: str, families: str) -> Finding:
         severity=Severity.WARN if kind == "FQDN" else Severity.NOTE,
         object=f"EndpointSlice/{bridge.namespace}/{name}",
         summary=f"EndpointSlice {name} has addressType {kind}, so {held} gets no connection: {why}",
-        fix=f"{fix}; to remove it: kubectl delete endpointslice -n {bridge.namespace} {name}",
+        fix=f"{fix}; to remove it: kubectl delete endpointslice "
+        f"-n {word(bridge.namespace)} {word(name)}",
         bridge=bridge.ref,
         refines=("KX305", "KX201", "KX202", "KX206"),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Object, Rule, Subject
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 
 from ._pieces import key_of_bridge
@@ -51,8 +52,8 @@ def _finding(bridge: Bridge, application: str) -> Finding:
         "is likely never applied",
         fix="in ConfigMap argocd-cm take EndpointSlice and Endpoints out of resource.exclusions "
         "and sync again, or make the Service an ExternalName; what is made by hand (k8sext "
-        f"provision {bridge.service} -n {bridge.namespace} --to ADDRESS:PORT --adopt) works at "
-        "once and is not in Git",
+        f"provision {word(bridge.service)} -n {word(bridge.namespace)} --to ADDRESS:PORT --adopt) "
+        "works at once and is not in Git",
         confidence="likely",
         bridge=bridge.ref,
         refines=("KX305", "KX201", "KX202", "KX206"),

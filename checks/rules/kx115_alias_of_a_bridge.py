@@ -8,6 +8,7 @@ from k8sext.aliases import leads_out
 from k8sext.model.bridge import Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 from k8sext.service_names import whole
 
@@ -25,7 +26,7 @@ def judge(subject: Subject) -> Iterator[Finding]:
                 object=f"Service/{bridge.ref}",
                 summary=f"Service {bridge.service} is an alias of the bridge {service} in "
                 f"namespace {namespace}, so it was checked through that one",
-                fix=f"k8sext doctor -n {namespace} {service}",
+                fix=f"k8sext doctor -n {word(namespace)} {word(service)}",
                 bridge=bridge.ref,
             )
 

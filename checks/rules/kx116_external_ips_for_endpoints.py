@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.plan import join_address
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 
 from ._pieces import key_of_bridge, number_of, patch
@@ -29,7 +29,7 @@ def _finding(bridge: Bridge, claimed: list[str]) -> Finding:
     )
     port = bridge.ports[0]
     targets = (join_address(a, number_of(port.target_port) or port.port) for a in claimed)
-    to = " ".join(f"--to {shlex.quote(t)}" for t in targets)
+    to = " ".join(f"--to {word(t)}" for t in targets)
     return Finding(
         code=RULE.code,
         severity=Severity.WARN,
@@ -37,8 +37,8 @@ def _finding(bridge: Bridge, claimed: list[str]) -> Finding:
         summary=f"Service {bridge.service} names {', '.join(claimed)} in spec.externalIPs, which "
         "is for traffic that comes in: it leads nowhere, and it takes that address away from the "
         "whole cluster",
-        fix=f"{remove}; then, if it is the server's address: k8sext provision {bridge.service} "
-        f"-n {bridge.namespace} {to} --adopt",
+        fix=f"{remove}; then, if it is the server's address: k8sext provision "
+        f"{word(bridge.service)} -n {word(bridge.namespace)} {to} --adopt",
         bridge=bridge.ref,
         refines=("KX305",),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Bridge, CredentialRef
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.shell import part, word
 from k8sext.model.words import Severity
 from k8sext.model.workload import Use, told
 
@@ -40,7 +41,8 @@ def _finding(ref: str, bridge: Bridge, use: Use, named: list[str]) -> Finding:
         summary=f"{told(use)} takes its login from Secret {use.secret}, and {bridge.service} is "
         f"tested with Secret {known}: that the one works says nothing of the other",
         fix=f"let both use one Secret, or test with this one too: kubectl annotate service -n "
-        f"{bridge.namespace} {bridge.service} k8sext.io/credentials={use.secret} --overwrite",
+        f"{word(bridge.namespace)} {word(bridge.service)} k8sext.io/credentials={part(use.secret)} "
+        "--overwrite",
         bridge=bridge.ref,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.shell import word
 from k8sext.model.words import Severity
 from k8sext.model.workload import How, Use, Workload
 
@@ -44,8 +45,8 @@ def _patch(workload: Workload) -> str:
     if workload.kind not in ("Deployment", "StatefulSet", "DaemonSet"):
         return ""
     patch = '{"spec":{"template":{"spec":{"dnsPolicy":"ClusterFirstWithHostNet"}}}}'
-    kind, name = workload.kind.lower(), workload.name
-    return f"kubectl patch {kind} -n {workload.namespace} {name} -p '{patch}'"
+    where = f"{workload.kind.lower()} -n {word(workload.namespace)} {word(workload.name)}"
+    return f"kubectl patch {where} -p '{patch}'"
 
 
 RULE = Rule(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Object, Rule, Subject, key_of
+from k8sext.model.shell import part, word
 from k8sext.model.words import Culprit, Severity
 from k8sext.model.workload import Held, Workload
 
@@ -107,8 +107,8 @@ def _finding(
 def _restart(workload: Workload) -> str:
     if workload.kind not in _RESTARTED_BY_KUBECTL:
         return ""
-    where = f"-n {shlex.quote(workload.namespace)}"
-    return f"kubectl rollout restart {where} {workload.kind.lower()}/{shlex.quote(workload.name)}"
+    what = f"{workload.kind.lower()}/{part(workload.name)}"
+    return f"kubectl rollout restart -n {word(workload.namespace)} {what}"
 
 
 RULE = Rule(

@@ -14,6 +14,7 @@ import typer
 from k8sext import __version__
 from k8sext.agent.ending import leave
 from k8sext.errors import K8sextError, place_of
+from k8sext.model.secret import printable
 
 from . import console, defaults, talk
 from .checks_command import checks_command
@@ -27,6 +28,8 @@ from .rbac_command import rbac_command
 from .report_command import report_command
 from .schema_command import schema_command
 from .selftest_command import selftest_command
+
+MAX_ERROR = 2000  # characters of one error: what is longer was made to be
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "doctor": doctor_command,
@@ -107,11 +110,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _show_usage(error: Any, argv: Sequence[str]) -> None:
     """One sentence, and where there is more; without any word the help itself."""
     if not argv:
-        sys.stderr.write(f"{error.format_message()}\n")
+        console.say(error.format_message())
         return
     place = getattr(error, "ctx", None)
     command = "k8sext" if place is None else place.command_path
-    sys.stderr.write(f"k8sext: {error.format_message().rstrip('.')}; see {command} -h\n")
+    console.say(f"k8sext: {error.format_message().rstrip('.')}; see {command} -h")
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -150,7 +153,7 @@ def run(argv: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except K8sextError as error:
-        console.say(f"k8sext: {error}")
+        console.say(f"k8sext: {printable(str(error), MAX_ERROR)}")
         return error.exit_code
     except BrokenPipeError:
         console.nobody_reads()

@@ -11,14 +11,20 @@ import time
 from typing import Any
 
 from k8sext import registry
+from k8sext.model.clean import screened
+from k8sext.model.guard import guarded
+from k8sext.model.secret import printable
 
 QUIET_S = 0.3  # what takes less is not worth a line
 
 
 def data(text: str) -> None:
-    """Write data to standard output. Whoever has stopped reading it wants no more, and no error."""
+    """Write data to standard output. Whoever has stopped reading it wants no more, and no error.
+
+    What cannot be seen does not get through, whoever wrote it; colours do, on a terminal.
+    """
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(screened(text, styled=sys.stdout.isatty()))
         sys.stdout.flush()
     except BrokenPipeError:
         nobody_reads()
@@ -46,7 +52,7 @@ def see_to_streams() -> None:
 def say(text: str) -> None:
     """Write talk to standard error; that nobody hears it stops nothing."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(screened(guarded(text)) + "\n")
         sys.stderr.flush()
 
 
@@ -97,7 +103,9 @@ class Progress:
 
             self.status = Console(stderr=True).status("")
             self.status.start()
-        self.status.update(f"{namespace}: {text}")
+        from rich.text import Text  # nothing in it is markup
+
+        self.status.update(Text(printable(guarded(f"{namespace}: {text}"))))
 
     def _later(self, seconds: float) -> None:
         """What was said last before there was reason to say anything must not be lost."""

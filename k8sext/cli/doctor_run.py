@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -173,9 +172,9 @@ def dry_run(source: Source, request: doctor.Request) -> int:
     for namespace in dict.fromkeys(b.namespace for b in chosen):
         here = [b for b in chosen if b.namespace == namespace]
         planned = doctor.make_plan(namespace, here, cluster, request, "dryrun")
-        sys.stdout.write("---\n" + yaml.safe_dump(doctor.make_job(planned, cluster, request)))
+        console.data("---\n" + yaml.safe_dump(doctor.make_job(planned, cluster, request)))
         for name, text in _sources(planned).items():
-            sys.stdout.write(f"# --- {name}\n" + "".join(f"# {x}\n" for x in text.splitlines()))
+            console.data(f"# --- {name}\n" + "".join(f"# {x}\n" for x in text.splitlines()))
     return 0
 
 

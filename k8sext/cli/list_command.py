@@ -11,6 +11,7 @@ import typer
 
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, BridgeClass, Port
+from k8sext.model.clean import cleaned
 
 from . import options as opt
 
@@ -41,7 +42,7 @@ def list_command(
     from k8sext.kube.snapshot import fetch
     from k8sext.workers import Workers
 
-    from . import talk
+    from . import console, talk
 
     session = Session.load(
         kubeconfig, context, as_user, as_group or (), clear_text=talk.clear_text()
@@ -58,7 +59,7 @@ def list_command(
     if where is None and selector is None:  # else a Service of another namespace is not seen
         found = aliases.looked_at(found, snapshot.services)
     for skip in snapshot.skips:
-        sys.stderr.write(f"k8sext: {skip}\n")
+        console.say(f"k8sext: {skip}")
     shown = [b for b in found if include or b.bridge_class is BridgeClass.BRIDGE]
     _write(shown, output, bool(include), len(found) - len(shown), where)
     return 0 if shown or allow_empty else 5
@@ -67,7 +68,7 @@ def list_command(
 def _write(
     shown: Sequence[Bridge], output: str, classes: bool, hidden: int, where: str | None
 ) -> None:
-    from . import talk
+    from . import console, talk
 
     if talk.quiet():
         return
@@ -77,12 +78,12 @@ def _write(
         sys.stdout.write("\n")
         return
     if shown:
-        sys.stdout.write(table(shown, wide=output == "wide", classes=classes))
+        console.data(table(shown, wide=output == "wide", classes=classes))
     else:
         place = f"namespace {where}" if where else "the cluster"
-        sys.stderr.write(f"k8sext: no bridge in {place}\n")
+        console.say(f"k8sext: no bridge in {place}")
     if hidden:
-        sys.stderr.write(f"k8sext: {hidden} not shown (--include internal shows them)\n")
+        console.say(f"k8sext: {hidden} not shown (--include internal shows them)")
 
 
 def as_json(bridge: Bridge) -> dict[str, Any]:
@@ -122,6 +123,7 @@ def _port_json(port: Port) -> dict[str, Any]:
 
 def table(bridges: Sequence[Bridge], *, wide: bool, classes: bool) -> str:
     """Plain columns, as kubectl prints them."""
+    bridges = cleaned(tuple(bridges))
     rows: list[tuple[str, ...]] = [(*_HEAD, *(("CLASS", "REASON") if classes or wide else ()))]
     for bridge in bridges:
         last = (bridge.bridge_class.value, bridge.class_reason or "-")

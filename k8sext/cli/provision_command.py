@@ -290,6 +290,8 @@ def _print_objects(items: Sequence[Any], output: str) -> None:
 def _report(
     planned: Sequence[Any], stale: Sequence[str], specs: Sequence[Any], output: str, *, writes: bool
 ) -> None:
+    from k8sext.model.secret import visible
+    from k8sext.model.shell import word
     from k8sext.provision import apply, consenting
 
     from . import console, talk
@@ -302,9 +304,10 @@ def _report(
     changes = [p.change for p in planned]
     width = max(len(c.ref) for c in changes)
     for change in changes:
-        console.data(f" {change.mark} {change.ref.ljust(width)}  {change.detail}".rstrip() + "\n")
+        line = f" {change.mark} {change.ref.ljust(width)}  {change.detail}"
+        console.data(visible(line).rstrip() + "\n")
     for path in stale:
-        console.data(f" - {path.rpartition('/')[2]}\n")
+        console.data(f" - {visible(path.rpartition('/')[2])}\n")
     marks = [c.mark for c in changes]
     words = (("+", "created"), ("~", "changed"), ("=", "unchanged"))
     counts = [f"{marks.count(m)} {w}" for m, w in words if m in marks]
@@ -313,7 +316,10 @@ def _report(
         return
     if any(mark != apply.SAME for mark in marks):
         console.data("".join(f"{said}\n" for said in map(consenting.needs, specs) if said))
-    to_do = [f"next: k8sext doctor -n {n} {' '.join(s)}" for n, s in _by_namespace(specs).items()]
+    to_do = [
+        f"next: k8sext doctor -n {word(namespace)} {' '.join(map(word, names))}"
+        for namespace, names in _by_namespace(specs).items()
+    ]
     one_line = " · ".join([*counts, *to_do])
     fits = len(to_do) == 1 and len(one_line) <= NARROW
     console.data((one_line if fits else "\n".join([" · ".join(counts), *to_do])) + "\n")

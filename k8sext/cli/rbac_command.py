@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -48,6 +47,8 @@ def rbac_command(
     """
     from k8sext.kube import access
 
+    from . import console
+
     if purpose not in access.PURPOSES:
         known = ", ".join(access.PURPOSES)
         raise K8sextError(f"{purpose!r} is not one of {known}", where="--for")
@@ -62,7 +63,7 @@ def rbac_command(
         text = access.role_yaml(
             purpose, where, secrets=secret or (), service_account=service_account or ""
         )
-        sys.stdout.write(text)
+        console.data(text)
         return 0
     from k8sext.kube.session import Session
 
@@ -85,7 +86,7 @@ def _check(session: Any, where: str | None, purpose: str) -> int:
     """One line per right that is missing; 1 when the job cannot be done without it."""
     from k8sext.kube import access
 
-    from . import talk
+    from . import console, talk
 
     lines: dict[Any, str] = {}  # a right of two groups is told once
     refused = False
@@ -96,7 +97,7 @@ def _check(session: Any, where: str | None, purpose: str) -> int:
             refused = refused or not optional
     end = "" if refused else f"you may {purpose}\n"
     if not talk.quiet():
-        sys.stdout.write("".join(lines.values()) + end)
+        console.data("".join(lines.values()) + end)
     return 1 if refused else 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from k8sext.errors import K8sextError
 from k8sext.kube import access
 from k8sext.kube.session import ApiError, Session
+from k8sext.model.shell import word
 from k8sext.request import Request
 
 
@@ -39,7 +40,7 @@ def preflight(session: Session, job: str, namespace: str) -> tuple[str, ...]:
         raise K8sextError(
             "no right to run a probe: " + ", ".join(str(right) for right in lacking),
             where=f"namespace {namespace}",
-            fix=f"apply this Role: k8sext rbac --for {job} -n {namespace}",
+            fix=f"apply this Role: k8sext rbac --for {job} -n {word(namespace)}",
             exit_code=3,
         )
     return ()

@@ -64,12 +64,23 @@ def _note(_ctx: Any, param: Any, value: Any) -> None:
         defaults.tell_ignored()
 
 
+def _filtered(record: Any) -> bool:
+    """A log line is told as everything is: without secrets, all of it visible."""
+    from k8sext.model.guard import guarded
+    from k8sext.model.scrub import scrub
+    from k8sext.model.secret import visible
+
+    record.msg, record.args = visible(scrub(guarded(record.getMessage()))), ()
+    return True
+
+
 def _listen() -> None:
     """What the engine has to say goes to standard error, as everything that is no data."""
     import logging  # 5 ms, which --help need not wait for
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("k8sext: %(message)s"))
+    handler.addFilter(_filtered)
     logger = logging.getLogger("k8sext")
     logger.setLevel(logging.DEBUG if debug() else logging.INFO if verbose() else logging.WARNING)
     logger.propagate, logger.handlers = False, [handler]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from k8sext.model import shell
 from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.plan import is_address
@@ -289,7 +290,7 @@ def _systems(case: Case) -> list[Diagnosis]:
     said = say(case, rows.TWO_SYSTEMS[found.sureness], stage, first, None, systems=systems)
     if len({o.target for o in case.endpoints}) > 1:
         return [said]
-    return [replace(said, fix=rows.BEHIND_ONE.format(target=first.target))]
+    return [replace(said, fix=shell.filled(rows.BEHIND_ONE, {"target": first.target}))]
 
 
 def _places(seen: Sequence[Observation]) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from k8sext.model import shell
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.report import BridgeReport
@@ -69,10 +70,10 @@ def _told(
         code=row.code,
         severity=Severity.FAIL if missing else Severity.WARN,
         culprit=row.culprit,
-        summary=row.summary.format_map({**facts, "target": one.target, "detail": said}),
+        summary=shell.filled(row.summary, {**facts, "target": one.target, "detail": said}),
         why=missing.why if missing else "",
         because=missing.because if missing else (f"{one.id}", f"{other.id}"),
-        fix=row.fix.format_map(facts),
+        fix=shell.filled(row.fix, facts),
         see=f"k8sext explain {row.code}",
         consequences=(missing.summary,) if missing else (),
     )

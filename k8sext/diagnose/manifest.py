@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from k8sext.model import shell
 from k8sext.model.bridge import Bridge, Endpoint
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.plan import join_address
@@ -98,6 +99,7 @@ def _port_name(bridge: Bridge, source: str, lost: Endpoint, lacking: Sequence[st
     own = repr(lost.port_name) if lost.port_name else "by no name"
     target = join_address(lost.address, lost.port)
     there = f"{kind}/{bridge.namespace}/{name}"
+    facts = {"kind": kind.lower(), "namespace": bridge.namespace, "name": name}
     return Diagnosis(
         code=rows_reach.PORT_NAME.code,
         severity=Severity.WARN,
@@ -105,8 +107,8 @@ def _port_name(bridge: Bridge, source: str, lost: Endpoint, lacking: Sequence[st
         summary=f"{target} never gets a connection: {source} calls its port {own}, and Service "
         f"{bridge.service} looks for {names}",
         because=(there,),
-        fix=f"kubectl edit {kind.lower()} -n {bridge.namespace} {name}, and give port {lost.port} "
-        f"the name {lacking[0]!r}",
+        fix=shell.filled("kubectl edit {kind!q} -n {namespace!q} {name!q}", facts)
+        + f", and give port {lost.port} the name {lacking[0]!r}",
         see=f"k8sext explain {rows_reach.PORT_NAME.code} · {_by_hand(there)}",
     )
 
@@ -142,5 +144,6 @@ def _by_hand(ref: str) -> str:
     """How to look at the object `KIND/NAMESPACE/NAME`."""
     kind, _, rest = ref.partition("/")
     namespace, _, name = rest.rpartition("/")
-    where = f"-n {namespace} " if namespace else ""
-    return f"kubectl get {kind.lower()} {where}{name} -o yaml"
+    where = "-n {namespace!q} " if namespace else ""
+    facts = {"kind": kind.lower(), "namespace": namespace, "name": name}
+    return shell.filled(f"kubectl get {{kind!q}} {where}{{name!q}} -o yaml", facts)

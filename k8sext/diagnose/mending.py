@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 from collections.abc import Iterable
 
+from k8sext.model import shell
 from k8sext.model.bridge import Bridge, Port
 from k8sext.model.plan import is_address, join_address
 
@@ -72,11 +72,16 @@ def _authority(bridge: Bridge, port: Port, detail: str) -> str:
     spec = bridge.tls_of(port.key)
     where = f"(namespace {bridge.namespace})"
     if not spec or not spec.ca_secret:
-        secret = f"{bridge.service}-ca"
-        return (
-            f"kubectl create secret generic -n {bridge.namespace} {secret} --from-file=ca.crt=FILE "
+        facts = {
+            "namespace": bridge.namespace,
+            "service": bridge.service,
+            "secret": f"{bridge.service}-ca",
+        }
+        return shell.filled(
+            "kubectl create secret generic -n {namespace!q} {secret!q} --from-file=ca.crt=FILE "
             "with the authority's certificate, then say so: kubectl annotate --overwrite service "
-            f"-n {bridge.namespace} {bridge.service} k8sext.io/tls-ca={secret}#ca.crt"
+            "-n {namespace!q} {service!q} k8sext.io/tls-ca={secret!p}#ca.crt",
+            facts,
         )
     named = f"Secret {spec.ca_secret} {where}"
     if f"has no {spec.ca_key}" in detail:
@@ -128,5 +133,8 @@ def lead_to(bridge: Bridge, addresses: Iterable[str]) -> str:
 
 
 def _patch(bridge: Bridge, name: str, kind: str, patch: object) -> str:
+    """ "" for what can be no argument: somebody must look."""
+    if not (shell.is_fit(bridge.namespace) and shell.is_fit(name)):
+        return ""
     where = ("kubectl", "patch", "endpointslice", "-n", bridge.namespace, name, f"--type={kind}")
-    return shlex.join([*where, "-p", json.dumps(patch, separators=(",", ":"))])
+    return shell.line(*where, "-p", json.dumps(patch, separators=(",", ":")))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from k8sext.model import shell
 from k8sext.model.bridge import Endpoint
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.plan import is_address
@@ -45,8 +45,9 @@ def _moved(
 ) -> tuple[Diagnosis, frozenset[str]] | None:
     """What differs, and the addresses that the origin has no more."""
     origin = str(told.get("name"))
-    asked = f"kubectl exec -n {case.context.namespace} YOUR-POD -- getent hosts"
-    by_hand = f" · {asked} {shlex.quote(origin)}"  # the annotation may hold anything
+    facts = {"namespace": case.context.namespace, "origin": origin}
+    asked = "kubectl exec -n {namespace!q} YOUR-POD -- getent hosts {origin!q}"
+    by_hand = f" · {shell.filled(asked, facts)}"  # the annotation may hold anything
     now = cast("Sequence[str]", told.get("addresses") or ())
     if not now:
         detail = str(told.get("detail") or f"no address: {origin}")
@@ -72,7 +73,8 @@ def _where(case: Case, endpoint: Endpoint) -> str:
     """What to open, to write other addresses."""
     if "/" not in endpoint.source:
         return case.bridge.source
-    return f"kubectl edit -n {case.bridge.namespace} {endpoint.source.lower()}"
+    facts = {"namespace": case.bridge.namespace, "object": endpoint.source.lower()}
+    return shell.filled("kubectl edit -n {namespace!q} {object!q}", facts)
 
 
 def _seen_by(said: Diagnosis, by_hand: str) -> Diagnosis:

@@ -28,12 +28,12 @@ class Row:
     command: str = ""
 
 
-_SHELL = "kubectl exec -n {namespace} deploy/YOUR-APP -- "
-LOGIN = "kubectl get secret -n {namespace} {secret} -o yaml shows the keys; "
+_SHELL = "kubectl exec -n {namespace!q} deploy/YOUR-APP -- "
+LOGIN = "kubectl get secret -n {namespace!q} {secret!q} -o yaml shows the keys; "
 
 _ONE_ONLY = (
     "take the address that does not belong out of the slice of {service}: kubectl get "
-    "endpointslices -n {namespace} -l kubernetes.io/service-name={service}"
+    "endpointslices -n {namespace!q} -l kubernetes.io/service-name={service!p}"
 )
 BEHIND_ONE = (
     "look at what stands at {target}: it leads one connection here and the next one there (the "
@@ -58,7 +58,8 @@ TWO_SYSTEMS = {
 MESH = Row(
     "KX316", Culprit.CLUSTER_NETWORK,
     "the {mesh} proxy accepts for {target}, and no word of the server comes back: {detail}",
-    "look at the proxy's own log: kubectl logs -n {namespace} YOUR-POD --all-containers; or probe "
+    "look at the proxy's own log: kubectl logs -n {namespace!q} YOUR-POD --all-containers; or "
+    "probe "
     "from a namespace without injection",
     Severity.INCONCLUSIVE,
 )  # fmt: skip
@@ -66,7 +67,7 @@ MESH = Row(
 # A skip where it ends the auth stage (LOGINS), a fault where the server says it elsewhere.
 LOGIN_WANTED = Row(
     "KX602", Culprit.CREDENTIALS, "{target} asks for a login and none is configured",
-    "kubectl annotate service -n {namespace} {service} k8sext.io/credentials=SECRET", WARN,
+    "kubectl annotate service -n {namespace!q} {service!q} k8sext.io/credentials=SECRET", WARN,
 )  # fmt: skip
 
 MISREAD = Row(
@@ -98,7 +99,7 @@ ANSWERS: dict[Reason, Row] = {
         "{target} accepts and stays silent: something accepts for it, or it does not speak "
         "{protocol}", "check that {port} is the {protocol} port, and what stands before it"),
     Reason.TIMED_OUT: Row("KX314", Culprit.PATH, "{target} answers, but its large answers are "
-        "likely lost on the way (MTU): {detail}", "on {here} compare ping -M do -s 1472 {host} "
+        "likely lost on the way (MTU): {detail}", "on {here} compare ping -M do -s 1472 {host!q} "
         "with a smaller size (-s 1200); if only the smaller one passes, lower the MTU of the "
         "network or clamp the MSS (likely a tunnel or VPN whose ICMP is filtered)"),
     Reason.NO_ROUTE: Row("KX308", Culprit.PATH, "the route to {target} broke: {detail}",
@@ -109,10 +110,10 @@ ANSWERS: dict[Reason, Row] = {
         "switch TLS on in the applications (connection string or driver); then tell k8sext that "
         "this bridge uses TLS (k8sext.io/tls, in a bridge file tls.mode; this changes no "
         "application)",
-        command="kubectl {annotate} --overwrite service -n {namespace} {service} "
-        "{tls_key}={tls_mode}"),
+        command="kubectl {annotate} --overwrite service -n {namespace!q} {service!q} "
+        "{tls_key!p}={tls_mode!p}"),
     Reason.TLS_FAILED: Row("KX403", Culprit.TLS, "the TLS handshake with {target} fails: {detail}",
-        "compare protocol versions and ciphers: openssl s_client -connect {target}"),
+        "compare protocol versions and ciphers: openssl s_client -connect {target!q}"),
     Reason.CERTIFICATE_UNTRUSTED: Row("KX404", Culprit.TLS,
         "the certificate of {target} is not trusted: {detail}",
         "{ca}"),
@@ -133,12 +134,13 @@ ANSWERS: dict[Reason, Row] = {
     Reason.WRONG_PROTOCOL: Row("KX501", Culprit.WRONG_TARGET,
         "{target} does not speak {protocol}: {detail}",
         "correct the port of Service {service}, or its protocol: kubectl annotate service "
-        "-n {namespace} {service} k8sext.io/protocol=…"),
+        "-n {namespace!q} {service!q} k8sext.io/protocol=…"),
     Reason.WRONG_PRODUCT: Row("KX502", Culprit.WRONG_TARGET,
         "{target} is another product: {detail}", "point Service {service} at the right server"),
     Reason.OTHER_BROKER: Row("KX510", Culprit.WRONG_TARGET,
         "two bridges that belong to one broker lead to two brokers: {detail}",
-        "point both at the same broker: compare kubectl get endpointslices -n {namespace} -o wide, "
+        "point both at the same broker: compare kubectl get endpointslices -n {namespace!q} -o "
+        "wide, "
         "and the clusters' names (rabbitmqctl cluster_status)"),
     Reason.WRONG_ROLE: Row("KX503", Culprit.WRONG_TARGET, "{target} has another role: {detail}",
         "point Service {service} at the right server, or correct expect.role"),
@@ -177,19 +179,20 @@ ANSWERS: dict[Reason, Row] = {
     Reason.FORBIDDEN: Row("KX746", Culprit.SERVER_CONFIG,
         "{target} forbids what was asked, and no login was sent: {detail}",
         "where its clients log in, name the login: kubectl annotate --overwrite service -n "
-        "{namespace} {service} k8sext.io/credentials=SECRET; else allow {sources} in its access "
+        "{namespace!q} {service!q} k8sext.io/credentials=SECRET; else allow {sources} in its "
+        "access "
         "rules"),
     Reason.AUTH_METHOD_UNSUPPORTED: Row("KX608", Culprit.SERVER_CONFIG,
         "{target} wants a login method that k8sext does not speak: {detail}",
         "check with the application's own driver", Severity.INCONCLUSIVE),
     Reason.PASSWORD_IN_CLEAR: Row("KX609", Culprit.TLS,
         "the password went to {target} in clear text", "use TLS, or accept it: kubectl annotate "
-        "service -n {namespace} {service} k8sext.io/tls=disable", WARN),
+        "service -n {namespace!q} {service!q} k8sext.io/tls=disable", WARN),
     Reason.PLAIN_HTTP: Row("KX755", Culprit.TLS,
         "{target} is a registry without TLS: {detail}",
         "on every node: containerd /etc/containerd/certs.d/HOST:PORT/hosts.toml with server = "
         "\"http://HOST:PORT\" (Docker: insecure-registries), then say so: kubectl annotate service "
-        "-n {namespace} {service} k8sext.io/tls=disable; or give it a certificate", WARN),
+        "-n {namespace!q} {service!q} k8sext.io/tls=disable; or give it a certificate", WARN),
     Reason.REALM_ELSEWHERE: Row("KX756", Culprit.CREDENTIALS,
         "the login for {target} was not tried: {detail}",
         "if that host is the right one, name it in Secret {secret} (another entry under auths, or "
@@ -248,7 +251,7 @@ ANSWERS: dict[Reason, Row] = {
     Reason.COMPANION_FAILED: Row("KX736", Culprit.SERVER_STATE,
         "{target} answers, but the check needs another bridge, and that one does not work: "
         "{detail}", "repair that bridge first, then run again; its own line tells what is wrong "
-        "(all lines: k8sext doctor -n {namespace})"),
+        "(all lines: k8sext doctor -n {namespace!q})"),
     Reason.SESSION_OF_A_PERSON: Row("KX812", Culprit.CREDENTIALS,
         "the login of Secret {secret} was not used at {target}: {detail}",
         "make a user for k8sext there (role administrator) and put it in Secret {secret}; or add "
@@ -271,7 +274,7 @@ ANSWERS: dict[Reason, Row] = {
     Reason.BAD_EXPECTATION: Row("KX722", Culprit.MANIFEST,
         "what Service {service} expects cannot be checked: {detail}",
         "`k8sext checks` lists what {protocol} can expect; correct the annotation "
-        "k8sext.io/expect: kubectl edit service -n {namespace} {service}"),
+        "k8sext.io/expect: kubectl edit service -n {namespace!q} {service!q}"),
     Reason.SERVER_ERROR: Row("KX711", Culprit.SERVER_STATE,
         "{target} answers with an error: {detail}", "look at the server's log"),
     # monitoring
@@ -299,25 +302,26 @@ ANSWERS: dict[Reason, Row] = {
 LOGINS: dict[Reason, Row] = {
     Reason.AUTH_REQUIRED: LOGIN_WANTED,
     Reason.SECRET_MISSING: Row("KX610", Culprit.CREDENTIALS, "{detail}",
-        "kubectl create secret generic -n {namespace} {secret} --from-literal=username=… "
-        "--from-literal=password=… --from-literal=k8sext.service={service}"),
+        "kubectl create secret generic -n {namespace!q} {secret!q} --from-literal=username=… "
+        "--from-literal=password=… --from-literal=k8sext.service={service!p}"),
     Reason.SECRET_KEY_MISSING: Row("KX611", Culprit.CREDENTIALS, "{detail}",
-        "add the key to Secret {secret}, or name yours: kubectl annotate service -n {namespace} "
-        "{service} k8sext.io/credentials-keys=password=YOUR-KEY"),
+        "add the key to Secret {secret}, or name yours: kubectl annotate service -n {namespace!q} "
+        "{service!q} k8sext.io/credentials-keys=password=YOUR-KEY"),
     Reason.SECRET_FORBIDDEN: Row("KX614", Culprit.CREDENTIALS, "{detail}, so no login was tried",
-        "kubectl create role k8sext-{secret} -n {namespace} --verb=get --resource=secrets "
-        "--resource-name={secret}, bound to you; or --from pod, which needs no such right", WARN),
+        "kubectl create role k8sext-{secret!p} -n {namespace!q} --verb=get --resource=secrets "
+        "--resource-name={secret!p}, bound to you; or --from pod, which needs no such right", WARN),
     Reason.NO_CONSENT: Row("KX612", Culprit.CREDENTIALS, "{detail}, so no login was tried",
         "run with --credentials-from {secret}={service}, or add {service} to the key "
         "k8sext.service of that Secret; where it has no such key yet", WARN,
         # The test makes it fail where the key is there: it may name other Services.
-        command="kubectl patch secret -n {namespace} {secret} --type=json -p '[{{\"op\":\"test\","
+        command="kubectl patch secret -n {namespace!q} {secret!q} --type=json -p "
+        "'[{{\"op\":\"test\","
         "\"path\":\"/data/k8sext.service\",\"value\":null}},{{\"op\":\"add\","
-        "\"path\":\"/data/k8sext.service\",\"value\":\"{service_base64}\"}}]'"),
+        "\"path\":\"/data/k8sext.service\",\"value\":\"{service_base64!j}\"}}]'"),
     Reason.CONSENT_ELSEWHERE: Row("KX619", Culprit.CREDENTIALS,
         "{detail}; so no login was sent to {target}",
         "see who changed Service {service} and its slices (kubectl get service,endpointslice "
-        "-n {namespace} -o yaml); if it is to lead there, name that host or address in the key "
+        "-n {namespace!q} -o yaml); if it is to lead there, name that host or address in the key "
         "host of Secret {secret}", WARN),
     Reason.KEY_NOT_ALLOWED: Row("KX622", Culprit.CREDENTIALS, "{detail}, so no login was tried",
         "take the annotation k8sext.io/credentials-keys away, or have that key added to the key "

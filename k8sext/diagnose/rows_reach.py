@@ -15,8 +15,8 @@ NAMES: dict[Reason, Row] = {
     ),
     Reason.NAME_NO_ADDRESS: Row(
         "KX202", Culprit.MANIFEST, "{name} resolves to no address: {detail}",
-        "give the Service ready endpoints (kubectl get endpointslices -n {namespace} -l "
-        "kubernetes.io/service-name={service}), or the outside name an A record",
+        "give the Service ready endpoints (kubectl get endpointslices -n {namespace!q} -l "
+        "kubernetes.io/service-name={service!p}), or the outside name an A record",
     ),
     Reason.DNS_TIMED_OUT: Row(
         "KX203", Culprit.CLUSTER_DNS, "cluster DNS does not answer for {name}: {detail}",
@@ -30,8 +30,8 @@ NAMES: dict[Reason, Row] = {
     Reason.NAME_NOT_A_NAME: Row(
         "KX204", Culprit.MANIFEST, "{misnamed}",
         "an ExternalName must be a host name; for an address the Service needs endpoints",
-        command="k8sext provision {service} -n {namespace} --to {alias_address} --protocol "
-        "{protocol} --adopt",
+        command="k8sext provision {service!q} -n {namespace!q} --to {alias_address!q} --protocol "
+        "{protocol!q} --adopt",
     ),
 }  # fmt: skip
 
@@ -51,7 +51,8 @@ PATHS: dict[Reason, Row] = {
     Reason.NO_ROUTE: Row(
         "KX308", Culprit.PATH, "{target} cannot be reached (no route to host): a route "
         "is missing, the host is down, or a firewall rejects",
-        "on {here}: ip route get {host}; ping {host}; then add the route, start the host or allow "
+        "on {here}: ip route get {host!q}; ping {host!q}; then add the route, start the host or "
+        "allow "
         "TCP {port} at the firewall, or correct the address of Service {service}",
     ),
     Reason.NOT_PERMITTED: Row(
@@ -75,13 +76,13 @@ PORT_NAME = Row(
     "the port names differ: Service {service} has {service_ports}, its endpoints have "
     "{endpoint_ports}",
     "give both the same name",
-    command="kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":\"add\","
-    "\"path\":\"/spec/ports/{port_index}/name\",\"value\":\"{endpoint_port}\"}}]'",
+    command="kubectl patch service -n {namespace!q} {service!q} --type=json -p '[{{\"op\":\"add\","
+    "\"path\":\"/spec/ports/{port_index}/name\",\"value\":\"{endpoint_port!j}\"}}]'",
 )  # fmt: skip
 NO_ENDPOINTS = Row(
     "KX305", Culprit.MANIFEST, "Service {service} has no endpoints: nothing stands behind its name",
     "give it the ADDRESS of your server (--adopt takes over the Service that is there): k8sext "
-    "provision {service} -n {namespace} --to ADDRESS:{port} --protocol {protocol} --adopt",
+    "provision {service!q} -n {namespace!q} --to ADDRESS:{port!p} --protocol {protocol!q} --adopt",
 )  # fmt: skip
 NAME_TIMES_OUT = Row(
     "KX306", Culprit.CLUSTER_NETWORK, "{name} times out inside the cluster while {target} accepts",
@@ -108,7 +109,7 @@ SERVICE_UNKNOWN = Row(
     "KX206", Culprit.CLUSTER_DNS,
     "cluster DNS does not know {name}, although Service {service} exists: {detail}",
     "kubectl logs -n kube-system -l k8s-app=kube-dns (can CoreDNS list Services?), and look at "
-    "dnsPolicy and the search list: kubectl exec -n {namespace} YOUR-POD -- cat /etc/resolv.conf",
+    "dnsPolicy and the search list: kubectl exec -n {namespace!q} YOUR-POD -- cat /etc/resolv.conf",
 )  # fmt: skip
 ORIGIN_MOVED = Row(
     "KX207", Culprit.MANIFEST,
@@ -140,7 +141,7 @@ LOCAL_TRAFFIC = Row(
     "Service {service} has internalTrafficPolicy Local, and an address outside the cluster is "
     "local to no node: {name} leads nowhere while {target} accepts",
     "set internalTrafficPolicy to Cluster",
-    command="kubectl patch service -n {namespace} {service} "
+    command="kubectl patch service -n {namespace!q} {service!q} "
     "-p '{{\"spec\":{{\"internalTrafficPolicy\":\"Cluster\"}}}}'",
 )  # fmt: skip
 NOT_MIRRORED = Row(
@@ -148,15 +149,15 @@ NOT_MIRRORED = Row(
     "Service {service} has Endpoints and no EndpointSlice, and kube-proxy reads slices only: "
     "{name} is refused while {target} accepts",
     "let the control plane mirror the Endpoints",
-    command="kubectl label endpoints -n {namespace} {service} "
+    command="kubectl label endpoints -n {namespace!q} {service!q} "
     "endpointslice.kubernetes.io/skip-mirror-",
 )  # fmt: skip
 VIRTUAL = Row(
     "KX322", Culprit.MANIFEST,
     "the endpoint {virtual} of Service {service} is the cluster IP of another Service, and "
     "kube-proxy does not lead from one to the other: {name} leads nowhere while {virtual} accepts",
-    "name the address of the real host: k8sext provision {service} -n {namespace} --to "
-    "ADDRESS:{port} --adopt; or use the other Service's own name",
+    "name the address of the real host: k8sext provision {service!q} -n {namespace!q} --to "
+    "ADDRESS:{port!p} --adopt; or use the other Service's own name",
 )  # fmt: skip
 HEADLESS_PORT = Row(
     "KX321", Culprit.MANIFEST,
@@ -164,7 +165,7 @@ HEADLESS_PORT = Row(
     "maps one to the other",
     "let the Service say the port of its endpoints",
     WARN,
-    command="kubectl patch service -n {namespace} {service} --type=json -p '[{{\"op\":"
+    command="kubectl patch service -n {namespace!q} {service!q} --type=json -p '[{{\"op\":"
     "\"replace\",\"path\":\"/spec/ports/{port_index}/port\",\"value\":{port}}}]'",
 )  # fmt: skip
 REACHED = Row(
@@ -178,8 +179,8 @@ NOT_REACHED = Row(
 NOT_USED = Row(
     "KX323", Culprit.MANIFEST,
     "not ready, not used: {unused}; connections of Service {service} go to its other addresses",
-    "nothing to do if that is meant; otherwise mark it ready: kubectl edit -n {namespace} "
-    "{place}", NOTE,
+    "nothing to do if that is meant; otherwise mark it ready: kubectl edit -n {namespace!q} "
+    "{place!q}", NOTE,
 )  # fmt: skip
 OTHER_FAMILY = Row(
     "KX210", Culprit.CLUSTER_NETWORK,

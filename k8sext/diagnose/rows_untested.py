@@ -10,7 +10,7 @@ from k8sext.model.words import Culprit
 from .rows import NOTE, Row
 
 _PORTS = (
-    "kubectl annotate service -n {namespace} {service} --overwrite k8sext.io/ports={example} "
+    "kubectl annotate service -n {namespace!q} {service!q} --overwrite k8sext.io/ports={example!p} "
     "(`k8sext checks` lists the protocols)"
 )
 TRANSPORT = Row(
@@ -18,7 +18,8 @@ TRANSPORT = Row(
     "port {port} of Service {service} was not tested: it is {transport}, and k8sext connects by "
     "TCP only",
     "ask its server with a client of its own; if it takes TCP on this port as well, give the "
-    "Service a TCP port for it; to accept this: kubectl annotate service -n {namespace} {service} "
+    "Service a TCP port for it; to accept this: kubectl annotate service -n {namespace!q} "
+    "{service!q} "
     "--overwrite k8sext.io/ignore='KX922 not tested by k8sext'",
     NOTE,
 )  # fmt: skip

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from string import Formatter
 
+from k8sext.model import shell
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
@@ -97,17 +96,15 @@ def say_without(row: Row, mark: str, facts: Mapping[str, str], why: str = "") ->
 
 
 def command_of(row: Row, facts: Mapping[str, str]) -> str:
-    """The row's command for this object, each word quoted for the shell.
+    """The row's command for this object, quoted for the shell.
 
-    "" where the row has none, or where a value that it needs is not known: somebody must choose.
-    A row that is one `{name}` takes a command that `mending` has made.
+    "" where the row has none, or where a value that it needs is not known or can be no argument:
+    somebody must choose. A row that is one `{name}` takes a command that `mending` has made.
     """
-    needed = [name for _, name, _, _ in Formatter().parse(row.command) if name]
-    if not all(facts.get(name) for name in needed):
+    needed = shell.names(row.command)
+    if not all(facts.get(name) for name in needed) or not shell.is_fillable(row.command, facts):
         return ""
-    if needed and row.command == f"{{{needed[0]}}}":
-        return facts[needed[0]]
-    return shlex.join(_filled(word, facts) for word in shlex.split(row.command))
+    return shell.filled(row.command, facts)
 
 
 def _with_command(fix: str, command: str) -> str:
@@ -187,7 +184,7 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _filled(template: str, facts: Mapping[str, str]) -> str:
-    return template.format_map(facts).strip()
+    return shell.filled(template, facts)
 
 
 def why_of(
@@ -232,9 +229,12 @@ def _because(case: Case, ended: StageResult, seen: Observation) -> tuple[str, ..
 
 def _by_hand(case: Case, ended: StageResult, facts: Mapping[str, str]) -> str:
     inside = case.context.vantage in INSIDE
-    there = f"kubectl exec -n {facts['namespace']} YOUR-POD -- " if inside else ""
+    there = shell.filled("kubectl exec -n {namespace!q} YOUR-POD --", facts) if inside else ""
+    command = ""
     if ended.stage is Stage.RESOLVE:
-        return f" · {there}getent hosts {facts['service'] if inside else facts['host']}"
-    if ended.stage is Stage.CONNECT:
-        return f" · {there}timeout 3 bash -c '</dev/tcp/{facts['host']}/{facts['port']}'"
-    return ""
+        name = "{service!q}" if inside else "{host!q}"
+        command = shell.filled(f"getent hosts {name}", facts)
+    elif ended.stage is Stage.CONNECT:
+        script = shell.filled("</dev/tcp/{host!p}/{port!p}", facts)
+        command = f"timeout 3 bash -c {shell.part(script)}"
+    return f" · {there} {command}".replace("·  ", "· ") if command else ""

@@ -6,25 +6,27 @@ import re
 from dataclasses import replace
 
 from k8sext.errors import K8sextError
+from k8sext.model import shell
 from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.secret import printable
 from k8sext.model.words import Culprit, Severity
 
 # Who did not admit a pod, in the words of the API server's own plug-ins, and what to do about it.
 # The first that fits; groups are the names that it gives.
 _DENIED = (
     (re.compile(r"exceeded quota: (\S+?),"), "raise the quota {0} (kubectl describe quota -n "
-        "{namespace} {0}), or let the pod ask for less: --pod-patch"),
+        "{namespace!q} {0!q}), or let the pod ask for less: --pod-patch"),
     (re.compile(r'violates PodSecurity "([^"]+)"'), "let the pod meet the level {0} (it does "
         "without --pod-patch), or look at the label pod-security.kubernetes.io/enforce: kubectl "
-        "get namespace {namespace} --show-labels"),
+        "get namespace {namespace!q} --show-labels"),
     (re.compile(r'admission webhook "([^"]+)"'), "meet the rule of the webhook {0} (--pod-label, "
         "--pod-annotation, --pod-patch, --image), or ask its owner for an exception: kubectl get "
         "validatingwebhookconfigurations,mutatingwebhookconfigurations"),
     (re.compile(r"ValidatingAdmissionPolicy '([^']+)'"), "meet the policy (--pod-label, "
         "--pod-annotation, --pod-patch, --image), or ask its owner for an exception: kubectl get "
-        "validatingadmissionpolicy {0} -o yaml"),
+        "validatingadmissionpolicy {0!q} -o yaml"),
     (re.compile(r"LimitRange|(?:maximum|minimum) (cpu|memory) usage"), "let the pod ask for what "
-        "the LimitRange allows (--pod-patch): kubectl describe limitrange -n {namespace}"),
+        "the LimitRange allows (--pod-patch): kubectl describe limitrange -n {namespace!q}"),
     (re.compile(r'unable to validate against any security context constraint'), "let the pod run "
         "under a constraint that its service account may use (--pod-patch): kubectl get scc"),
 )  # fmt: skip
@@ -39,36 +41,36 @@ _NOT_PULLED = (
 _CHANGED = (
     (re.compile(r"image is (\w[\w./:@-]*) instead of"), "if {0} is your registry's own copy of the "
         "image, name it: --image {0}; if nobody knows it, see who made the pod: kubectl get pods "
-        "-n {namespace} -l k8sext.io/run -o yaml"),
+        "-n {namespace!q} -l k8sext.io/run -o yaml"),
     (re.compile(r"container (\w[\w.-]*) was added"), "if a webhook injects the container {0}, keep "
         "it from the probe (--pod-label or --pod-annotation with its opt-out), or run as somebody "
-        "who may create pods in {namespace}: then a dry run proves what admission adds"),
+        "who may create pods in {namespace!q}: then a dry run proves what admission adds"),
 )  # fmt: skip
 _BY_WORDS = {"KX903": _DENIED, "KX904": _NOT_PULLED, "KX927": _CHANGED}
 FIXES = {
     "KX901": "check --kubeconfig and --context: kubectl version",
-    "KX902": "give the Role that this prints: k8sext rbac --for doctor -n {namespace}",
+    "KX902": "give the Role that this prints: k8sext rbac --for doctor -n {namespace!q}",
     "KX903": "raise the quota or adapt the pod (--pod-patch), or look from elsewhere: "
-    "k8sext doctor -n {namespace} --from local",
+    "k8sext doctor -n {namespace!q} --from local",
     "KX904": "let the nodes reach that registry, or mirror the image to one that they reach "
     "(skopeo copy docker://docker.io/library/python:3.13-slim "
     "docker://YOUR-REGISTRY/python:3.13-slim) and run with --image YOUR-REGISTRY/python:3.13-slim",
     "KX905": "free a node for it, or steer it with --pod-patch (nodeSelector, tolerations)",
-    "KX906": "kubectl get events -n {namespace}; give it more time with --pod-start-timeout",
+    "KX906": "kubectl get events -n {namespace!q}; give it more time with --pod-start-timeout",
     "KX907": "run again; if a proxy cuts logs, ask its owner for long-lived requests",
     "KX908": "run again with a longer --timeout",
     "KX910": "report it, please, with the kind and the line of the defect; --debug shows more",
     "KX911": "kubectl describe the pod while it starts; the node's runtime refuses it",
     "KX913": "run again; if it stays so, look --from pod: it needs no port-forward",
-    "KX926": "see who made it, and delete it if nobody knows: kubectl get pods -n {namespace} "
+    "KX926": "see who made it, and delete it if nobody knows: kubectl get pods -n {namespace!q} "
     "-l k8sext.io/run -o yaml",
-    "KX927": "see who changed it: kubectl get pods -n {namespace} -l k8sext.io/run -o yaml; if "
-    "admission does, run as somebody who may create pods in {namespace}, for a dry run proves it",
+    "KX927": "see who changed it: kubectl get pods -n {namespace!q} -l k8sext.io/run -o yaml; if "
+    "admission does, run as somebody who may create pods in {namespace!q}, for a dry run proves it",
     "KX928": "run again; if it stays so, see who may create, delete and patch pods: kubectl get "
-    "rolebindings -n {namespace} -o wide",
-    "KX929": "k8sext cleanup -n {namespace}",
+    "rolebindings -n {namespace!q} -o wide",
+    "KX929": "k8sext cleanup -n {namespace!q}",
     "KX916": "run again; a longer time limit of the CI job may be needed",
-    "KX912": "kubectl get events -n {namespace}; a volume of the probe cannot be mounted",
+    "KX912": "kubectl get events -n {namespace!q}; a volume of the probe cannot be mounted",
 }
 
 
@@ -84,7 +86,7 @@ def start_failure(
         culprit=Culprit.TOOL_ENVIRONMENT,
         summary=what,
         why=why,
-        fix=known or FIXES[code].format(namespace=place),
+        fix=known or shell.filled(FIXES[code], {"namespace": place}),
         see=f"k8sext explain {code}",
     )
 
@@ -93,7 +95,8 @@ def _known(code: str, why: str, namespace: str) -> str:
     """What to do where the words name the cause; "" where they do not."""
     for pattern, fix in _BY_WORDS.get(code, ()):
         if match := pattern.search(why):
-            return fix.format(*match.groups(), namespace=namespace)
+            named = {str(n): printable(text or "") for n, text in enumerate(match.groups())}
+            return shell.filled(fix, {**named, "namespace": namespace})
     return ""
 
 

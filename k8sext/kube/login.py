@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from k8sext import __version__, files
 from k8sext.errors import K8sextError
+from k8sext.model.guard import guard
+from k8sext.model.secret import Secret
 
 from . import transport
 from .kubeconfig import Access
@@ -82,7 +84,10 @@ class Login:
     def _authorization(self) -> str:
         access = self.access
         if access.token_file:
-            return f"Bearer {self._file_token(access.token_file)}"
+            token = self._file_token(access.token_file)
+            guard(Secret(token))
+            return f"Bearer {token}"
+        guard(access.token, access.password)  # what answers may say them
         if access.token:
             return f"Bearer {access.token.reveal()}"
         if access.username:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8sext.errors import K8sextError
+from k8sext.model.shell import word
 from k8sext.workers import Workers
 
 from . import lists
@@ -202,7 +203,7 @@ def _needed(future: Future[Objects], namespace: str | None) -> Objects:
     except ApiError as error:
         if error.status != 403 or not error.genuine:
             raise
-        scope = f"-n {namespace}" if namespace else "-A"
+        scope = f"-n {word(namespace)}" if namespace else "-A"
         more = "" if namespace else ", or name one namespace with -n"
         raise error.told(
             where="cluster" if namespace is None else f"namespace {namespace}",

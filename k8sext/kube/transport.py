@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from k8sext.errors import K8sextError
+from k8sext.model.guard import guard
 from k8sext.model.secret import Secret
 
 from .deadline import Guarded, Limit, connect
@@ -194,6 +195,7 @@ def _target(url: str, access: Access, word: str) -> tuple[str, int, str]:
 def _proxy_login(user: str | None, password: str | None) -> Secret:
     if not user:
         return Secret("")
+    guard(Secret(unquote(password or "")))
     pair = f"{unquote(user)}:{unquote(password or '')}".encode()
     return Secret("Basic " + base64.b64encode(pair).decode())
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret, printable
+from k8sext.model.shell import word
 
 Tree = dict[str, "Secret | Tree"]
 FORM = "a folder PATH/[<namespace>/]<service>/<key> or YAML {namespace: {service: {key: value}}}"
@@ -107,5 +108,7 @@ def _private(path: Path) -> None:
         raise K8sextError("the credentials cannot be read", where=str(path), why=why) from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise K8sextError(
-            "others than you can read the credentials", where=str(path), fix=f"chmod go= {path}"
+            "others than you can read the credentials",
+            where=str(path),
+            fix=f"chmod go= {word(path)}",
         )

@@ -3,6 +3,7 @@
 import pytest
 
 from k8sext.diagnose.start import FIXES, start_failure
+from k8sext.model import shell
 
 DENIALS = [
     (
@@ -36,7 +37,7 @@ def test_the_fix_names_who_denied(words: str, expected: list[str]) -> None:
 
 def test_words_that_name_nobody_leave_the_usual_fix() -> None:
     said = start_failure("KX903", "dev", "the pod was not admitted", "forbidden: by someone")
-    assert said.fix == FIXES["KX903"].format(namespace="dev")
+    assert said.fix == shell.filled(FIXES["KX903"], {"namespace": "dev"})
 
 
 NO_HOST = "failed to resolve reference: dial tcp: lookup registry.example on 192.0.2.53:53: no such"
