@@ -24,10 +24,14 @@ def data(text: str) -> None:
     What cannot be seen does not get through, whoever wrote it; colours do, on a terminal.
     """
     try:
-        sys.stdout.write(screened(text, styled=sys.stdout.isatty()))
+        sys.stdout.write(screened(text, styled=_coloured()))
         sys.stdout.flush()
     except BrokenPipeError:
         nobody_reads()
+
+
+def _coloured() -> bool:
+    return bool(getattr(sys.stdout, "isatty", bool)())
 
 
 def nobody_reads() -> None:
