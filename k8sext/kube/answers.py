@@ -14,6 +14,8 @@ from k8sext.model.secret import printable
 
 MAX_BYTES = 128 << 20  # of one answer, unpacked; 5,000 Services are 8 MB
 MAX_LINE = 4 << 20
+LIGHT = 8 << 20  # an answer that is not weighed: 5,000 Services
+MAX_WEIGHT = 768 << 20
 
 
 class ApiError(K8sextError):
@@ -117,6 +119,8 @@ def refused(
 
 def decoded(data: bytes | str) -> dict[str, Any]:
     """The JSON object in `data`. Raises ValueError where there is none."""
+    if len(data) > LIGHT and _weight(data) > MAX_WEIGHT:
+        raise ValueError("more values than any list of objects has")
     try:
         found: Any = json.loads(data)
     except RecursionError as error:
@@ -126,6 +130,14 @@ def decoded(data: bytes | str) -> dict[str, Any]:
     if b"\\ud" in data if isinstance(data, bytes) else "\\ud" in data:
         found = _without_surrogates(found)
     return cast("dict[str, Any]", found)
+
+
+def _weight(data: bytes | str) -> int:
+    """Bytes of memory that the values of a JSON text may take, roughly: `{},{},…` takes thirty
+    times its own length, the objects of Kubernetes four times.
+    """
+    text = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
+    return 72 * (text.count(b"{") + text.count(b"[")) + 40 * text.count(b",")
 
 
 def _without_surrogates(found: Any) -> Any:
