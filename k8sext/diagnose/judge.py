@@ -10,12 +10,15 @@ from k8sext.model.bridge import NO_PORT, Bridge
 from k8sext.model.diagnosis import Diagnosis, heavier
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
-from k8sext.model.words import Route, Severity, Stage, Status
+from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
 from . import annotated, doors, fronts, manifest, policy, rows, rows_reach, untested
 from .case import FRONTS, Context, case_of, connected, failed
 from .differential import judge_case, judge_name
 from .saying import say_without
+
+# A login is held back because of what somebody did to the objects: that is told first.
+CONSEQUENCES = (rows.LOGINS[Reason.CONSENT_ELSEWHERE].code,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +154,8 @@ def _unique(said: Iterable[Diagnosis]) -> list[Diagnosis]:
 
 
 def _ordered(said: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    return tuple(sorted(said, key=lambda d: d.severity.order))
+    """By severity; what follows from another diagnosis of the same weight comes after it."""
+    return tuple(sorted(said, key=lambda d: (d.severity.order, d.code in CONSEQUENCES)))
 
 
 def _status(mine: Sequence[Observation], diagnoses: Sequence[Diagnosis], bridge: Bridge) -> Status:

@@ -9,11 +9,11 @@ import pytest
 from k8sext import discover
 from k8sext.kube.snapshot import Snapshot
 
+Object = dict[str, Any]
 A, B = "198.51.100.21", "198.51.100.66"
 OWN, MIRROR = "endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"
-POD = {"targetRef": {"kind": "Pod", "name": "theirs"}}
+POD: Object = {"targetRef": {"kind": "Pod", "name": "theirs"}}
 LABEL = {"labels": {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}}
-Object = dict[str, Any]
 
 
 def field(manager: str, *owned: str) -> Object:

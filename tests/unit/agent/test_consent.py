@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent import consent
+from k8sext.agent import announced, consent
 from k8sext.agent.check import Login
-from k8sext.agent.credentials import HeldSecrets, Missing
+from k8sext.agent.credentials import HandedValues, HeldSecrets, Missing
 from k8sext.model.bridge import CredentialRef, Kind
 from k8sext.model.plan import Target, Trail
 from k8sext.model.secret import Secret
@@ -227,3 +227,14 @@ def test_what_is_held_back_on_a_connection(
     demand: TlsMode | None, reached: TlsMode, kept: bool
 ) -> None:
     assert bool(consent.short_of(demand, reached)) is kept
+
+
+def test_a_certificate_is_shown_to_nobody_whom_a_server_tells_of() -> None:
+    """Addresses that are announced: the login's values stay here, and the pair does as well."""
+    pair = {k: Secret(v) for k, v in {"tls.crt": "c", "tls.key": CANARY, SERVICE: "db-svc"}.items()}
+    one = target("end", end(A))
+    told = announced.target_of(one, f"{B}:6379")
+    for source in (HeldSecrets({"s": pair}), HandedValues({"db-svc": pair})):
+        assert source.client_pair(one)
+        assert source.client_pair(told) is None
+        assert source.client_pair(target("end", end(B))) is None

@@ -10,6 +10,7 @@ from k8sext.diagnose import rows
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import Judgement, judge
 from k8sext.model.bridge import Bridge, Endpoint, Kind
+from k8sext.model.diagnosis import Finding
 from k8sext.model.report import BridgeReport, Gate, Report
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
@@ -218,6 +219,9 @@ LOGINS = [
     (Reason.SECRET_KEY_MISSING, ("KX611", "credentials"), Status.FAIL),
     (Reason.AUTH_REQUIRED, ("KX602", "credentials"), Status.WARN),
     (Reason.NO_CONSENT, ("KX612", "credentials"), Status.WARN),
+    (Reason.CONSENT_ELSEWHERE, ("KX619", "credentials"), Status.WARN),
+    (Reason.KEY_NOT_ALLOWED, ("KX622", "credentials"), Status.WARN),
+    (Reason.TLS_DEMANDED, ("KX623", "credentials"), Status.WARN),
 ]
 
 
@@ -230,6 +234,17 @@ def test_logins_that_were_not_tried(
     report = judged(bridge(), probes)
     assert codes(report) == [expected]
     assert (report.status, report.depth) == (status, HANDSHAKE)
+
+
+def test_why_a_login_was_held_back_comes_after_what_was_done_to_the_objects() -> None:
+    skipped: dict[str, Any] = {"status": Status.SKIP, "detail": "Secret redis-auth says no"}
+    probes = [by_name(AUTH, Reason.CONSENT_ELSEWHERE, **skipped), at()]
+    selector = Finding(
+        code="KX101", severity=Severity.WARN, object="Service/dev/redis-svc", summary="s",
+        bridge="dev/redis-svc",
+    )  # fmt: skip
+    report = judged(bridge(), probes, replace(HERE, findings=(selector,)))
+    assert [code for code, _ in codes(report)] == ["KX101", "KX619"]
 
 
 # -- never a false OK, never a false accusation --------------------------------------------------
