@@ -306,7 +306,8 @@ LOGINS: dict[Reason, Row] = {
         "--from-literal=password=… --from-literal=k8sext.service={service!p}"),
     Reason.SECRET_KEY_MISSING: Row("KX611", Culprit.CREDENTIALS, "{detail}",
         "add the key to Secret {secret}, or name yours: kubectl annotate service -n {namespace!q} "
-        "{service!q} k8sext.io/credentials-keys=password=YOUR-KEY"),
+        "{service!q} k8sext.io/credentials-keys=password=YOUR-KEY (the Secret has to list YOUR-KEY "
+        "in its key k8sext.keys)"),
     Reason.SECRET_FORBIDDEN: Row("KX614", Culprit.CREDENTIALS, "{detail}, so no login was tried",
         "kubectl create role k8sext-{secret!p} -n {namespace!q} --verb=get --resource=secrets "
         "--resource-name={secret!p}, bound to you; or --from pod, which needs no such right", WARN),
