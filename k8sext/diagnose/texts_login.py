@@ -93,7 +93,7 @@ means: The Secret is there and lacks a key that the login needs.
 how: Only the names of its keys were compared with the words and aliases of the protocol.
 see: kubectl get secret -n NAMESPACE SECRET -o json | jq '.data | keys'; k8sext checks lists the
   aliases
-repair: Add the key, or name yours: k8sext.io/credentials-keys=password=YOUR-KEY, and list YOUR-KEY in
+repair: Add the key, or name yours: k8sext.io/credentials-keys=password=YOUR-KEY, and list it in
   the Secret's own key k8sext.keys
 wrong: Your application may read the value from another Secret.
 
