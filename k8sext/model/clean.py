@@ -30,18 +30,23 @@ def _cleaned(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _of_fields(value)
     if isinstance(value, Mapping):
-        items = cast("Mapping[Any, Any]", value)
-        made = {_cleaned(k): _cleaned(v) for k, v in items.items()}
-        same = all(
-            k is a and v is b for (k, v), (a, b) in zip(items.items(), made.items(), strict=False)
-        )
-        return value if same and len(made) == len(items) else made
+        return _of_mapping(value)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, tuple | list):
-        parts = cast("tuple[Any, ...]", value)
-        made = [_cleaned(v) for v in parts]
-        same = all(a is b for a, b in zip(parts, made, strict=True))
-        return value if same else type(value)(made)
+        return _of_sequence(value)  # pyright: ignore[reportUnknownArgumentType]
     return value
+
+
+def _of_mapping(items: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    made = {_cleaned(k): _cleaned(v) for k, v in items.items()}
+    pairs = zip(items.items(), made.items(), strict=False)
+    same = len(made) == len(items) and all(k is a and v is b for (k, v), (a, b) in pairs)
+    return items if same else made
+
+
+def _of_sequence(parts: tuple[Any, ...] | list[Any]) -> tuple[Any, ...] | list[Any]:
+    made = [_cleaned(v) for v in parts]
+    same = all(a is b for a, b in zip(parts, made, strict=True))
+    return parts if same else type(parts)(made)
 
 
 def _of_fields(value: Any) -> Any:
