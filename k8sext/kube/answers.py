@@ -37,8 +37,8 @@ class ApiError(K8sextError):
         genuine: bool = True,
         after_s: float | None = None,
     ) -> None:
-        self.message = printable(message, 600)
-        super().__init__(self.message, where=where, fix=fix, exit_code=3)
+        super().__init__(printable(message, 600), where=where, fix=fix, exit_code=3)
+        self.message = self.what  # without what this process has sent
         self.status, self.reason = status, printable(reason, 80)
         self.details, self.genuine, self.after_s = details, genuine, after_s
 
