@@ -37,6 +37,7 @@ _CLUSTER = "it chooses the cluster or the person"
 _SECRETS = "it decides where logins go"
 _POD = "it decides what runs beside the logins, where, and with which rights"
 _WRITES = "it writes"
+_ROLE = "people apply the Role that is printed"
 _HIDES = "it takes a verdict away"
 # Why the others are set by hand or by --config only. A test asks for a decision on each new option.
 BY_HAND: Mapping[str, str] = {
@@ -50,7 +51,7 @@ BY_HAND: Mapping[str, str] = {
     "output-file": _WRITES, "to": _WRITES, "port": _WRITES, "protocol": _WRITES,
     "origin": _WRITES, "resolve": _WRITES, "ingress": _WRITES, "ingress-class": _WRITES,
     "ingress-tls": _WRITES, "adopt": _WRITES, "force-conflicts": _WRITES, "all": _WRITES,
-    "for": "people apply the Role that is printed", "check": _HIDES, "dry-run": _HIDES,
+    "for": _ROLE, "service-account": _ROLE, "secret": _ROLE, "check": _HIDES, "dry-run": _HIDES,
     "diff": _HIDES, "verify": _HIDES, "as-saved": _HIDES, "quiet": _HIDES,
     "insecure-clear-text": _SECRETS, "from-report": "it reads another file",
     "debug": "it tells more than is meant for logs",
