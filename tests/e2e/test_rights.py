@@ -60,8 +60,8 @@ CLOSED = ("closed-svc", "redis", "198.51.100.23", 26379)
 
 
 def bridges(to: list[str], ingress: str) -> str:
-    """A file for `provision`; each address family has a slice of its own."""
-    one = {
+    """A file for `provision`; the slice of addresses goes when a name takes their place."""
+    one: dict[str, Any] = {
         "name": "made-svc",
         "protocol": "http",
         "to": to,
@@ -81,7 +81,7 @@ JOBS = {
     "workloads": ["doctor --workloads --image {image}"],
     "list": ["list"],
     "graph": ["graph"],
-    "provision": ["provision -f {big}", "provision -f {small}"],
+    "provision": ["provision -f {addresses}", "provision -f {name}"],
     "resolve": ["provision old-svc --to redis.corp.example --port 26379 --protocol redis"
                 " --resolve --image {image} --dry-run=server"],
     "cleanup": ["cleanup --all"],
@@ -162,8 +162,8 @@ def test_the_printed_roles_are_what_the_job_uses(
     if job == "cleanup":
         leave_a_job(lab, namespace)
     files = {
-        "big": bridges(["198.51.100.31", "2001:db8::31"], "shop.example.com"),
-        "small": bridges(["198.51.100.31"], ""),
+        "addresses": bridges(["198.51.100.31"], "shop.example.com"),
+        "name": bridges(["web.corp.example"], ""),
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
