@@ -162,7 +162,10 @@ def _encodes(text: str) -> bool:
 
 def body(response: http.client.HTTPResponse) -> bytes:
     """The whole answer, unpacked, of at most MAX_BYTES."""
-    data = response.read(MAX_BYTES + 1)
+    try:
+        data = response.read(MAX_BYTES + 1)
+    except ValueError as error:  # a chunk of negative length: http.client relies on better
+        raise http.client.HTTPException("the answer is garbled") from error
     if (
         response.length and len(data) <= MAX_BYTES
     ):  # read(n) does not tell that the connection ended too early

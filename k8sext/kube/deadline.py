@@ -34,19 +34,28 @@ class Limit:
     def __init__(self, until: float, silence_s: float, *, drips: bool = False) -> None:
         self.until, self.silence_s = until, silence_s
         self._may_drip = drips  # a watch says little for long
+        self._head_until = float("inf")
         self._first: float | None = None
         self._got = 0
 
     def wait_s(self) -> float:
         """How long the next read or write may take. Raises TimeoutError when time is up."""
         now = time.monotonic()
-        if now >= self.until:
+        if now >= min(self.until, self._head_until):
             raise TimeoutError("timed out")
         if self._first is not None and not self._may_drip:
             since = now - self._first
             if since > DRIP_AFTER_S and self._got < since * LEAST_RATE:
                 raise TimeoutError("timed out")
-        return max(min(self.silence_s, self.until - now), 0.001)
+        return max(min(self.silence_s, self.until - now, self._head_until - now), 0.001)
+
+    def expect_head(self) -> None:
+        """From now on until `head_is_there`: no headers and interim answers (1xx) for ever."""
+        self._head_until = time.monotonic() + self.silence_s
+
+    def head_is_there(self) -> None:
+        """The body follows."""
+        self._head_until = float("inf")
 
     def got(self, size: int) -> None:
         """Note what has come."""

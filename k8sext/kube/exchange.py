@@ -41,7 +41,7 @@ class Exchange:
         idle = self.pool.take(self.login.tls)
         connection = idle or self.connection(limit)
         connection.limit = limit
-        sent = False
+        sent, response = False, None
         try:
             try:
                 self._open(connection)
@@ -57,10 +57,10 @@ class Exchange:
                 response = self._send(connection, call)
             answer = Answer(response, body(response))
         except _HTTP_ERRORS as error:
-            connection.close()
+            _drop(connection, response)
             raise self.lost(error, sent=sent) from None
         except BaseException:
-            connection.close()  # half-used: an answer of the past must not meet another request
+            _drop(connection, response)  # an answer of the past must not meet another request
             raise
         self.pool.give_back(connection, response)
         return answer
@@ -71,19 +71,19 @@ class Exchange:
         """One try of a stream, over a connection of its own: the open answer, or the whole of a
         refusal (the connection is closed then). Raises Lost.
         """
-        connection = self.connection(limit)
+        connection, response = self.connection(limit), None
         try:
             response = self._send(connection, call, gzip=False)
             if 200 <= response.status < 300:
                 return connection, response
             answer = Answer(response, body(response))
         except _HTTP_ERRORS as error:
-            connection.close()
+            _drop(connection, response)
             raise self.lost(error) from None
         except BaseException:
-            connection.close()
+            _drop(connection, response)
             raise
-        connection.close()
+        _drop(connection, response)
         return connection, answer
 
     def connected(self, limit: Limit) -> socket.socket:
@@ -135,7 +135,13 @@ class Exchange:
             connection.putheader(name, self.login.sendable(name, value))
         connection.endheaders(payload)
         began = time.monotonic()
-        response = connection.getresponse()
+        limit = connection.limit
+        limit.expect_head()
+        try:
+            response = connection.getresponse()
+        except ValueError as error:
+            raise http.client.HTTPException("the answer is garbled") from error
+        limit.head_is_there()
         took = time.monotonic() - began
         LOG.debug("%s %s -> %d in %.3f s", call.method, url, response.status, took)
         self._note_warnings(response)
@@ -150,6 +156,13 @@ class Exchange:
                     continue
                 self.warnings.append(text)
             LOG.info("the API server warns: %s", text)
+
+
+def _drop(connection: transport.Connection, response: http.client.HTTPResponse | None) -> None:
+    """Close both: each holds the socket."""
+    connection.close()
+    if response is not None:
+        response.close()
 
 
 def _is_passing(error: Exception) -> bool:

@@ -16,6 +16,7 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.idle: list[transport.Connection] = []
+        self._closed = False
 
     def take(self, tls: ssl.SSLContext | None) -> transport.Connection | None:
         """An open connection that was made with this TLS; None where there is none."""
@@ -32,16 +33,17 @@ class Pool:
         self, connection: transport.Connection, response: http.client.HTTPResponse
     ) -> None:
         """Keep a connection whose answer was read to its end, unless that answer closes it."""
-        if response.will_close:
-            connection.close()
-            return
         with self._lock:
-            self.idle.append(connection)
+            kept = not response.will_close and not self._closed
+            if kept:
+                self.idle.append(connection)
+        if not kept:
+            connection.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle, and from now on whatever is given back."""
         with self._lock:
-            idle, self.idle = self.idle, []
+            idle, self.idle, self._closed = self.idle, [], True
         for connection in idle:
             connection.close()
 

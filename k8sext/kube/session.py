@@ -239,11 +239,9 @@ class Session:
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
         if not 200 <= answer.status < 300:
             raise self._error(answer, call.path)
-        if not answer.data and call.method != "GET":
-            return {}
         where = f"{self.server}{call.path}"
         try:
-            data = decoded(answer.data)
+            data = decoded(answer.data) if answer.data or call.method == "GET" else {}
         except ValueError:
             said = f"{answer.content_type} instead of a JSON object"
             raise Misread(where, said) from None

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
+from concurrent.futures import wait as until_done
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def test_a_format_that_cannot_be_rendered_says_so_and_the_others_are_whole(
     whole = module.render
 
     def render(report: Any, options: Any) -> str:
-        return whole(report, options) if not report.bridges else broken()
+        return str(whole(report, options) if not report.bridges else broken())
 
     monkeypatch.setattr(module, "render", render)
     junit = tmp_path / "j.xml"
@@ -303,7 +304,7 @@ def test_a_slow_api_server_gets_more_time_and_a_second_ctrl_c_less(
     assert interrupt.patience(0.01) == interrupt.LEAST_S
     assert interrupt.patience(1.0) == 4.0
     assert interrupt.patience(60.0) == interrupt.MOST_S
-    real, calls = interrupt.until_done, [0]
+    real, calls = until_done, [0]
 
     def again(futures: Any, left: float) -> Any:
         calls[0] += 1
