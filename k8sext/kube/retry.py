@@ -60,6 +60,8 @@ def _may_pass(error: K8sextError, call: Call, tries: int) -> bool:
         return False
     if error.status == 401:
         return False  # the session's own business: it makes a new login first
+    if error.status == 409 and call.method == "PATCH":
+        return False  # another manager has the field: that stays so
     # What is not in the API server's words is a gateway's, which may be starting.
     return error.status >= 500 or error.status in _PASSING or not error.genuine
 

@@ -17,6 +17,8 @@ from urllib.parse import unquote
 from tests.faults.damage import Damage, Healthy
 from tests.faults.world import NAMESPACE, World, as_line
 
+SERVING = "fault server"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -74,7 +76,9 @@ class FaultServer:
         while not self.over.is_set():
             with contextlib.suppress(TimeoutError):
                 made, _ = server.accept()
-                threading.Thread(target=self._serve, args=(made,), daemon=True).start()
+                serve = threading.Thread(target=self._serve, args=(made,), daemon=True)
+                serve.name = SERVING
+                serve.start()
 
     def _serve(self, made: socket.socket) -> None:
         made.settimeout(5)

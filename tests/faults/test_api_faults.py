@@ -19,7 +19,7 @@ from k8sext.vantage import created, listen, watching
 from k8sext.vantage import follow as following
 from tests.faults import damage as kinds
 from tests.faults.damage import Damage
-from tests.faults.server import FaultServer
+from tests.faults.server import SERVING, FaultServer
 from tests.faults.world import World, with_names
 from tests.support.api_server import kubeconfig, write
 from tests.support.standins import http, serving
@@ -98,8 +98,8 @@ class Ran:
             self.code = app.run([*argv, "--timeout", "3", "--pod-start-timeout", "3"])
         self.took = time.monotonic() - began
         for thread in threading.enumerate():
-            if thread.daemon and thread not in before and not isinstance(thread, threading.Timer):
-                thread.join(2)
+            if thread not in before and not isinstance(thread, threading.Timer):
+                thread.join(0 if thread.name == SERVING else 2)
         self.junit = junit.read_text(encoding="utf-8") if junit.exists() else ""
 
     def read(self, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -71,11 +72,12 @@ class Pod:
             os.environ["K8SEXT_TERMINATION_LOG"] = str(file)
             try:
                 part = output.read_plan().part(0)
-                output.sys = SimpleNamespace(stdout=self)  # type: ignore[assignment]
+                vars(output)["sys"] = SimpleNamespace(stdout=self)
                 with asyncio.Runner(loop_factory=_Loop) as runner:
                     runner.run(agent.probe(part, output.Output(part.nonce)))
                 self.word = file.read_text(encoding="utf-8")
             finally:
+                vars(output)["sys"] = sys
                 for name in (*environment, "K8SEXT_TERMINATION_LOG"):
                     os.environ.pop(name, None)
                 with self.changed:

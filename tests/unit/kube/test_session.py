@@ -591,3 +591,80 @@ def test_as_group_needs_as(server: ApiServer, tmp_path: Path) -> None:
     file = write(tmp_path, kubeconfig(server.url))
     with pytest.raises(K8sextError, match="--as-group needs --as"):
         Session.load(file, as_groups=["x"])
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "asked"),
+    [
+        (503, "apply", retry.TRIES),
+        (409, "apply", 1),  # another manager has the field: that stays so
+        (503, "merge", 1),
+        (503, "put", 1),
+        (500, "delete", retry.TRIES),
+        (409, "delete", retry.TRIES),
+        (500, "review", retry.TRIES),  # leaves nothing behind
+        (500, "post", 1),
+    ],
+)
+def test_only_what_may_be_done_twice_is_repeated(
+    server: ApiServer, status: int, method: str, asked: int
+) -> None:
+    api, review = session(server), "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    acts: dict[str, Callable[[], object]] = {
+        "apply": lambda: api.patch("/x", {}, "application/apply-patch+yaml"),
+        "merge": lambda: api.patch("/x", {}),
+        "put": lambda: api.put("/x", {}),
+        "delete": lambda: api.delete("/x"),
+        "review": lambda: api.post(review, {}),
+        "post": lambda: api.post("/x", {}),
+    }
+    server.replies = [Reply(status, {**STATUS, "reason": "InternalError"})]
+    refused(acts[method])
+    assert len(server.requests) == asked
+
+
+def test_a_drip_is_cut(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then keeps every read short, and the whole for ever."""
+    monkeypatch.setattr(deadline, "DRIP_AFTER_S", 0.3)
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+                while not over.wait(0.05):
+                    try:
+                        peer.sendall(b" ")
+                    except OSError:
+                        break
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        api = Session(Access(server=f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        assert "timed out" in str(refused(lambda: api.get("/x")))
+        over.set()
+        socket.create_connection(listener.getsockname()).close()
+        thread.join(5)
+
+
+def test_hurry_bounds_every_request_from_then_on(pki: Pki) -> None:
+    server = Silent(pki)
+    with server.running():
+        api = session(server)
+        api.hurry(0.3)
+        refused(lambda: api.get("/x"))
+        refused(lambda: api.get("/x"))
+        server.release.set()
+    assert len(server.requests) <= 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("0", 0), (" 7 ", 7), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("", None), ("soon", None),
+     ("-1", None), ("1e9", None), ("٣", None), ("Wed, 99 Oct 2015", None), ("9" * 500, 999999999)],
+)  # fmt: skip
+def test_retry_after(header: str, seconds: float | None) -> None:
+    assert retry.after_s(header) == seconds
