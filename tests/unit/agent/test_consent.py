@@ -233,8 +233,9 @@ def test_a_certificate_is_shown_to_nobody_whom_a_server_tells_of() -> None:
     """Addresses that are announced: the login's values stay here, and the pair does as well."""
     pair = {k: Secret(v) for k, v in {"tls.crt": "c", "tls.key": CANARY, SERVICE: "db-svc"}.items()}
     one = target("end", end(A))
-    told = announced.target_of(one, f"{B}:6379")
+    elsewhere, beside = (announced.target_of(one, f"{ip}:9999") for ip in (B, A))
     for source in (HeldSecrets({"s": pair}), HandedValues({"db-svc": pair})):
         assert source.client_pair(one)
-        assert source.client_pair(told) is None
+        assert source.client_pair(elsewhere) is None
+        assert source.client_pair(beside) is None
         assert source.client_pair(target("end", end(B))) is None

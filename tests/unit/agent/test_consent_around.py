@@ -44,6 +44,15 @@ class Store(WireCheck):
         return Seen(detail=f"{name}: {await self.consents(name)}") if name else Seen()
 
 
+class Careless(Store):
+    """Forgets to encrypt, whatever it is told."""
+
+    info: ClassVar[CheckInfo] = replace(Store.info, name="careless")
+
+    async def tls(self) -> Seen | None:
+        return None
+
+
 class Visitor(WireCheck):
     """Needs a store."""
 
@@ -57,7 +66,7 @@ class Visitor(WireCheck):
             return Seen(detail=f"through {other.target.service}")
 
 
-CHECKS: Mapping[str, type[WireCheck]] = {"store": Store, "visitor": Visitor}
+CHECKS: Mapping[str, type[WireCheck]] = {"store": Store, "visitor": Visitor, "careless": Careless}
 Store.info = replace(Store.info, expects={"name": Key("a name")})
 
 
@@ -163,3 +172,20 @@ def test_a_name_that_the_server_tells_of(name: str, leads: str, may: bool) -> No
     (end,) = [o for o in seen if o.route is Route.ENDPOINT]
     stage = end.stage(Stage.VERIFY)
     assert stage and stage.detail == f"{name}: {may}"
+
+
+@pytest.mark.parametrize(("demand", "sent"), [("any", True), ("require", False)])
+def test_a_check_that_does_not_encrypt_is_given_no_login(demand: str, sent: bool) -> None:
+    """What the connection is, and not what was asked of it, is compared before the login."""
+
+    def make(port: int) -> Any:
+        one = target("careless", Route.ENDPOINT, HOST, port, credentials=REF,
+                     trail=trails.to_endpoint(HOST, peer=""))  # fmt: skip
+        return (one,), ()
+
+    secret = {"k8sext.service": "careless-svc", "k8sext.tls": demand}
+    (seen,), got = looked(make, secret)
+    assert (CANARY.encode() in got.get(HOST, b"")) is sent
+    stage = seen.stage(Stage.AUTH)
+    assert stage
+    assert (stage.reason is Reason.TLS_DEMANDED) is not sent
