@@ -18,6 +18,7 @@ from k8sext.model.plan import (
     Trail,
     is_address,
     names_of,
+    split_address,
 )
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Route
@@ -304,7 +305,7 @@ def _target(
         outside_names=_outside_names(bridge),
         credentials=dict(bridge.credentials_by_port).get(port.key, bridge.credentials),
         consent_hosts=tuple(_consent_hosts(bridge, port, host)),
-        trail=_trail(bridge, port, route, host),
+        trail=_trail(bridge, port, route, host, number),
         expect=dict(bridge.expect_by_port).get(port.key, bridge.expect),
         expand=expand,
         fallback=fallback,
@@ -341,7 +342,7 @@ def _outside_names(bridge: Bridge) -> tuple[str, ...]:
     return tuple(name for name in (bridge.external_name, bridge.origin) if name)
 
 
-def _trail(bridge: Bridge, port: Port, route: Route, host: str) -> Trail:
+def _trail(bridge: Bridge, port: Port, route: Route, host: str, number: int) -> Trail:
     """What consent asks of the way: of an address who wrote it, of a name all that is behind it."""
     used = bridge.used(port)
     if route is Route.ENDPOINT:
@@ -358,7 +359,16 @@ def _trail(bridge: Bridge, port: Port, route: Route, host: str) -> Trail:
         behind=() if route is Route.ENDPOINT else _behind(bridge, used),
         outside=bridge.external_name,
         given=bridge.given,
+        claimed=tuple(_claimed(bridge, (*ends, *used), number)) if bridge.claimed else (),
     )
+
+
+def _claimed(bridge: Bridge, ends: Iterable[Endpoint], number: int) -> Iterator[str]:
+    """Addresses before which another Service stands. Those of an outside name are not known yet."""
+    known = {(e.address, e.port) for e in ends}
+    for address, port in map(split_address, bridge.claimed):
+        if (address, port) in known or (not known and port == number):
+            yield address
 
 
 def _behind(bridge: Bridge, used: Iterable[Endpoint]) -> tuple[str, ...]:

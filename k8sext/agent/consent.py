@@ -120,6 +120,10 @@ def refusal(terms: Terms, target: Target) -> Refused | None:
     if trail is None or not trail.peer:
         return Reason.NO_CONSENT, f"cannot be tied to an address of {target.service}"
     ends = frozenset(_ends(target, trail))
+    taken = ends & frozenset(map(plain, trail.claimed))
+    if taken and terms.tls is not TlsMode.VERIFY_FULL:  # then the server has to prove who it is
+        why = "which another Service takes for itself (spec.externalIPs): its pods may answer there"
+        return Reason.CONSENT_ELSEWHERE, f"is not for {_some(taken)}, {why}"
     pinned = frozenset(h for h in terms.hosts if is_address(h))
     if (ends and ends <= pinned) or _is_named_outside(terms, target, trail):
         return None

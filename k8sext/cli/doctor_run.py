@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sext import aliases, discover, doctor, filed, fronts, linted, registry, vouching
+from k8sext import aliases, claims, discover, doctor, filed, fronts, linted, registry, vouching
 from k8sext.errors import K8sextError
 from k8sext.kube import snapshot as snapshots
 from k8sext.kube import workload
@@ -219,6 +219,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
     assigned = uid_range if not openshift else lambda _namespace: True
     cluster = _cluster(session, snapshot, assigned, notes, source.credentials, request)
     bridges = filed.over(found, from_files) if source.files else found
+    bridges = _with_claims(bridges, snapshot, elsewhere, given=bool(source.credentials))
     asked = functools.partial(_secret_metadata, session)
     return _with_rules(cluster, snapshot, bridges, source, request, elsewhere, asked), bridges
 
@@ -231,6 +232,16 @@ def _with_aliases(
         return found
     everywhere = elsewhere()[0].get("services", snapshot.services)
     return found if everywhere is None else aliases.looked_at(found, everywhere)
+
+
+def _with_claims(
+    bridges: tuple[Bridge, ...], snapshot: Snapshot, elsewhere: linted.Lists, *, given: bool
+) -> tuple[Bridge, ...]:
+    """The bridges with what Services of all namespaces claim; waited for where a login may go."""
+    if not (given or any(b.credentials or b.credentials_by_port for b in bridges)):
+        return bridges
+    everywhere = elsewhere()[0].get("services", snapshot.services)
+    return claims.noted(bridges, (*snapshot.services, *(everywhere or ())))
 
 
 def _with_rules(

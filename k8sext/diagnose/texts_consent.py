@@ -24,7 +24,8 @@ how: The address that was really connected to was compared with what the Secret 
   its key k8sext.service stands for the endpoints that people wrote for that Service; an
   ExternalName, a selector, a slice of an endpoints controller or a name that leads elsewhere since
   the objects were read is something else. Through a cluster IP a login goes only where all
-  endpoints in use are allowed. An address in host or uri allows that address alone.
+  endpoints in use are allowed. An address in host or uri allows that address alone. An address that
+  another Service takes for itself (spec.externalIPs) is answered by whatever stands behind that.
 see: kubectl get service,endpointslices -n NAMESPACE -o yaml --show-managed-fields says who wrote
   what, and when
 repair: If somebody redirected the Service, put it right. If it is to lead there, name the outside

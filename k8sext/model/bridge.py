@@ -137,6 +137,7 @@ class Bridge:
     ignore: tuple[tuple[str, str], ...] = ()  # (code, the reason given)
     source: str = "cluster"  # or FILE:LINE
     given: tuple[str, ...] = ()  # hosts and addresses that the invoker's own file says
+    claimed: tuple[str, ...] = ()  # HOST:PORT that other Services take for themselves
     elsewhere: tuple[str, ...] = ()  # where the live Service leads, and that file does not say
     problems: tuple[str, ...] = ()  # all that is wrong with its objects, each one sentence
     unread: tuple[str, ...] = ()  # those of them that are annotations which cannot be read or used

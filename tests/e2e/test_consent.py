@@ -159,21 +159,46 @@ def test_whoever_may_edit_services_gets_no_secret(
         assert "HEARD" in heard[0], "nobody was led there: the test proves nothing"
 
 
-@pytest.mark.parametrize("vantage", VANTAGES)
-@pytest.mark.parametrize("stays", [True, False], ids=["selector", "selector-for-a-while"])
-def test_pods_of_a_selector_get_no_secret(
-    lab: Lab, namespace: str, stays: bool, vantage: str, tmp_path: Path
-) -> None:
-    """The pod is there for another reason, as in any namespace that is shared."""
-    deploy(lab, namespace, [REDIS])
-    word = owner(lab, namespace)
-    editors(lab, namespace)
+def their_pod(lab: Lab, namespace: str) -> None:
+    """It is there for another reason, as in any namespace that is shared."""
     container = {"name": "theirs", "image": lab.probe_image,
                  "command": ["python3", "-c", LISTENS, str(PORT)]}  # fmt: skip
     meta = {"name": "theirs", "labels": {"app": "theirs"}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}}
     lab.apply([pod], namespace=namespace)
     lab.kubectl("wait", "-n", namespace, "pod/theirs", "--for=condition=Ready", "--timeout=60s")
+
+
+@pytest.mark.parametrize("vantage", VANTAGES)
+def test_a_service_before_the_server_gets_no_secret(
+    lab: Lab, namespace: str, vantage: str, tmp_path: Path
+) -> None:
+    """Its own address, taken by externalIPs: every node leads there (CVE-2020-8554)."""
+    deploy(lab, namespace, [REDIS])
+    word = owner(lab, namespace)
+    editors(lab, namespace)
+    their_pod(lab, namespace)
+    spec = {"selector": {"app": "theirs"}, "externalIPs": [REDIS[2]], "ports": [{"port": PORT}]}
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "theirs"}, "spec": spec}
+    done = lab.run(["kubectl", f"--as=system:serviceaccount:{namespace}:service-editor", "-n",
+                    namespace, "create", "-f", "-"], input=json.dumps(made))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    time.sleep(2)
+    ran = looked(lab, namespace, vantage, tmp_path)
+    heard = lab.kubectl("logs", "-n", namespace, "theirs")
+    assert "HEARD" in heard, "nobody was led there: the test proves nothing"
+    assert word not in heard + ran.out + ran.err
+
+
+@pytest.mark.parametrize("vantage", VANTAGES)
+@pytest.mark.parametrize("stays", [True, False], ids=["selector", "selector-for-a-while"])
+def test_pods_of_a_selector_get_no_secret(
+    lab: Lab, namespace: str, stays: bool, vantage: str, tmp_path: Path
+) -> None:
+    deploy(lab, namespace, [REDIS])
+    word = owner(lab, namespace)
+    editors(lab, namespace)
+    their_pod(lab, namespace)
     patched(lab, namespace, "service-editor", "service", {"spec": {"selector": {"app": "theirs"}}})
     if not stays:
         patched(lab, namespace, "service-editor", "service", {"spec": {"selector": None}})

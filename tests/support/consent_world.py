@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from k8sext import discover
+from k8sext import claims, discover
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge
 from tests.support import nameserver
@@ -91,6 +91,7 @@ class World:
     service: Object
     slices: list[Object]
     endpoints: list[Object] = field(default_factory=list[Object])
+    others: list[Object] = field(default_factory=list[Object])  # Services beside it
     alias: str = ""  # where the Service's name leads in DNS; "": to its cluster IP
 
     def bridges(self) -> tuple[Bridge, ...]:
@@ -101,7 +102,7 @@ class World:
             endpointslices=tuple(self.slices),
             server_version="v1.35.0",
         )
-        return discover.bridges(found)
+        return claims.noted(discover.bridges(found), (self.service, *self.others))
 
     @property
     def behind(self) -> set[str]:
@@ -204,6 +205,13 @@ def a_selector_for_a_while_mirrored(world: World) -> None:
     world.endpoints.append(legacy(world.port, EVIL, **POD))
 
 
+def an_external_ip(world: World) -> None:
+    """A Service editor: another Service, whose pods stand before the server on every node."""
+    ports = [{"port": world.port, "protocol": "TCP"}]
+    spec = {"selector": {"app": "theirs"}, "externalIPs": [GOOD], "ports": ports}
+    world.others.append({"metadata": {"name": "theirs", "namespace": NAMESPACE}, "spec": spec})
+
+
 def clear_text(world: World) -> None:
     """A Service editor: no TLS."""
     world.service["metadata"]["annotations"]["k8sext.io/tls"] = "disable"
@@ -244,7 +252,7 @@ def the_endpoints(world: World) -> None:
 
 EDITS = (
     nothing, into_an_alias, into_an_alias_afterwards, a_selector, a_selector_for_a_while,
-    a_selector_for_a_while_mirrored, clear_text, another_key, another_key_as_a_name,
+    a_selector_for_a_while_mirrored, an_external_ip, clear_text, another_key, another_key_as_a_name,
     another_secret, a_slice, the_slice, the_endpoints,
 )  # fmt: skip
 BY_SLICES = (a_slice, the_slice, the_endpoints)

@@ -93,6 +93,14 @@ WAYS: list[tuple[str, dict[str, str], str, Trail | None, Reason | None]] = [
     ("a name of the cluster's", {HOST: "x.dev.svc.cluster.local"}, "name",
      alias("x.dev.svc.cluster.local", VIP), ELSEWHERE),
     ("an outside name for slices", {HOST: OUTSIDE}, "end", end(A), NOT),
+    # another Service before the address
+    ("an address that another claims", {HOST: A}, "end", end(A, claimed=(A,)), ELSEWHERE),
+    ("one of those behind", {SERVICE: "db-svc"}, "name", by(A, B, claimed=(B,)), ELSEWHERE),
+    ("another address is claimed", {SERVICE: "db-svc"}, "end", end(A, claimed=(B,)), YES),
+    ("claimed, and verified", {SERVICE: "db-svc", "k8sext.tls": "verify-full"}, "end",
+     end(A, claimed=(A,)), YES),
+    ("an alias to what is claimed", {HOST: OUTSIDE}, "name", alias(OUTSIDE, A, claimed=(A,)),
+     ELSEWHERE),
     # the invoker's file
     ("a file's address", {}, "end", end(A, given=(A,)), NOT),
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from k8sext import filed, look, vouching
+from k8sext import claims, filed, look, vouching
 from k8sext.agent.credentials import HeldSecrets, LoginSource, MountedSecrets
 from k8sext.agent.main import load_checks
 from k8sext.agent.resolver import Config
@@ -99,7 +99,8 @@ def bridges_of(world: cw.World, source: str, vantage: str) -> tuple[Bridge, ...]
         secret=SECRET,
     )
     files = desired.to_bridges([spec])
-    return files if vantage == "local" else filed.over(found, files)
+    over = claims.noted(filed.over(found, files), (world.service, *world.others))
+    return files if vantage == "local" else over
 
 
 def plan_of(world: cw.World, source: str, vantage: str, *, trust: bool = False) -> Plan:
@@ -131,10 +132,14 @@ def run(plan: Plan, logins: LoginSource, config: Config) -> None:
     asyncio.run(through())
 
 
-def may(place: str, edit: Callable[[cw.World], None], source: str, terms: str) -> bool:
+def may(
+    place: str, edit: Callable[[cw.World], None], source: str, terms: str, vantage: str
+) -> bool:
     """Whether the login may arrive at a place (of a cluster IP: at what is behind it)."""
     if terms in DEMANDING:
         return False  # the servers here have no TLS
+    if edit is cw.an_external_ip and (source, vantage) != ("f", "local"):
+        return False  # nobody of this cluster reaches the good server there
     if edit is cw.a_selector and terms == "service" and source != "f":
         return False  # a Service with a selector is another one
     pinned = terms != "service" or source == "f"
@@ -148,6 +153,8 @@ def must(edit: Callable[[cw.World], None], source: str, terms: str) -> bool:
         cw.a_selector_for_a_while_mirrored, cw.clear_text, cw.a_slice,
     )  # fmt: skip
     if terms in DEMANDING:
+        return False
+    if edit is cw.an_external_ip:
         return False
     return source == "f" or edit in stays or (edit is cw.a_selector and terms != "service")
 
@@ -185,7 +192,7 @@ def test_nothing_arrives_that_the_model_forbids(
             assert not port.has(place, OTHER), here
         ends = world.behind if port.has(VIRTUAL, LOGIN) else set[str]()
         ends |= {place for place in (GOOD, EVIL) if port.has(place, LOGIN)}
-        assert all(may(end, edit, source, terms) for end in ends), here
+        assert all(may(end, edit, source, terms, vantage) for end in ends), here
         if must(edit, source, terms):
             assert port.has(GOOD, LOGIN), here
         if edit is cw.nothing and vantage != "local" and terms not in DEMANDING:
