@@ -36,7 +36,7 @@ def bridge(**more: Any) -> Bridge:
     return Bridge(**{**base, **more})
 
 
-BALANCER = {"status": {"loadBalancer": {"ingress": [{"ip": A}]}}}
+BALANCER: dict[str, Any] = {"status": {"loadBalancer": {"ingress": [{"ip": A}]}}}
 
 
 @pytest.mark.parametrize(
