@@ -24,6 +24,9 @@ from tests.faults.world import World, with_names
 from tests.support.api_server import kubeconfig, write
 from tests.support.standins import http, serving
 
+# Threads that a run leaves behind, on purpose, may still hold a socket when a test ends; what they
+# raise is another warning, and an error.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 NEEDED = ("services", "endpointslices", "endpoints")
 WISHED = ("nodes", "pods", "namespace", "version", "apis")
 SOME = (
