@@ -71,7 +71,7 @@ def run(
         by_namespace.setdefault(bridge.namespace, []).append(bridge)
 
     stop = threading.Event()
-    under_way: dict[str, str] = {}  # run to namespace, while there may be a Job of it
+    under_way: set[tuple[str, str]] = set()  # run and namespace, while there may be a Job
 
     def one(item: tuple[str, str, list[Bridge]]) -> list[Looked]:
         vantage, namespace, here = item
@@ -82,11 +82,11 @@ def run(
         given = logins(namespace) if logins else None
         if vantage == "local":
             return look(namespace, here, cluster, asked, given, run_of, tell, stop)
-        under_way[run_of] = namespace
+        under_way.add((run_of, namespace))
         try:
             return look(namespace, here, cluster, asked, given, run_of, tell, stop)
         finally:
-            del under_way[run_of]
+            under_way.remove((run_of, namespace))
 
     def everywhere(item: tuple[str, list[Bridge]]) -> list[Looked]:
         """One vantage after another: a server sees one login at a time, and a rejected one once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import Future
 from concurrent.futures import wait as until_done
 from typing import Any
@@ -29,10 +29,10 @@ def hurry(api: Any) -> float:
     return seconds
 
 
-def wait(futures: Sequence[Future[Any]], api: Any, under_way: Mapping[str, str]) -> None:
+def wait(futures: Sequence[Future[Any]], api: Any, under_way: Set[tuple[str, str]]) -> None:
     """Wait until the runs have ended and deleted their Jobs; a second Ctrl-C shortens that.
 
-    `under_way` are the runs, each with its namespace, that may have a Job now.
+    `under_way` are the run and the namespace of each Job that there may be now.
     """
     began = time.monotonic()
     until = began + hurry(api)
@@ -42,7 +42,7 @@ def wait(futures: Sequence[Future[Any]], api: Any, under_way: Mapping[str, str])
             break
         except KeyboardInterrupt:
             until = min(until, began + LEAST_S)
-    for run, namespace in list(under_way.items()):
+    for run, namespace in sorted(under_way):
         command = shlex.join(["kubectl", "delete", "job", "-n", namespace, f"k8sext-{run}"])
         LOG.warning(
             "the API server did not say in time that the Job k8sext-%s in namespace %s is deleted; "

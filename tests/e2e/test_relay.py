@@ -105,8 +105,10 @@ def test_a_name_that_does_not_resolve(lab: Lab, namespace: str) -> None:
 
 def test_names_are_the_clusters(lab: Lab, namespace: str) -> None:
     """The laptop cannot resolve this name, nor reach the address behind it by cluster IP."""
-    made = cluster.service(REDIS, type="ExternalName", externalName="redis.corp.example")
-    lab.apply([made, *cluster.logins(lab, namespace, [REDIS])], namespace=namespace)
+    name = "redis.corp.example"
+    made = cluster.service(REDIS, type="ExternalName", externalName=name)
+    login = cluster.secret_of("redis-auth", password=lab.passwords["redis"], host=name)
+    lab.apply([made, login], namespace=namespace)
     ran = doctor(lab, namespace, *RELAY)
     assert ran.code == 0, ran.out + ran.err
     assert {o["route"] for o in wire(ran, "redis-svc")} == {"name", "endpoint"}

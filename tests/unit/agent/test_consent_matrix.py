@@ -41,7 +41,7 @@ TERMS: dict[str, Values] = {
     "service-and-host": {"k8sext.service": f"other-svc {SERVICE}.dev", "host": GOOD},
     "require": {"k8sext.service": SERVICE, "k8sext.tls": "require"},
     "verify-full": {"k8sext.service": SERVICE, "k8sext.tls": "verify-full"},
-    "unread": {"k8sext.service": SERVICE, "k8sext.tls": "requried"},
+    "unread": {"k8sext.service": SERVICE, "k8sext.tls": "mandatory"},
 }
 DEMANDING = ("require", "verify-full", "unread")
 FEWER = ("service", "host", "require")

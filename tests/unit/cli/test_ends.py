@@ -279,18 +279,18 @@ def test_a_job_that_is_not_deleted_in_time_is_told_with_its_command(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     api, began = Hanging(), time.monotonic()
-    interrupt.wait([Future()], api, {"ab12": "dev"})
+    interrupt.wait([Future()], api, {("ab12", "dev")})
     assert time.monotonic() - began < 1.5
     assert 0 < api.within <= 1
     assert "kubectl delete job -n dev k8sext-ab12" in caplog.text
 
 
 def test_a_job_that_is_deleted_in_time_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    under_way, run = {"ab12": "dev"}, Future[None]()
+    under_way, run = {("ab12", "dev")}, Future[None]()
 
     def delete() -> None:
         time.sleep(0.2)
-        del under_way["ab12"]
+        under_way.clear()
         run.set_result(None)
 
     threading.Thread(target=delete).start()
@@ -315,5 +315,5 @@ def test_a_slow_api_server_gets_more_time_and_a_second_ctrl_c_less(
     monkeypatch.setattr(interrupt, "until_done", again)
     api, began = Hanging(), time.monotonic()
     api.slowest_s = 60.0
-    interrupt.wait([Future()], api, {})
+    interrupt.wait([Future()], api, set())
     assert time.monotonic() - began < 2

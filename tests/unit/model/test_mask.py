@@ -59,7 +59,7 @@ _ENCODERS = {
 def test_each_line_of_a_key_is_a_secret() -> None:
     for line in PEM.splitlines()[1:-1]:
         assert line not in mask(f"bad line {line!r} in it", [Secret(PEM)])
-    assert "MIGH" not in mask(f"got {PEM!r}", [Secret(PEM)])
+    assert PEM.splitlines()[1][:4] not in mask(f"got {PEM!r}", [Secret(PEM)])
     assert mask(f"got {PEM}", [Secret(PEM)]) == "got ***"
 
 
