@@ -31,9 +31,11 @@ def is_host(text: str) -> bool:
     if not text or len(text) > 254:
         return False
     try:
-        return ipaddress.ip_address(text) is not None
+        ipaddress.ip_address(text)
     except ValueError:
         pass
+    else:
+        return True
     try:
         name = text if text.isascii() else text.encode("idna").decode("ascii")
     except UnicodeError:

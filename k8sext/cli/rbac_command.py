@@ -52,12 +52,8 @@ def rbac_command(
     if purpose not in access.PURPOSES:
         known = ", ".join(access.PURPOSES)
         raise K8sextError(f"{purpose!r} is not one of {known}", where="--for")
-    for option, name in (
-        ("--service-account", service_account),
-        *(("--secret", s) for s in secret or ()),
-    ):
-        if name is not None and not NAME.fullmatch(name):
-            raise K8sextError(f"{name!r} is no name of a Kubernetes object", where=option)
+    _named("--service-account", [service_account] if service_account is not None else [])
+    _named("--secret", secret or [])
     if not check:
         where = None if all_namespaces else namespace or "default"
         text = access.role_yaml(

@@ -46,7 +46,7 @@ _CHANGED = (
         "it from the probe (--pod-label or --pod-annotation with its opt-out), or run as somebody "
         "who may create pods in {namespace!q}: then a dry run proves what admission adds"),
 )  # fmt: skip
-_BY_WORDS = {"KX903": _DENIED, "KX904": _NOT_PULLED, "KX927": _CHANGED}
+BY_WORDS = {"KX903": _DENIED, "KX904": _NOT_PULLED, "KX927": _CHANGED}
 FIXES = {
     "KX901": "check --kubeconfig and --context: kubectl version",
     "KX902": "give the Role that this prints: k8sext rbac --for doctor -n {namespace!q}",
@@ -93,7 +93,7 @@ def start_failure(
 
 def _known(code: str, why: str, namespace: str) -> str:
     """What to do where the words name the cause; "" where they do not."""
-    for pattern, fix in _BY_WORDS.get(code, ()):
+    for pattern, fix in BY_WORDS.get(code, ()):
         if match := pattern.search(why):
             named = {str(n): printable(text or "") for n, text in enumerate(match.groups())}
             return shell.filled(fix, {**named, "namespace": namespace})

@@ -47,7 +47,9 @@ def line(*words: object) -> str:
 class _Line(Formatter):
     """See `filled`."""
 
-    def vformat(self, format_string: str, args: Any, kwargs: Mapping[str, Any]) -> str:
+    def vformat(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, format_string: str, args: Any, kwargs: Mapping[str, Any]
+    ) -> str:
         out: list[str] = []
         for text, name, _spec, conversion in self.parse(format_string):
             out.append(text)

@@ -72,12 +72,12 @@ class Pod:
             os.environ["K8SEXT_TERMINATION_LOG"] = str(file)
             try:
                 part = output.read_plan().part(0)
-                vars(output)["sys"] = SimpleNamespace(stdout=self)
+                setattr(output, "sys", SimpleNamespace(stdout=self))  # noqa: B010
                 with asyncio.Runner(loop_factory=_Loop) as runner:
                     runner.run(agent.probe(part, output.Output(part.nonce)))
                 self.word = file.read_text(encoding="utf-8")
             finally:
-                vars(output)["sys"] = sys
+                setattr(output, "sys", sys)  # noqa: B010
                 for name in (*environment, "K8SEXT_TERMINATION_LOG"):
                     os.environ.pop(name, None)
                 with self.changed:

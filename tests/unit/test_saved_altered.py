@@ -1,6 +1,7 @@
 """Saved reports that were altered or damaged: one sentence, never a traceback."""
 
 import copy
+import functools
 import json
 import random
 import xml.etree.ElementTree as ET
@@ -24,9 +25,7 @@ HERE = Context(namespace="dev", vantage="pod", node="node2", policies=[])
 CONTROL: dict[str, Json] = {"type": "control", "dns": True, "api": True, "connected": True}
 FORMATS = ("table", "wide", "json", "junit")
 CODES = (0, 1, 2, 3, 5, 130)
-DEEP: Any = []
-for _ in range(300):
-    DEEP = [DEEP]
+DEEP: Any = functools.reduce(lambda inner, _: [inner], range(300), list[Any]())
 
 
 def whole() -> Report:

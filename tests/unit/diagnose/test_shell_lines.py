@@ -102,8 +102,8 @@ def of_rows(value: str) -> list[str]:
     said = [shell.filled(row.fix, facts) for row in rows.all_rows()]
     fixes = {
         *start.FIXES.values(),
-        *(f for known in (start._DENIED, start._NOT_PULLED) for _, f in known),
-    }  # pyright: ignore[reportPrivateUsage]
+        *(fix for known in start.BY_WORDS.values() for _, fix in known),
+    }
     return [*said, *(shell.filled(fix, facts) for fix in sorted(fixes))]
 
 

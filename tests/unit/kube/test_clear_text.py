@@ -5,7 +5,7 @@ another host.
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +57,7 @@ class Ear:
 
 
 @contextmanager
-def ear() -> Iterator[Ear]:
+def ear() -> Generator[Ear]:
     made = Ear()
     thread = threading.Thread(target=made.listen, daemon=True)
     thread.start()
