@@ -48,11 +48,18 @@ unit: env  ## Fast tests: no root, no lab
 	@.venv/bin/pytest -q -m "not lab"
 
 test: lint lab-up  ## Everything, lab included: its tests and those without it side by side
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line unit lab-tests
+	@$(MAKE) --no-print-directory --jobs 2 unit-told-at-the-end lab-tests
 
-.PHONY: lab-tests
+.PHONY: lab-tests unit-told-at-the-end
 lab-tests: env
 	@.venv/bin/pytest -q -m lab
+
+unit-told-at-the-end: env
+	@told=$$(mktemp); .venv/bin/pytest -q -m "not lab" >$$told 2>&1; code=$$?; cat $$told; rm $$told; exit $$code
+
+.PHONY: fuzz
+fuzz: env  ## 2,000 hostile servers of each protocol, floods, bombs, ends of TLS; about 15 min. SEED=N, JSON=FILE
+	@$(PY) -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
 
 .PHONY: release
 release: env  ## dist/: the wheel of what is committed, the same bytes each time, and its SBOM

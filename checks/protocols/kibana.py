@@ -93,10 +93,9 @@ class Kibana(HttpApi):
 
     def _waiting(self) -> Fault | None:
         """The page of the server that runs until Kibana is up; a proxy has others."""
-        answer: Response | None = getattr(self, "answer", None)
-        if answer is None or not read.not_ready(answer):
+        if not read.not_ready(self.answer):
             return None
-        words = answer.body.decode("latin-1")[:200]
+        words = self.answer.body.decode("latin-1")[:200]
         return Fault(Reason.LOADING, f"{words}: {WAITING}", words=words, code="503")
 
     async def _elsewhere(self) -> Seen:

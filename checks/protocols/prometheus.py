@@ -78,6 +78,8 @@ class Prometheus(HttpApi):
 
     def __init__(self, target: Target, stream: Any) -> None:
         super().__init__(target, stream)
+        self.build: dict[str, Any] = {}
+        self.version = ""
         self.evidence: dict[str, Json] = {}
         self.notes: list[Note] = []
         self.deaf = False  # one of the optional questions had no answer

@@ -45,6 +45,7 @@ class HttpApi(WireCheck):
     verify_needs_login = False
     authorization = ""
     cookie = ""  # of a session, where a product has a login of its own
+    answer = Response(status=0, reason="", headers={}, body=b"")  # the last that was asked for
 
     @property
     def opening(self) -> str:
