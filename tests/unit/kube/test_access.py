@@ -138,9 +138,7 @@ def test_the_command_knows_every_job() -> None:
 
 @pytest.mark.parametrize("option", ["--secret", "--service-account"])
 def test_what_is_no_name_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        app.main(["rbac", option, "a: b\nrules: x"])
-    assert ended.value.code == 2
+    assert app.run(["rbac", option, "a: b\nrules: x"]) == 2
     assert "no name of a Kubernetes object" in capsys.readouterr().err
 
 
