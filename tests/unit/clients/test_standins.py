@@ -109,7 +109,8 @@ def bomb(content: bytes, *, coding: str = "gzip", megabytes: int = 500) -> bytes
     body = packed.getvalue()
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elastic-Product: Elasticsearch\r\n"
-        f"Content-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\n\r\n"  # `says` does, and the driver would send the next one there
     )
     return head.encode() + body
 
