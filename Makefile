@@ -61,6 +61,10 @@ unit-told-at-the-end: env
 fuzz: env  ## 2,000 hostile servers of each protocol, floods, bombs, ends of TLS; about 15 min. SEED=N, JSON=FILE
 	@$(PY) -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
 
+.PHONY: faults
+faults: env  ## Everything that an API server or a proxy can say, some 400 kinds, each once and for ever
+	@K8SEXT_FAULTS=all .venv/bin/pytest -q tests/faults
+
 .PHONY: release
 release: env  ## dist/: the wheel of what is committed, the same bytes each time, and its SBOM
 	@bash tests/release.sh "$(CACHE)" dist
