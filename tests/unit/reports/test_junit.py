@@ -145,7 +145,7 @@ def test_nothing_to_check_is_a_document_all_the_same() -> None:
 
 
 def test_junitparser_reads_it() -> None:
-    read = junitparser.JUnitXml.fromstring(render(sample()))
+    read = junitparser.JUnitXml.fromstring(render(sample()).encode())
     assert sum(suite.failures or 0 for suite in read) == 4
     assert sum(suite.errors or 0 for suite in read) == 2
 
@@ -172,7 +172,7 @@ REPORTS = {
 
 def suites(text: str) -> list[junitparser.TestSuite]:
     """Suites as a reader sees them; none lies inside another."""
-    read = junitparser.JUnitXml.fromstring(text)
+    read = junitparser.JUnitXml.fromstring(text.encode())
     assert isinstance(read, junitparser.JUnitXml)
     found = list(read)
     anything: list[Any] = list(found)
