@@ -1,6 +1,7 @@
 """Both RabbitMQ checks against a real broker on loopback, with pika as the oracle."""
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Generator, Iterator
@@ -196,8 +197,10 @@ def test_an_all_green_run_leaves_no_warning_in_the_log(rabbit: Broker) -> None:
     assert manage(rabbit, queue="lonely", exchange="logs").depth is Stage.VERIFY
     log = _settled(rabbit, start)
     assert b"k8sext probe" in log  # so it was this connection that was logged
-    assert b"[warning]" not in log
-    assert b"[error]" not in log
+    # Connections of the tests before this one may end by the broker's own clock meanwhile.
+    accepted = re.findall(rb"accepting AMQP connection (<[\d.]+>)", rabbit.log.read_bytes()[:start])
+    ours = [x for x in log.splitlines() if not any(pid in x for pid in accepted)]
+    assert [x for x in ours if b"[warning]" in x or b"[error]" in x] == []
 
 
 def test_a_probe_without_a_login_leaves_one_warning(rabbit: Broker) -> None:
