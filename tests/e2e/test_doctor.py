@@ -110,9 +110,9 @@ def test_one_dead_address_of_two_is_named(lab: Lab, namespace: str) -> None:
 def test_external_names(
     lab: Lab, namespace: str, target: str, code: int, expected: tuple[str, str] | None
 ) -> None:
-    lab.apply(cluster.logins(lab, namespace, [REDIS]), namespace=namespace)
+    login = cluster.secret_of("redis-auth", password=lab.passwords["redis"], host=target)
     made = cluster.service(REDIS, type="ExternalName", externalName=target)
-    lab.apply([made], namespace=namespace)
+    lab.apply([login, made], namespace=namespace)
     ran = doctor(lab, namespace)
     assert ran.code == code, ran.out
     assert ran.said("redis-svc") == ([expected] if expected else [])
