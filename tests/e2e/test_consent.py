@@ -183,11 +183,15 @@ def test_a_service_before_the_server_gets_no_secret(
     done = lab.run(["kubectl", f"--as=system:serviceaccount:{namespace}:service-editor", "-n",
                     namespace, "create", "-f", "-"], input=json.dumps(made))  # fmt: skip
     assert done.returncode == 0, done.stderr
-    time.sleep(2)
-    ran = looked(lab, namespace, vantage, tmp_path)
-    # Whether a pod of theirs is reached depends on the nodes; that no login may follow does not.
+    try:
+        time.sleep(2)
+        ran = looked(lab, namespace, vantage, tmp_path)
+        heard = lab.kubectl("logs", "-n", namespace, "theirs")
+    finally:  # every other test has this server: no node may lead elsewhere any more
+        lab.kubectl("delete", "service", "theirs", "-n", namespace, "--wait")
+    assert "HEARD" in heard, "nobody was led there: the test proves nothing"
     assert "KX619" in [code for code, _ in ran.said(SERVICE)], ran
-    assert word not in lab.kubectl("logs", "-n", namespace, "theirs") + ran.out + ran.err
+    assert word not in heard + ran.out + ran.err
 
 
 @pytest.mark.parametrize("vantage", VANTAGES)
