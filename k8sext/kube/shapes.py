@@ -16,6 +16,7 @@ from .calls import METADATA_ONLY, Call
 from .fields import ANY_KIND, KINDS, Field, Item, Required, Values
 
 Check = Callable[[Any], None]
+KNOWN_AT_MOST = 500  # looks of one kind of object that are remembered
 
 
 class Misshapen(Exception):
@@ -107,10 +108,10 @@ def compiled(field: Field) -> Check:
     """The check of one field: closures, because 5,000 objects are looked at in no time."""
     if isinstance(field, Required):
         return compiled(field.field)
+    plain = frozenset(field.field) if isinstance(getattr(field, "field", None), tuple) else None
     if isinstance(field, Item):
-        return _each(compiled(field.field))
+        return _each(compiled(field.field), plain)
     if isinstance(field, Values):
-        plain = field.field if isinstance(field.field, tuple) else ()
         return _values(compiled(field.field), plain)
     if isinstance(field, Mapping):
         return _object(field)
@@ -132,10 +133,12 @@ def _said(kinds: tuple[type, ...]) -> str:
     return " or ".join(_WORDS[k] for k in kinds)
 
 
-def _each(inner: Check) -> Check:
+def _each(inner: Check, plain: frozenset[type] | None = None) -> Check:
     def look(value: Any) -> None:
         if type(value) is not list:
             raise Misshapen("is not a list")
+        if plain is not None and plain.issuperset(map(type, value)):
+            return
         for number, one in enumerate(value):
             try:
                 inner(one)
@@ -145,11 +148,11 @@ def _each(inner: Check) -> Check:
     return look
 
 
-def _values(inner: Check, plain: tuple[type, ...]) -> Check:
+def _values(inner: Check, plain: frozenset[type] | None) -> Check:
     def look(value: Any) -> None:
         if type(value) is not dict:
             raise Misshapen("is not an object")
-        if all(type(v) in plain for v in value.values()):
+        if plain is not None and plain.issuperset(map(type, value.values())):
             return
         for key, one in value.items():
             try:
@@ -162,27 +165,37 @@ def _values(inner: Check, plain: tuple[type, ...]) -> Check:
 
 def _object(fields: Mapping[str, Field]) -> Check:
     bare = {key: f.field if isinstance(f, Required) else f for key, f in fields.items()}
-    # Most fields are plain: to look at them here saves a call for each.
     plain = tuple((key, f) for key, f in bare.items() if isinstance(f, tuple))
     each = tuple((key, compiled(f)) for key, f in bare.items() if not isinstance(f, tuple))
     needed = tuple(key for key, f in fields.items() if isinstance(f, Required))
+    # Objects of a list look alike: what keys and types are right, and what is left to look into,
+    # is found out once for each look.
+    known: dict[tuple[Any, ...], tuple[tuple[str, Check], ...]] = {}
+
+    def new(value: dict[str, Any]) -> tuple[tuple[str, Check], ...]:
+        for key, kinds in plain:
+            if (one := value.get(key)) is not None and type(one) not in kinds:
+                raise _at(key, Misshapen(f"is not {_said(kinds)}"))
+        for key in needed:
+            if value.get(key) is None:
+                raise _at(key, Misshapen("is missing"))
+        return tuple((key, inner) for key, inner in each if value.get(key) is not None)
 
     def look(value: Any) -> None:
         if type(value) is not dict:
             raise Misshapen("is not an object")
-        key, get = "", value.get
-        for key, kinds in plain:
-            if (one := get(key)) is not None and type(one) not in kinds:
-                raise _at(key, Misshapen(f"is not {_said(kinds)}"))
+        alike = (*value, *map(type, value.values()))
+        inside = known.get(alike)
+        if inside is None:
+            inside = new(value)
+            if len(known) < KNOWN_AT_MOST:
+                known[alike] = inside
+        key = ""
         try:
-            for key, inner in each:
-                if (one := get(key)) is not None:
-                    inner(one)
+            for key, inner in inside:
+                inner(value[key])
         except Misshapen as error:
             raise _at(key, error) from None
-        for key in needed:
-            if get(key) is None:
-                raise _at(key, Misshapen("is missing"))
 
     return look
 
