@@ -21,7 +21,6 @@ from k8sext.model.plan import Plan
 
 CHUNK = 120_000
 PACKAGES = ("k8sext.model", "k8sext.agent")
-AGENT = "k8sext/agent/"
 # `from .stream import`, `from k8sext.agent.stream import`, `from k8sext.model.words import`
 _MODULE = re.compile(r"from (?:k8sext\.(agent|model))?\.(\w+) import")
 # `from . import expect, resolver`, `from k8sext.agent import (…)`

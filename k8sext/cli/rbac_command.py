@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,6 @@ from . import options as opt
 JOBS = (
     "doctor", "relay", "like", "workloads", "list", "graph", "provision", "resolve", "cleanup",
 )  # fmt: skip
-NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # RFC 1123 subdomain
 
 
 def rbac_command(
@@ -73,8 +71,10 @@ def rbac_command(
 
 
 def _named(option: str, names: list[str]) -> None:
+    from k8sext.object_names import is_secret
+
     for name in names:
-        if not NAME.fullmatch(name):
+        if not is_secret(name):
             raise K8sextError(f"{name!r} is no name of a Kubernetes object", where=option)
 
 

@@ -156,24 +156,16 @@ def role_yaml(
     namespace (without one, in `default`).
     """
     rights = list(dict.fromkeys(r for group in PURPOSES[purpose] for r in ROLES[group]))
-    name = f"k8sext-{purpose}"
-    inside = [r for r in rights if not r.cluster]
-    outside = [r for r in rights if r.cluster]
-    if namespace is None:
-        documents = [_role("ClusterRole", name, None, rights, secrets)]
-    else:
-        documents = [_role("Role", name, namespace, inside, secrets)]
-        documents += [_role("ClusterRole", name, None, outside)] if outside else []
+    name, lives = f"k8sext-{purpose}", namespace or "default"
+    parts: list[tuple[str, list[Right], Sequence[str]]] = [("ClusterRole", rights, secrets)]
+    if namespace is not None:
+        outside = [r for r in rights if r.cluster]
+        parts = [("Role", [r for r in rights if not r.cluster], secrets)]
+        parts += [("ClusterRole", outside, ())] if outside else []
+    documents = [_role(kind, name, namespace, some, read) for kind, some, read in parts]
     if service_account:
-        kinds = (
-            ["ClusterRole"] if namespace is None else ["Role", *(["ClusterRole"] * bool(outside))]
-        )
-        lives = namespace or "default"
-        documents = [
-            _account(service_account, lives),
-            *documents,
-            *(_binding(kind, name, service_account, lives) for kind in kinds),
-        ]
+        bindings = [_binding(kind, name, service_account, lives) for kind, _, _ in parts]
+        documents = [_account(service_account, lives), *documents, *bindings]
     return "---\n".join(documents)
 
 
@@ -182,9 +174,10 @@ def _role(
     name: str,
     namespace: str | None,
     rights: Sequence[Right],
-    secrets: Sequence[str] = (),
+    secrets: Sequence[str],
 ) -> str:
-    lines = [*_head("rbac.authorization.k8s.io/v1", kind, name, namespace), "rules:"]
+    within = namespace if kind == "Role" else None
+    lines = [*_head("rbac.authorization.k8s.io/v1", kind, name, within), "rules:"]
     verbs: dict[tuple[str, str], list[str]] = {}
     for right in rights:
         known = verbs.setdefault((right.group, right.resource), [])

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from unittest import mock
 
-from k8sext import doctor, registry
+from k8sext import doctor
 from k8sext.agent.credentials import GivenValues
 from k8sext.agent.turns import Pace
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
@@ -80,7 +80,8 @@ def tls_ends(count: int, seed: int) -> Iterator[Attack]:
     for number in range(count):
         protocol = hostile.TLS_PROTOCOLS[number % len(hostile.TLS_PROTOCOLS)]
         before = hostile.BEFORE.get(protocol, b"")
-        talk = hostile.hostile_tls(seed * 1009 + number + number // 6, context, before)
+        one = seed * 1009 + number + number // len(hostile.TLS_PROTOCOLS)
+        talk = hostile.hostile_tls(one, context, before)
         mode = (TlsMode.REQUIRE, TlsMode.VERIFY_FULL)[number % 2]
         yield Attack(f"tls-{number}-{protocol}", protocol, talk, mode)
 
@@ -135,7 +136,3 @@ def _defects(report: Report, broken: Sequence[str]) -> Iterator[str]:
         if any(d.code == "KX910" for d in bridge.diagnoses):
             yield f"{name}: KX910"
     yield from (f"{c.id}: {c.got}" for c in formats(report) if not c.ok)
-    for fmt in registry.report_names():
-        text: str = registry.report(fmt).render(report, registry.report_options())
-        if not text.replace("\n", "").isprintable():
-            yield f"{fmt}: control characters"
