@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import socket
-import threading
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge
 from tests.support import nameserver
 from tests.support.nameserver import Asked
+from tests.support.standins import serving
 
 Object = dict[str, Any]
 NAMESPACE, SERVICE, SECRET = "dev", "cache-svc", "cache-auth"
@@ -35,7 +35,7 @@ INFO = b"redis_version:7.0.15\r\nrun_id:abc\r\nrole:master\r\nredis_mode:standal
 class Servers:
     """What each address has received, as bytes in the order they came."""
 
-    port: int
+    port: int = 0
     got: dict[str, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
 
     def has(self, address: str, canary: str) -> bool:
@@ -45,42 +45,22 @@ class Servers:
     def answer(self, connection: socket.socket) -> None:
         """As a Redis that takes any password."""
         here = str(connection.getsockname()[0])
-        with connection:
-            while data := connection.recv(4096):
-                self.got[here] += data
-                if b"INFO" in data:
-                    connection.sendall(b"$%d\r\n%s\r\n" % (len(INFO), INFO))
-                elif b"PING" in data and LOGIN.encode() not in self.got[here]:
-                    connection.sendall(b"-NOAUTH Authentication required.\r\n")
-                else:
-                    connection.sendall(b"+PONG\r\n" if b"PING" in data else b"+OK\r\n")
+        while data := connection.recv(4096):
+            self.got[here] += data
+            if b"INFO" in data:
+                connection.sendall(b"$%d\r\n%s\r\n" % (len(INFO), INFO))
+            elif b"PING" in data and LOGIN.encode() not in self.got[here]:
+                connection.sendall(b"-NOAUTH Authentication required.\r\n")
+            else:
+                connection.sendall(b"+PONG\r\n" if b"PING" in data else b"+OK\r\n")
 
 
 @contextmanager
 def servers() -> Generator[Servers]:
     """On every address of 127.0.0.0/8."""
-    with socket.create_server(("0.0.0.0", 0), backlog=64) as listener:
-        here = Servers(int(listener.getsockname()[1]))
-
-        def one(connection: socket.socket) -> None:
-            try:
-                here.answer(connection)
-            except OSError:
-                pass
-
-        def accept() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield here
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
+    here = Servers()
+    with serving(here.answer, host="0.0.0.0") as here.port:
+        yield here
 
 
 @dataclass

@@ -14,9 +14,11 @@ Page = tuple[int, object]
 
 
 @contextlib.contextmanager
-def serving(talk: Talk, context: ssl.SSLContext | None = None) -> Generator[int, None, None]:
+def serving(
+    talk: Talk, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Generator[int, None, None]:
     """A port where each connection is handed to `talk`; its errors end that connection only."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server((host, 0)) as server:
 
         def each(conn: socket.socket) -> None:
             with contextlib.suppress(OSError), conn:

@@ -3,9 +3,7 @@
 import asyncio
 import socket
 import struct
-import threading
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
@@ -24,33 +22,10 @@ from k8sext.vantage.through import Through, Tunnel
 from tests.support import nameserver
 from tests.support.nameserver import Asked, a
 from tests.support.relay_ends import Ends, relayed
+from tests.support.standins import serving
 
 T = TypeVar("T")
 INFO = b"redis_version:7.0.15\r\nrun_id:abc\r\nrole:master\r\nredis_mode:standalone\r\n"
-
-
-@contextmanager
-def server(serve: Callable[[socket.socket], None]) -> Generator[int]:
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def one(connection: socket.socket) -> None:
-        with connection:
-            serve(connection)
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
 
 
 def redis(connection: socket.socket) -> None:
@@ -123,7 +98,7 @@ def test_a_check_passes_by_name_and_the_evidence_is_the_pods() -> None:
     def answers(asked: Asked) -> list[bytes]:
         return [asked.reply(*([a("redis-svc", "127.0.0.1")] if asked.kind == A else []))]
 
-    with server(redis) as port, nameserver.serve(answers) as dns:
+    with serving(redis) as port, nameserver.serve(answers) as dns:
         seen = observed(plan(target("redis-svc", port)), dns.config())
     assert (seen.status, seen.depth) == (Status.PASS, Stage.VERIFY)
     connect = seen.stage(Stage.CONNECT)
@@ -136,7 +111,7 @@ def test_a_check_passes_by_name_and_the_evidence_is_the_pods() -> None:
 def test_a_verdict_through_the_relay_is_the_verdict_without(
     serve: Callable[[socket.socket], None],
 ) -> None:
-    with server(serve) as port:
+    with serving(serve) as port:
         what = plan(target("127.0.0.1", port))
         assert shape(observed(what)) == shape(observed(what, relay=False))
 
@@ -156,7 +131,7 @@ def test_refused_and_unknown_names_come_out_as_without() -> None:
 
 
 def test_a_second_connection_goes_the_same_way() -> None:
-    with server(redis) as port:
+    with serving(redis) as port:
 
         async def work(ends: Ends) -> str:
             way = await ends.network.way()
@@ -177,7 +152,7 @@ def test_a_second_connection_goes_the_same_way() -> None:
 
 
 def test_a_tunnel_that_breaks_blames_no_server() -> None:
-    with server(silent) as port:
+    with serving(silent) as port:
         seen: list[Observation] = []
         what = plan(target("127.0.0.1", port))
 
@@ -229,7 +204,7 @@ def test_what_answers_and_is_no_relay_blames_no_server(answer: bytes) -> None:
         connection.recv(4096)
         connection.sendall(answer)
 
-    with server(serve) as port:
+    with serving(serve) as port:
 
         async def work() -> Fault | None:
             class Elsewhere(Ends):
@@ -266,7 +241,7 @@ def test_a_door_leads_a_plain_socket_there_and_back() -> None:
                 said += data
             return said
 
-    with server(redis) as port, nameserver.serve(answers) as dns:
+    with serving(redis) as port, nameserver.serve(answers) as dns:
         what = plan(target("redis-svc", port))
 
         async def work(ends: Ends) -> bytes:
