@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from k8sext.model.mask import mask
 from k8sext.model.plan import is_address
 from k8sext.model.result import Facts, Json, StageResult
-from k8sext.model.scrub import scrub
-from k8sext.model.secret import printable
+from k8sext.model.scrub import shown
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import STAGES, Reason, Stage, Status
 
@@ -247,7 +245,7 @@ class Notes:
         return value
 
     def _clean(self, text: str) -> str:
-        return printable(scrub(mask(text, self._secrets)))
+        return shown(text, self._secrets)
 
 
 class ClientProbe:

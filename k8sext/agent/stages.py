@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from k8sext.model.mask import mask
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Facts, Json, StageResult
-from k8sext.model.scrub import scrub
+from k8sext.model.scrub import scrub, shown
 from k8sext.model.secret import Secret, printable
 from k8sext.model.words import STAGES, Reason, Stage, Status
 
@@ -166,7 +165,7 @@ class StageLog:
 
     def _clean_value(self, value: Json, quoted: bool) -> Json:
         if isinstance(value, str):
-            return printable(scrub(mask(value, self.known))) if quoted else self._clean(value)
+            return shown(value, self.known) if quoted else self._clean(value)
         if isinstance(value, list):
             return [self._clean_value(v, quoted) for v in value]
         if isinstance(value, dict):

@@ -8,10 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k8sext.model.mask import mask
 from k8sext.model.plan import Target, is_address, join_address, split_address
-from k8sext.model.scrub import scrub
-from k8sext.model.secret import printable
+from k8sext.model.scrub import shown
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import LOGIN_ENDS, Reason, Route
 
@@ -138,7 +136,7 @@ class Visits:
                 await other.auth(login)
             except Fault as fault:
                 if login and fault.reason in LOGIN_ENDS:
-                    words = printable(scrub(mask(fault.detail, login.secrets)))
+                    words = shown(fault.detail, login.secrets)
                     said = rejection(one, address, fault.reason, words)
                     runner.order.reject(one, address, login, said)
                 raise

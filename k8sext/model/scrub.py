@@ -7,6 +7,10 @@ address with a login in it, a signed URL, an error page that repeats the headers
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from .mask import mask
+from .secret import Secret, printable
 
 MASK = "***"
 # `user:password@` may hold a slash that nobody has encoded; `host:8080/path@digest` is no login.
@@ -41,6 +45,11 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("eyJ", _JWT, MASK),
     ("PRIVATE", _PEM, rf"\g<1>{MASK}"),
 )
+
+
+def shown(text: str, secrets: Iterable[Secret]) -> str:
+    """What somebody else said, as it may be shown: no secret of ours or theirs, and printable."""
+    return printable(scrub(mask(text, secrets)))
 
 
 def scrub(text: str) -> str:
