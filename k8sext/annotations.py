@@ -66,6 +66,9 @@ class Said:
         return (*self.unread, *self.unknown)
 
 
+NOTHING_SAID = Said()
+
+
 def asks(annotations: Mapping[str, str]) -> bool:
     """Whether somebody has asked for a check of this Service by an annotation."""
     words = (k[len(PREFIX) :].partition(".")[0] for k in annotations if k.startswith(PREFIX))
@@ -75,7 +78,7 @@ def asks(annotations: Mapping[str, str]) -> bool:
 def parse(annotations: Mapping[str, str], protocols: frozenset[str]) -> Said:
     """The annotations of one Service; `protocols` are the names there are."""
     words = {k[len(PREFIX) :]: v for k, v in annotations.items() if k.startswith(PREFIX)}
-    return _Reader(words, protocols).read() if words else Said()
+    return _Reader(words, protocols).read() if words else NOTHING_SAID
 
 
 class _Reader:
@@ -286,10 +289,12 @@ def _unknown(name: str, port: str) -> str:
 
 def of_no_port(said: Said, ports: Collection[Port]) -> tuple[str, ...]:
     """Annotations for ports that the Service does not have, one sentence each."""
+    wanted = [*said.of_ports, *(("ports", str(number)) for number, _ in said.ports)]
+    if not wanted:
+        return ()
     names = [p.name for p in ports if p.name]
     numbers = [str(p.port) for p in ports]
     there = ", ".join(p.key for p in ports) or "none"
-    wanted = [*said.of_ports, *(("ports", str(number)) for number, _ in said.ports)]
     return tuple(
         _no_port(word, port, nearest(port, names), there)
         for word, port in wanted

@@ -299,6 +299,8 @@ def _each_once(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
     for endpoint in endpoints:
         key = (endpoint.address, endpoint.port, endpoint.port_name)
         known = found.setdefault(key, endpoint)
+        if known is endpoint:
+            continue
         better = endpoint if _condition(endpoint) > _condition(known) else known
         controlled = known.controlled and endpoint.controlled
         same = better.controlled == controlled

@@ -140,9 +140,9 @@ def protocol(
         or _by_service(words, service, name, generic or _generic_number(words, port))
         or _by_generic(words, app, name, port)
     )
-    found = replace(found, tls=_tls(app, name, found))
-    if found.tls:
-        found = replace(found, tls_first=False)
+    tls = _tls(app, name, found)
+    if tls:
+        found = replace(found, tls=tls, tls_first=False)
     if found.protocol != FALLBACK or found.product:
         return found
     return replace(found, product=_unchecked(app, name, port, service))
@@ -241,11 +241,11 @@ def by_words(known: Mapping[str, str], name: str) -> str:
     The last one counts, as in any name made of nouns: `prometheus-grafana` is a Grafana; of words
     that end together the longest. An exporter of Redis is no Redis (_BESIDE, _METRICS).
     """
-    text = "-".join(part for part in _BREAK.split(name.lower()) if part)
-    padded = f"-{text}-"
-    hits = [(padded.rfind(f"-{w}-") + len(w), len(w), w) for w in known if f"-{w}-" in padded]
-    if not hits:
-        return ""
-    end, _, word = max(hits)
-    after, parts = set(padded[end + 1 :].split("-")), set(text.split("-"))
-    return "" if _BESIDE & after or _METRICS & parts else known[word]
+    parts = [part for part in _BREAK.split(name.lower()) if part]
+    for end in range(len(parts), 0, -1):
+        for start in range(end):
+            word = "-".join(parts[start:end])
+            if word in known:
+                beside = not _BESIDE.isdisjoint(parts[end:]) or not _METRICS.isdisjoint(parts)
+                return "" if beside else known[word]
+    return ""
