@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from k8sext import handmade
+from k8sext.bridges import handmade
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.service_names import DOMAIN, cut_short
 from k8sext.model.shell import word
 from k8sext.model.words import Severity
-from k8sext.service_names import DOMAIN, cut_short
 
 from ._pieces import ANOTHER_ANSWERS, NOBODY_THERE, patch, replaced
 

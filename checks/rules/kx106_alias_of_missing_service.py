@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Key, Rule, Subject
+from k8sext.model.service_names import DOMAIN, whole
 from k8sext.model.words import Severity
-from k8sext.service_names import DOMAIN, whole
 
 
 def judge(subject: Subject) -> Iterator[Finding]:

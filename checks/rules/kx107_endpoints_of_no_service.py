@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from k8sext import handmade
+from k8sext.bridges import handmade
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import SERVICE_NAME, Object, Objects, Rule, Subject, key_of
+from k8sext.model.nearest import near
 from k8sext.model.shell import part, word
 from k8sext.model.words import Severity
-from k8sext.nearest import near
 
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 

@@ -8,8 +8,8 @@ from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Key, Rule, Subject, key_of
 from k8sext.model.plan import join_address
+from k8sext.model.service_names import DOMAIN
 from k8sext.model.words import Severity
-from k8sext.service_names import DOMAIN
 
 
 def judge(subject: Subject) -> Iterator[Finding]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from k8sext.aliases import leads_out
+from k8sext.bridges.aliases import leads_out
 from k8sext.model.bridge import Kind
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.service_names import whole
 from k8sext.model.shell import word
 from k8sext.model.words import Severity
-from k8sext.service_names import whole
 
 
 def judge(subject: Subject) -> Iterator[Finding]:

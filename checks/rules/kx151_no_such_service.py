@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
+from k8sext.model.nearest import distance
 from k8sext.model.words import Severity
 from k8sext.model.workload import Stray, Workload, told
-from k8sext.nearest import distance
 
 SHORT = 6  # names of fewer letters may differ by one change, others by two
 

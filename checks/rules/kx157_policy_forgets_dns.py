@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from k8sext.egress import Policy, allows_dns, selecting_egress
 from k8sext.model.diagnosis import Finding
+from k8sext.model.egress import Policy, allows_dns, selecting_egress
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.words import Culprit, Severity
 from k8sext.model.workload import How, Use, Workload

@@ -17,9 +17,9 @@ from typing import Any
 
 from typer.core import TyperOption
 
-from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import printable
+from k8sext.reading import files
 
 DEFAULT_FILE = "k8sext.yaml"
 _CONFIG = "k8sext.config"  # in the meta data of a command's context

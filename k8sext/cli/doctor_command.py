@@ -120,7 +120,8 @@ def doctor_command(
     keys of the protocol), k8sext.tls (any, require or verify-full; without it any). All of it:
     k8sext explain KX612.
     """
-    from k8sext import doctor, vouching
+    from k8sext.doctor import running as doctor
+    from k8sext.doctor import vouching
 
     from . import doctor_run as steps
     from . import output as to
@@ -176,7 +177,7 @@ def doctor_command(
 
 def verify(namespace: str, names: Sequence[str], image: str | None, **source: Any) -> int:
     """Check what was just provisioned (`provision --verify`); returns the exit code."""
-    from k8sext import doctor
+    from k8sext.doctor import running as doctor
 
     from . import doctor_run as steps
     from . import output as to

@@ -10,17 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8sext import aliases, claims, discover, doctor, filed, fronts, linted, registry, vouching
+from k8sext import registry
+from k8sext.bridges import aliases, discover, filed, fronts
+from k8sext.bridges import external_ips as claims
+from k8sext.doctor import running as doctor
+from k8sext.doctor import vouching
+from k8sext.doctor.plan import Acting
 from k8sext.errors import K8sextError
 from k8sext.kube import snapshot as snapshots
 from k8sext.kube import workload
 from k8sext.kube.session import Session
 from k8sext.kube.snapshot import Snapshot, fetch
+from k8sext.kube.workers import Workers
+from k8sext.lint import live as linted
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Control, Plan
 from k8sext.model.report import Report
-from k8sext.plan import Acting
-from k8sext.workers import Workers
 
 from . import console, ended, output, rights, talk, waiting
 
@@ -327,7 +332,7 @@ def _cluster(
 
 def _owners(session: Session, snapshot: Snapshot, addresses: tuple[str, ...]) -> tuple[Owner, ...]:
     """Whose they are, by pods and Services of all namespaces as they are now."""
-    from k8sext import owners
+    from k8sext.bridges import owners
     from k8sext.kube.lists import listed
 
     def now(kind: str) -> Sequence[Mapping[str, Any]] | None:

@@ -12,7 +12,7 @@ from k8sext.model.report import Report, VantageReport
 from . import talk
 
 if TYPE_CHECKING:
-    from k8sext.request import Request
+    from k8sext.doctor.request import Request
 
     from .doctor_run import Source
 

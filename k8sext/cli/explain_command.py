@@ -44,8 +44,8 @@ def explain_command(
 
 def culprits(code: str) -> str:
     """Whose fault a code can be; one network code may speak of two."""
-    from k8sext import lint
     from k8sext.diagnose import rows
+    from k8sext.lint import run as lint
 
     if rule := lint.rules().get(code):
         return str(rule.culprit)

@@ -10,9 +10,9 @@ import typer
 from . import options as opt
 
 if TYPE_CHECKING:
-    from k8sext.graph import Drawing
     from k8sext.model.report import Report
     from k8sext.model.words import Status
+    from k8sext.workloads.graph import Drawing
 
 
 def graph_command(
@@ -32,7 +32,8 @@ def graph_command(
     as_group: opt.AsGroup = None,
 ) -> int:
     """Draw which workload uses which bridge, as Mermaid or DOT."""
-    from k8sext import graph, saved
+    from k8sext.doctor import saved
+    from k8sext.workloads import graph
 
     from . import console, talk
     from .output import one_of
@@ -51,13 +52,13 @@ def graph_command(
 
 
 def _saved(file: Path) -> Report:
-    from k8sext import saved
+    from k8sext.doctor import saved
 
     return saved.read(file)
 
 
 def _of_report(report: Report) -> Drawing:
-    from k8sext import graph
+    from k8sext.workloads import graph
 
     view = report.workloads
     assert view is not None
@@ -78,11 +79,11 @@ def _of_cluster(
     all_namespaces: bool,
     report: Report | None,
 ) -> Drawing:
-    from k8sext import discover, graph
+    from k8sext.bridges import discover
     from k8sext.kube.session import Session
     from k8sext.kube.snapshot import fetch
     from k8sext.model.bridge import BridgeClass
-    from k8sext.workloads import view
+    from k8sext.workloads import graph, view
 
     from . import console, talk
 

@@ -40,7 +40,7 @@ def list_command(
         raise K8sextError(f"{include!r} is not internal", where="--include")
     from k8sext.kube.session import Session
     from k8sext.kube.snapshot import fetch
-    from k8sext.workers import Workers
+    from k8sext.kube.workers import Workers
 
     from . import console, talk
 
@@ -51,7 +51,8 @@ def list_command(
     with Workers(1) as pool:
         coming = pool.submit(fetch, session, where, selector)
         # Loading these takes about as long as the API server's answer.
-        from k8sext import aliases, discover, registry
+        from k8sext import registry
+        from k8sext.bridges import aliases, discover
 
         registry.wire_checks()
         snapshot = coming.result()

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from k8sext import files
 from k8sext.errors import K8sextError
+from k8sext.reading import files
 from k8sext.vantage.job import DEFAULT_IMAGE, TTL_S, PodOptions
 
 SHARDS_AT_MOST = 32

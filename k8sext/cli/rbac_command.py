@@ -71,7 +71,7 @@ def rbac_command(
 
 
 def _named(option: str, names: list[str]) -> None:
-    from k8sext.object_names import is_secret
+    from k8sext.model.object_names import is_secret
 
     for name in names:
         if not is_secret(name):

@@ -30,7 +30,7 @@ def report_command(
     ] = None,
 ) -> int:
     """Show a saved run and judge its facts again, offline."""
-    from k8sext import saved
+    from k8sext.doctor import saved
 
     from . import output as to
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from k8sext import lookup
+from k8sext.doctor import lookup
+from k8sext.doctor.request import Cluster
 from k8sext.kube.session import Session
 from k8sext.provision import desired
-from k8sext.request import Cluster
 
 from . import console, rights, talk
 from .pod_options import pod_options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from k8sext.annotations import PREFIX
+from k8sext.bridges.annotations import PREFIX
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Diagnosis
 

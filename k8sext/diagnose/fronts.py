@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from k8sext.egress import isolating
 from k8sext.model.bridge import Bridge, Port
 from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.egress import isolating
 from k8sext.model.front import Front
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.tls import TlsMode

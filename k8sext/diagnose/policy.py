@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from k8sext.egress import isolating
 from k8sext.model.bridge import Bridge, BridgeClass, Kind
+from k8sext.model.egress import isolating
 from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Stage

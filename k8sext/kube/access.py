@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from k8sext.workers import Workers
-
 from .session import Session
+from .workers import Workers
 
 CONNECTIONS = 2  # a TLS handshake costs more than a review
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret
+from k8sext.reading import files
 
 from . import server_url
 

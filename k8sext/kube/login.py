@@ -8,10 +8,11 @@ import threading
 import time
 from urllib.parse import quote
 
-from k8sext import __version__, files
+from k8sext import __version__
 from k8sext.errors import K8sextError
 from k8sext.model.guard import guard
 from k8sext.model.secret import Secret
+from k8sext.reading import files
 
 from . import transport
 from .kubeconfig import Access

@@ -9,11 +9,11 @@ from typing import Any
 
 from k8sext.errors import K8sextError
 from k8sext.model.shell import word
-from k8sext.workers import Workers
 
 from . import lists
 from .lists import Object, Objects, listed, next_of
 from .session import ApiError, Session
+from .workers import Workers
 
 CONNECTIONS = 4  # a TLS handshake costs more than a short list
 # More are not worth the memory: the class *internal* is then told by nodes only.

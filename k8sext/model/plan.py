@@ -62,7 +62,7 @@ class Trail:
     behind: tuple[str, ...] = ()
     outside: str = ""  # of an ExternalName Service, the name
     given: tuple[str, ...] = ()  # where the invoker's own file leads
-    claimed: tuple[str, ...] = ()  # at this port, by other Services (k8sext.claims)
+    claimed: tuple[str, ...] = ()  # at this port, by other Services (k8sext.bridges.external_ips)
     peer: str = ""
     chain: tuple[str, ...] = ()
 

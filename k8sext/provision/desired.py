@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from k8sext import infer, registry
+from k8sext import registry
 from k8sext.agent import expect
+from k8sext.bridges import infer
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import is_address

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from k8sext import files, yaml_text
 from k8sext.errors import K8sextError
+from k8sext.reading import files, yaml_text
 
 from .desired import BridgeSpec, PortSpec
 from .ingress import IngressSpec

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k8sext import fronts
+from k8sext.bridges import fronts
 from k8sext.errors import K8sextError
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ def _object(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
 _TEXT: Schema = {"type": "string"}
 _NAME: Schema = {"type": "string", "pattern": "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"}
 _NAMESPACE: Schema = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
-# What a Secret and a key in it can be called, roughly (k8sext.object_names): a name that cannot
-# be would keep the probe pod of all bridges away.
+# What a Secret and a key in it can be called, roughly (k8sext.model.object_names): a name that
+# cannot be would keep the probe pod of all bridges away.
 _OBJECT = r"(?!.*\.\.)[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 _DATA_KEY = r"(?!\.\.)[-._a-zA-Z0-9]{1,253}"
 _SECRET: Schema = {"type": "string", "pattern": f"^{_OBJECT}$"}

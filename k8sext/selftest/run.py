@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from k8sext import doctor, registry
+from k8sext import registry
 from k8sext.agent.credentials import GivenValues
+from k8sext.doctor import running as doctor
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.plan import Budget

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret, printable
 from k8sext.model.shell import word
+from k8sext.reading import files
 
 Tree = dict[str, "Secret | Tree"]
 FORM = "a folder PATH/[<namespace>/]<service>/<key> or YAML {namespace: {service: {key: value}}}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
-from k8sext import interrupt
 from k8sext.model.plan import Plan
 
+from . import interrupt
 from .created import OurJob
 from .follow import Follower, Heard, PodRun, Say
 from .job import Manifest

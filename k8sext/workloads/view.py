@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from k8sext import annotations as notes
+from k8sext.bridges import annotations as notes
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.workload import Held, Stray, Use, Workload, WorkloadView

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from k8sext import lint
 from k8sext.cli import app
 from k8sext.diagnose import rows, start, texts
+from k8sext.lint import run as lint
 from k8sext.model.words import Culprit
 
 CODES = {r.code for r in rows.all_rows()} | set(start.FIXES) | set(lint.rules())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OWN = ROOT / "k8sext" / "yaml_text.py"
+OWN = ROOT / "k8sext" / "reading" / "yaml_text.py"
 READS = re.compile(
     r"\byaml\.(safe_)?(load|load_all|parse|scan|compose|compose_all)\b|\b(C?Safe|C?Full|C?Base|C|Unsafe)Loader\b"
 )

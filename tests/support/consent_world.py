@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from k8sext import claims, discover
+from k8sext.bridges import discover
+from k8sext.bridges import external_ips as claims
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge
 from tests.support import nameserver

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from k8sext import lint
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
+from k8sext.lint import run as lint
 from k8sext.model.bridge import Bridge, CredentialRef, Kind
 from k8sext.model.diagnosis import Finding, Location
 from k8sext.model.lint import Subject

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from k8sext import aliases, discover
+from k8sext.bridges import aliases, discover
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import BridgeClass
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.annotations import PREFIX, Said, asks, of_no_port, parse
+from k8sext.bridges.annotations import PREFIX, Said, asks, of_no_port, parse
 from k8sext.model.bridge import CredentialRef, Port
 from k8sext.model.tls import TlsMode, TlsSpec
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from k8sext import claims
+from k8sext.bridges import external_ips as claims
 from k8sext.cli import doctor_run
+from k8sext.doctor.plan import make
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import Plan
 from k8sext.model.words import Route
-from k8sext.plan import make
 
 A, B = "198.51.100.21", "198.51.100.22"
 

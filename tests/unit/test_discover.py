@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from k8sext import discover
+from k8sext.bridges import discover
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge, BridgeClass, Endpoint, Kind
 

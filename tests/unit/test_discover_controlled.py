@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sext import discover
+from k8sext.bridges import discover
 from k8sext.kube.snapshot import Snapshot
 
 Object = dict[str, Any]

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from k8sext import doctor
+from k8sext.doctor import running as doctor
+from k8sext.doctor.request import Cluster, Request
 from k8sext.model.bridge import Bridge, Kind
-from k8sext.request import Cluster, Request
 
 
 def test_namespaces_are_looked_at_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from k8sext import filed, lint
+from k8sext.bridges import filed
+from k8sext.lint import run as lint
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.lint import Subject
 from k8sext.model.words import Severity

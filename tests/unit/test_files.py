@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from k8sext import files, yaml_text
 from k8sext.errors import K8sextError
-from k8sext.files import KUBECONFIG, Bounds, Unreadable
+from k8sext.reading import files, yaml_text
+from k8sext.reading.files import KUBECONFIG, Bounds, Unreadable
 
 LETTERS = "abcdefghij"
 

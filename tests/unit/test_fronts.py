@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from k8sext import fronts, plan
+from k8sext.bridges import fronts
+from k8sext.doctor import plan
 from k8sext.model.bridge import Bridge, BridgeClass, Kind, Port
 from k8sext.model.front import Front
 from k8sext.model.plan import Beside, Target

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from k8sext import graph
 from k8sext.model.bridge import Bridge, Endpoint
 from k8sext.model.words import Status
 from k8sext.model.workload import Workload
+from k8sext.workloads import graph
 from tests.support.workload_objects import (
     ALIAS,
     RABBIT,

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from k8sext import infer, registry
+from k8sext import registry
 from k8sext.agent.check import CheckInfo
 from k8sext.agent.http_api import HttpApi
-from k8sext.infer import Inferred
+from k8sext.bridges import infer
+from k8sext.bridges.infer import Inferred
 from k8sext.model.tls import TlsMode
 
 WORDS = infer.vocabulary(e.info for e in registry.wire_checks().values())

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from k8sext import doctor, lookup, registry
+from k8sext import registry
+from k8sext.doctor import lookup
+from k8sext.doctor import running as doctor
 from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.model.codec import to_json

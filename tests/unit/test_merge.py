@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from k8sext.merge import merged
+from k8sext.doctor.merge import merged
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.report import BridgeReport
 from k8sext.model.words import Culprit, Severity, Stage, Status

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from k8sext import plan
+from k8sext.doctor import plan
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import Target
 from k8sext.model.words import Route

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from k8sext import registry, saved
+from k8sext import registry
 from k8sext.cli import app
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
+from k8sext.doctor import saved
 from k8sext.errors import K8sextError
 from k8sext.model.codec import to_json
 from k8sext.model.report import Gate, Place, Report, VantageReport

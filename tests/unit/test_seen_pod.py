@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from k8sext import seen_pod
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan, Target
 from k8sext.model.report import VantageReport
 from k8sext.model.words import Route
+from k8sext.vantage import seen_pod
 from k8sext.vantage.follow import PodRun
 from k8sext.vantage.start import Trouble
 from tests.support.seen import ADDRESS, at, bridge, by_name

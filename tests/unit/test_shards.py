@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from k8sext import shards
+from k8sext.doctor import shards
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.plan import Plan, Target
 from k8sext.model.words import Route

@@ -2,10 +2,10 @@
 
 import pytest
 
-from k8sext import vouching
+from k8sext.doctor import vouching
+from k8sext.doctor.request import Request
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, CredentialRef, Kind
-from k8sext.request import Request
 
 
 def bridge(name: str, secret: str = "db-auth", namespace: str = "dev", port: str = "") -> Bridge:

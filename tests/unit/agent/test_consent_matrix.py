@@ -12,17 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from k8sext import claims, filed, look, vouching
 from k8sext.agent.credentials import HeldSecrets, LoginSource, MountedSecrets
 from k8sext.agent.main import load_checks
 from k8sext.agent.resolver import Config
 from k8sext.agent.runner import Runner
+from k8sext.bridges import external_ips as claims
+from k8sext.bridges import filed
+from k8sext.doctor import look, vouching
+from k8sext.doctor.request import Cluster, Request
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.provision import desired
-from k8sext.request import Cluster, Request
 from k8sext.vantage import handed, relay
 from k8sext.vantage.through import Tunnel
 from tests.support import consent_world as cw

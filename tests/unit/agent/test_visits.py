@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from k8sext import plan
 from k8sext.agent.check import (
     Callbacks,
     CheckInfo,
@@ -24,6 +23,7 @@ from k8sext.agent.credentials import GivenValues
 from k8sext.agent.listener import listening
 from k8sext.agent.runner import Runner
 from k8sext.agent.stream import Stream
+from k8sext.doctor import plan
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import Budget, Plan
 from k8sext.model.result import Observation

@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
-from k8sext import doctor, interrupt, registry
+from k8sext import registry
 from k8sext.cli import app, console
+from k8sext.doctor import running as doctor
+from k8sext.vantage import interrupt
 from tests.support.api_server import exec_user, kubeconfig, plugin, runs, write
 from tests.support.standins import http, serving
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from k8sext import doctor
 from k8sext.cli import app, doctor_run
+from k8sext.doctor import running as doctor
 from k8sext.model.bridge import Bridge, CredentialRef, Kind
 
 CANARY = "canary-4471"

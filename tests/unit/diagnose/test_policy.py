@@ -8,7 +8,7 @@ import pytest
 from k8sext.diagnose import policy
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
-from k8sext.egress import isolating
+from k8sext.model.egress import isolating
 from k8sext.model.words import Reason, Stage
 from tests.support.seen import ADDRESS, at, bridge, by_name
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from k8sext import lint
 from k8sext.diagnose import mending, rows, saying, start
 from k8sext.diagnose.case import Case, Context
+from k8sext.lint import run as lint
 from k8sext.model import shell
 from k8sext.model.lint import Subject
 from k8sext.model.words import Reason, Route, Stage

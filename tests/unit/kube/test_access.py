@@ -252,7 +252,7 @@ def test_reviews_that_are_refused(server: ApiServer, session: Session) -> None:
 
 
 def test_a_run_goes_on_where_reviews_are_refused(server: ApiServer, session: Session) -> None:
-    from k8sext.doctor import Request as Run
+    from k8sext.doctor.running import Request as Run
 
     server.replies = [FORBIDDEN]
     notes = rights.missing(session, "dev", Run())

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from k8sext import registry, saved
+from k8sext import registry
 from k8sext.cli import app
+from k8sext.doctor import saved
 from tests.support.sample_report import sample
 
 SAID = (

@@ -10,11 +10,11 @@ import pytest
 from k8sext import registry
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
+from k8sext.doctor.saved import judged_again
 from k8sext.model.codec import to_json
 from k8sext.model.report import Place, Report, VantageReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Route
-from k8sext.saved import judged_again
 from tests.support.front_objects import HOST, HTTP, front, kibana, own, page, page_of
 from tests.support.sample_report import sample
 

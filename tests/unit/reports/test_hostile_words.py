@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from k8sext import graph, registry
+from k8sext import registry
 from k8sext.cli import console, list_command
 from k8sext.model.clean import cleaned, escaped, screened
 from k8sext.model.guard import guard, guarded
 from k8sext.model.report import Report
 from k8sext.model.secret import Secret, printable, visible
+from k8sext.workloads import graph
 from tests.support.sample_report import sample, with_workloads
 from tests.support.seen import bridge
 

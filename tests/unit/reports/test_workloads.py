@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from k8sext import registry, saved
+from k8sext import registry
+from k8sext.doctor import saved
 from k8sext.model.bridge import Port
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import BridgeReport, Gate, Report, verdicts

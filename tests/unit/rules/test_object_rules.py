@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from k8sext import aliases, discover, lint
+from k8sext.bridges import aliases, discover
 from k8sext.kube.snapshot import Snapshot
+from k8sext.lint import run as lint
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Objects, Subject
 from k8sext.model.words import Severity

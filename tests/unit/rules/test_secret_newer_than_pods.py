@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from k8sext import lint
+from k8sext.lint import run as lint
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Objects, Subject

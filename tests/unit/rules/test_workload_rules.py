@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from k8sext import lint, registry
+from k8sext import registry
 from k8sext.errors import K8sextError
+from k8sext.lint import run as lint
 from k8sext.model.bridge import Bridge, CredentialRef
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject

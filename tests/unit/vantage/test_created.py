@@ -232,8 +232,8 @@ class Undeletable(StandIn):
 
 
 def test_a_job_that_stays_is_in_the_report() -> None:
-    from k8sext import seen_pod
     from k8sext.model.words import Severity
+    from k8sext.vantage import seen_pod
     from tests.unit.vantage.test_pod import RUNNING, SHORT, added
 
     api = Undeletable([added(RUNNING)], [], [SHORT])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from k8sext import files
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret
+from k8sext.reading import files
 from k8sext.vantage import given, handed
 
 CANARY = "canary-4471"

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, CredentialRef
-from k8sext.request import Request
+
+from .request import Request
 
 OPTION = "--credentials-from"
 Vouched = tuple[tuple[str, str], ...]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from k8sext.model.bridge import Bridge, BridgeClass, Kind
-from k8sext.service_names import Key, whole
+from k8sext.model.service_names import Key, whole
 
 Object = Mapping[str, Any]
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from k8sext import files, merge
 from k8sext.diagnose import judge, rows
 from k8sext.diagnose.case import Context
 from k8sext.errors import K8sextError
@@ -21,6 +20,9 @@ from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Stage, Status
 from k8sext.model.workload import WorkloadView
+from k8sext.reading import files
+
+from . import merge
 
 T = TypeVar("T")
 SCHEMA = "k8sext.report/v1"

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import cast
 
-from k8sext import plan, registry, seen_pod
+from k8sext import registry
 from k8sext.diagnose import start
 from k8sext.errors import K8sextError
-from k8sext.look import make_job, observed
 from k8sext.model.result import Observation
 from k8sext.model.words import Stage
-from k8sext.request import Cluster, Request
-from k8sext.vantage import pod
+from k8sext.vantage import pod, seen_pod
 from k8sext.vantage.job import PodOptions
+
+from . import plan
+from .look import make_job, observed
+from .request import Cluster, Request
 
 
 def addresses(

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from k8sext.model.bridge import CredentialRef, Port
+from k8sext.model.nearest import nearest
+from k8sext.model.object_names import is_host, is_key, is_secret
 from k8sext.model.result import Facts
 from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode, TlsSpec
-from k8sext.nearest import nearest
-from k8sext.object_names import is_host, is_key, is_secret
 
 T = TypeVar("T")
 PREFIX = "k8sext.io/"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from k8sext.doctor.request import Linted
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
-from k8sext.request import Linted
 
 if TYPE_CHECKING:
     from k8sext.kube.snapshot import Snapshot
@@ -64,8 +64,9 @@ def once(find: Callable[[], Linted]) -> Callable[[], Linted]:
 
 def find(snapshot: Snapshot, scope: Scope, elsewhere: Lists, metadata: Metadata) -> Linted:
     """Run every rule over the objects of a snapshot, and what was read `elsewhere`."""
-    from k8sext import lint
     from k8sext.model.lint import Subject
+
+    from . import run as lint
 
     lists, skips = elsewhere()
     view = _workloads(snapshot, scope)

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from k8sext import plan
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.plan import Budget, Control
 from k8sext.model.report import Gate
 from k8sext.model.workload import WorkloadView
 from k8sext.vantage.job import PodOptions
+
+from . import plan
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource

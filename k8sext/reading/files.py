@@ -113,7 +113,7 @@ def yaml_of(
     `quotable`: whether the parser's own words, which may quote the text, may be told.
     `texts`: every value is the text that is written there, never a number, a date or true.
     """
-    from k8sext import yaml_text
+    from . import yaml_text
 
     return yaml_text.load(data, bounds, quotable=quotable, texts=texts)
 

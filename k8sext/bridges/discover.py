@@ -11,10 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from k8sext import annotations as notes
-from k8sext import handmade, infer, registry
+from k8sext import registry
 from k8sext.agent import expect
 from k8sext.model.bridge import Bridge, BridgeClass, Endpoint, Kind, Port
+
+from . import annotations as notes
+from . import handmade, infer
 
 Object = Mapping[str, Any]
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -394,7 +396,7 @@ def _own_class(
 
 
 def _inside_name(name: str) -> str:
-    """Why it is none of ours; `….svc` is no whole name and leads nowhere (k8sext.aliases)."""
+    """Why it is none of ours; `….svc` is no whole name and leads nowhere (see `aliases`)."""
     inside = name.rstrip(".").lower().endswith(".svc.cluster.local")
     return f"its externalName {name} is a Service of this cluster" if inside else ""
 

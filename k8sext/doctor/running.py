@@ -11,15 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from k8sext import __version__, interrupt, merge
+from k8sext import __version__
 from k8sext.errors import K8sextError
-from k8sext.look import Looked, look, make_job, make_plan
+from k8sext.kube.workers import Workers
 from k8sext.model.bridge import Bridge, BridgeClass
 from k8sext.model.diagnosis import Finding
 from k8sext.model.report import BridgeReport, Report
-from k8sext.request import Cluster, Request
-from k8sext.vouching import trusted
-from k8sext.workers import Workers
+from k8sext.vantage import interrupt
+
+from . import merge
+from .look import Looked, look, make_job, make_plan
+from .request import Cluster, Request
+from .vouching import trusted
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource

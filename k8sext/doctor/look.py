@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k8sext import plan, registry, seen_pod, shards
+from k8sext import registry
 from k8sext.agent import expect, pack
 from k8sext.diagnose import start
 from k8sext.errors import K8sextError
@@ -20,10 +20,12 @@ from k8sext.model.plan import Plan
 from k8sext.model.report import BridgeReport, Place, VantageReport, untested
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
-from k8sext.request import Cluster, Linted, Request
-from k8sext.vantage import job, pod
+from k8sext.vantage import job, pod, seen_pod
 from k8sext.vantage.follow import PodRun
-from k8sext.vouching import trusted
+
+from . import plan, shards
+from .request import Cluster, Linted, Request
+from .vouching import trusted
 
 if TYPE_CHECKING:
     from k8sext.agent.credentials import LoginSource

@@ -12,8 +12,9 @@ from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.plan import Plan
 from k8sext.model.report import VantageReport
 from k8sext.model.words import Severity
-from k8sext.vantage.follow import PodRun
-from k8sext.vantage.start import Trouble
+
+from .follow import PodRun
+from .start import Trouble
 
 
 def bridges_of(planned: Plan, bridges: Sequence[Bridge], shard: int) -> list[Bridge]:

@@ -1,0 +1,1 @@
+"""What a bridge is, read off objects: pure."""

@@ -1,0 +1,1 @@
+"""Runs the rules of checks/rules on objects, live or from files."""
