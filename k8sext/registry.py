@@ -30,11 +30,16 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True)
 class WireCheckEntry:
-    """A wire check: what it is, its class, and the module that the pod plan names."""
+    """A wire check: what it is, its class, and the module that holds it."""
 
     info: CheckInfo
     cls: type[WireCheck]
     module: str
+
+    @property
+    def in_plan(self) -> str:
+        """The module as a plan names it, under checks.protocols: `rabbitmq`, `mysql.check`."""
+        return self.module.removeprefix(f"{PROTOCOLS}.")
 
 
 @functools.cache

@@ -7,28 +7,36 @@ into numbered chunks.
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib import resources
-from importlib.resources.abc import Traversable
 
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
 
 CHUNK = 120_000
-PACKAGES = ("k8sext.model", "k8sext.agent")
-# `from .stream import`, `from k8sext.agent.stream import`, `from k8sext.model.words import`
-_MODULE = re.compile(r"from (?:k8sext\.(agent|model))?\.(\w+) import")
-# `from . import expect, resolver`, `from k8sext.agent import (…)`
-_MODULES = re.compile(r"from (?:k8sext\.(agent|model)|\.) import (?:\(([^)]*)\)|([\w, ]+))")
+# Statements as they are written here; a list of names may go over several lines. (Parsing each file
+# takes ten times as long.)
+_IMPORT = re.compile(
+    r"^[ \t]*from (?P<module>(?:k8sext|\.)[\w.]*) import (?:\((?P<lines>[^)]*)\)|(?P<line>.*))",
+    re.MULTILINE,
+)
+_NAME = re.compile(r"\b[a-z_]\w*")  # no module's name begins with a capital, as classes' do
 # What only type checkers read is not there when the code runs.
 _FOR_CHECKERS = re.compile(r"^if TYPE_CHECKING:.*\n(?:(?:[ \t]+.*)?\n)+", re.MULTILINE)
 MAIN, RELAY = "main", "relay"
-NOT_IN_THE_POD = ("k8sext/agent/pack.py",)
+# The agent loads these by name, and the archive holds them where the plan asks for them.
+PROTOCOLS, CLIENTS, DRIVERS = (
+    "k8sext.checks.protocols",
+    "k8sext.checks.clients",
+    "k8sext.agent.drivers",
+)
 
 # The code is imported from memory: the root file system is read-only and /tmp may not exist.
 BOOTSTRAP = """
@@ -63,67 +71,88 @@ def sources(
 ) -> dict[str, str]:
     """Path in the archive to source text: what runs in the pod for a plan with these modules.
 
-    Of the agent's and the model's files only those that somebody imports: a plan without Redis
-    does not carry Redis' wire format.
+    That is the entry point, the checks and the driver probes, and all that these import: a plan
+    without Redis does not carry Redis' wire format. Raises FileNotFoundError for a module that is
+    not there.
     """
     drivers = tuple(clients)
-    found = _everything(modules, drivers)
-    needed = _imported(found, entry, "from .drivers import load" if drivers else "")
-    return {p: text for p, text in found.items() if not _package(p) or p in needed}
+    named = [
+        f"k8sext.agent.{entry}",
+        *(f"{PROTOCOLS}.{module}" for module in modules),
+        *(f"{CLIENTS}.{module}" for module in drivers),
+        *((DRIVERS,) if drivers else ()),
+    ]
+    found, seen = dict[str, str](), set[str]()
+    waiting = [(module, _read(module)) for module in named]
+    for module, file in waiting:
+        if file is None:
+            raise FileNotFoundError(module)
+    while waiting:
+        module, file = waiting.pop()
+        if file is None or file.path in found:
+            continue
+        found[file.path] = file.text
+        for package in _packages(module):
+            path = f"{package.replace('.', '/')}/__init__.py"
+            if path not in found:
+                found[path] = _opening(package)
+        for name in _imports(module, file.text):
+            if name not in seen:
+                seen.add(name)
+                waiting.append((name, _read(name)))
+    return dict(sorted(found.items()))
 
 
-def _package(path: str) -> str:
-    """`agent` or `model` for a file of these packages; of all others everything travels."""
-    return next((p for p in ("agent", "model") if path.startswith(f"k8sext/{p}/")), "")
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    text: str
 
 
-def _imported(found: Mapping[str, str], entry: str, more: str) -> set[str]:
-    """The files of both packages that the entry point and the checks reach, however late."""
-    checks = [text for path, text in found.items() if path.startswith("k8sext/checks/")]
-    reached = {f"k8sext/{package}/__init__.py" for package in ("agent", "model")}
-    texts = [("agent", text) for text in (f"from .{entry} import main", more, *checks)]
-    while texts:
-        for package, name in _names(*texts.pop()):
-            path = f"k8sext/{package}/{name}.py"
-            if path in found and path not in reached:
-                reached.add(path)
-                texts.append((package, found[path]))
-    return reached
+def _read(module: str) -> _File | None:
+    """The source of a module of ours; None where there is no such file, as for a package's."""
+    top, _, rest = module.partition(".")
+    if top != "k8sext":
+        return None
+    plugin, _, inside = rest.partition(".")
+    package = f"k8sext.{plugin}" if plugin == "checks" else "k8sext"
+    path = f"{(inside if plugin == 'checks' else rest).replace('.', '/')}.py"
+    try:
+        text = _folder(package).joinpath(path).read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return _File(f"{module.replace('.', '/')}.py", text)
 
 
-def _names(package: str, text: str) -> list[tuple[str, str]]:
-    """Modules that a file of a package imports, by the ways in which that is written here."""
-    text = _FOR_CHECKERS.sub("", text)
-    one = [(where or package, name) for where, name in _MODULE.findall(text)]
-    lists = ((where or package, words) for where, *pair in _MODULES.findall(text) for words in pair)
-    return [*one, *((where, n) for where, words in lists for n in re.findall(r"\w+", words))]
+_folder = functools.cache(resources.files)
 
 
-def _everything(modules: Iterable[str], clients: Sequence[str]) -> dict[str, str]:
-    found = {"k8sext/__init__.py": _text("k8sext", "__init__.py")}
-    for package in PACKAGES:
-        for entry in sorted(resources.files(package).iterdir(), key=lambda e: e.name):
-            if entry.name.endswith(".py"):
-                found[f"{package.replace('.', '/')}/{entry.name}"] = entry.read_text("utf-8")
-    for folder in ("k8sext/checks", "k8sext/checks/protocols"):
-        found[f"{folder}/__init__.py"] = ""
-    protocols = resources.files("k8sext.checks.protocols")
-    for module in modules:
-        for name in (f"{module}.py", *_parts(module, protocols)):
-            found[f"k8sext/checks/protocols/{name}"] = protocols.joinpath(name).read_text("utf-8")
-    for name in ("__init__", *clients) if clients else ():
-        found[f"k8sext/checks/clients/{name}.py"] = _text("k8sext.checks.clients", f"{name}.py")
-    return {path: text for path, text in found.items() if path not in NOT_IN_THE_POD}
+def _packages(module: str) -> list[str]:
+    """Those that a module lies in, from the outermost."""
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def _parts(module: str, protocols: Traversable) -> list[str]:
-    """The other files of a large check: `_NAME.py`, `_NAME_….py`."""
-    part = re.compile(rf"_{re.escape(module)}(_\w+)?\.py")
-    return sorted(entry.name for entry in protocols.iterdir() if part.fullmatch(entry.name))
+def _opening(package: str) -> str:
+    """A package's own file: of checks an empty one, since in the pod nothing is loaded late."""
+    if package.startswith("k8sext.checks"):
+        return ""
+    return _folder(package).joinpath("__init__.py").read_text("utf-8")
 
 
-def _text(package: str, name: str) -> str:
-    return resources.files(package).joinpath(name).read_text("utf-8")
+def _imports(module: str, text: str) -> Iterator[str]:
+    """Every module that a file may import by a statement, however late it is carried out."""
+    if "TYPE_CHECKING:" in text:
+        text = _FOR_CHECKERS.sub("", text)
+    for statement in _IMPORT.finditer(text):
+        source = statement["module"]
+        if source.startswith("."):
+            inner = source.lstrip(".")
+            package = module.rsplit(".", len(source) - len(inner))[0]
+            source = f"{package}.{inner}" if inner else package
+        yield source
+        for name in _NAME.findall((statement["lines"] or statement["line"]).partition("#")[0]):
+            yield f"{source}.{name}"
 
 
 def bundle(modules: Iterable[str], entry: str = MAIN, clients: Iterable[str] = ()) -> bytes:

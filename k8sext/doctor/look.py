@@ -52,7 +52,7 @@ def make_plan(
         bridges,
         run_id=run_id,
         namespace=namespace,
-        modules={name: entry.module.rpartition(".")[2] for name, entry in entries.items()},
+        modules={name: entry.in_plan for name, entry in entries.items()},
         vantage=request.vantage,
         budget=request.budget,
         control=cluster.control,

@@ -31,7 +31,7 @@ def addresses(
 
     Raises K8sextError (exit code 3) where the pod cannot be had, or a name has no address.
     """
-    module = registry.wire_checks()["tcp"].module.rpartition(".")[2]
+    module = registry.wire_checks()["tcp"].in_plan
     planned = plan.of_names(names, run_id=os.urandom(4).hex(), namespace=namespace, module=module)
     planned = replace(planned, nonce=os.urandom(8).hex())
     cluster.preflight(namespace)

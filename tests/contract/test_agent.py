@@ -102,7 +102,7 @@ def plan(servers: Mapping[str, Server]) -> Plan:
         target("name", "redis", route=Route.NAME, host="no-such-name.invalid"),
         *(target(f"c-{name}", "closes", protocol=name) for name in sorted(CHECKS)),
     ]
-    modules = tuple(sorted({e.module.rpartition(".")[2] for e in CHECKS.values()}))
+    modules = tuple(sorted({e.in_plan for e in CHECKS.values()}))
     budget = Budget(stage_s=8, resolve_s=1, probe_s=20, run_s=40)
     return Plan(
         run_id="abcd1234",

@@ -163,7 +163,7 @@ def test_what_needs_no_cluster_works(built: Built) -> None:
 
 def test_the_code_that_travels_is_packed_from_there(built: Built) -> None:
     """The same files, and they run without anything of the environment."""
-    names = sorted({e.module.rpartition(".")[2] for e in registry.wire_checks().values()})
+    names = sorted({e.in_plan for e in registry.wire_checks().values()})
     code = (
         "import hashlib; from k8sext.agent import pack;"
         f"names = {names!r}; print(*sorted(pack.sources(names)));"

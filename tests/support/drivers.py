@@ -65,7 +65,7 @@ def target(protocol: str, port: int, **more: Any) -> Target:
 
 def plan_of(*targets: Target, budget: Budget = PATIENT) -> Plan:
     """A plan of some targets, seen from here."""
-    modules = {registry.wire_checks()[t.protocol].module.rpartition(".")[2] for t in targets}
+    modules = {registry.wire_checks()[t.protocol].in_plan for t in targets}
     return Plan(
         run_id="t",
         namespace="dev",

@@ -68,7 +68,7 @@ def test_healthy(server: tuple[str, Server]) -> None:
 def test_wrong_password_in_runs_of_their_own(server: tuple[str, Server]) -> None:
     protocol, at = server
     login = login_of(protocol, password=WRONG)
-    module = registry.wire_checks()[protocol].module.rpartition(".")[2]
+    module = registry.wire_checks()[protocol].in_plan
     wire: Observation = observe(module, protocol, "127.0.0.1", at.port, login)
     stages = alone(protocol, at.port, login)
     assert ended(stages) == ended(wire.stages) == (Stage.AUTH, Reason.AUTH_REJECTED)

@@ -46,7 +46,7 @@ def target(number: int, case: Case, port: int) -> Target:
 def measured(cases: Sequence[Case], folder: Path) -> tuple[dict[str, list[str]], int]:
     """The reasons of each case, and the most memory that the agent ever had (KiB)."""
     entries = registry.wire_checks()
-    modules = {entries[name].module.rpartition(".")[2] for name in entries}
+    modules = {entries[name].in_plan for name in entries}
     (folder / "login").mkdir(exist_ok=True)
     for key, value in GOOD.items():
         (folder / "login" / key).write_text(value)
