@@ -19,7 +19,7 @@ from k8sext.agent.check import CheckInfo, WireCheck
 from k8sext.errors import K8sextError
 
 if TYPE_CHECKING:  # loaded where drivers are asked for
-    from k8sext.agent.client import ClientInfo, ClientProbe
+    from k8sext.agent.drive.client import ClientInfo, ClientProbe
 
 PROTOCOLS = "k8sext.checks.protocols"
 CLIENTS = "k8sext.checks.clients"
@@ -74,7 +74,7 @@ class ClientEntry:
 @functools.cache
 def clients() -> Mapping[str, ClientEntry]:
     """Every client probe by driver; importing them imports no driver."""
-    from k8sext.agent.client import ClientProbe
+    from k8sext.agent.drive.client import ClientProbe
 
     found: dict[str, ClientEntry] = {}
     for module in _modules(CLIENTS):

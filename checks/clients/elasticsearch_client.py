@@ -11,8 +11,8 @@ import functools
 import logging
 from typing import Any, ClassVar
 
-from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
-from k8sext.agent.driver_http import urlopen
+from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
+from k8sext.agent.drive.http import urlopen
 from k8sext.model.words import Reason, Stage
 
 _LOGGERS = ("elasticsearch", "elastic_transport", "urllib3")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from k8sext import __version__
-from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
+from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
 from k8sext.model.plan import join_address
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage

@@ -11,7 +11,7 @@ import re
 from typing import Any, ClassVar
 
 from k8sext import __version__
-from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
+from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
 from k8sext.model.words import Reason, Stage
 
 _CLOSE = re.compile(r"\((\d{3})\)\s*(?:'([^']*)'|\"([^\"]*)\"|(.*))")

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Generator
 from typing import Any, ClassVar
 
-from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes
+from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 

@@ -10,7 +10,7 @@ import contextlib
 import socket
 from typing import Any, ClassVar
 
-from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
+from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes, network_fault
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence
-from k8sext.agent.spring import ACTUATOR, status_word, without_secrets
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import mapping, sequence
+from k8sext.agent.wire.spring import ACTUATOR, status_word, without_secrets
 from k8sext.model.result import Json
 
 UP, DOWN, OUT, UNKNOWN = "UP", "DOWN", "OUT_OF_SERVICE", "UNKNOWN"

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence, text_of
-from k8sext.agent.spring import status_word, without_secrets
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import mapping, sequence, text_of
+from k8sext.agent.wire.spring import status_word, without_secrets
 from k8sext.model.plan import join_address
 
 CONFIG_SERVICES = "/services/config"

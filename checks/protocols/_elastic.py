@@ -14,8 +14,8 @@ from typing import Any
 
 from k8sext.agent.check import Fault, Login
 from k8sext.agent.expect import numbers, version_in
-from k8sext.agent.http import Response, basic
-from k8sext.agent.http_api import mapping, sequence, text_of
+from k8sext.agent.wire.http import Response, basic
+from k8sext.agent.wire.http_api import mapping, sequence, text_of
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8sext.agent.check import Fault
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.wire.http_api import mapping, sequence
 from k8sext.model.result import Facts
 from k8sext.model.words import Reason
 

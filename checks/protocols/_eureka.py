@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8sext.agent.check import Registered
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import mapping, sequence
 
 UP = "UP"
 MOST = 500  # instances that are looked at

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence, text_of
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import mapping, sequence, text_of
 from k8sext.model.words import Reason
 
 MAX_WORDS = 200

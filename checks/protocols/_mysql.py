@@ -11,9 +11,9 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from k8sext.agent import sql
 from k8sext.agent.check import Fault
 from k8sext.agent.mysql_login import ED25519, PARSEC
+from k8sext.agent.wire import sql
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

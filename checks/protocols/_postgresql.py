@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from k8sext.agent import sql
 from k8sext.agent.check import Fault
 from k8sext.agent.expect import numbers, version_in
+from k8sext.agent.wire import sql
 from k8sext.model.plan import is_address
 from k8sext.model.result import Json
 from k8sext.model.words import Reason

@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from k8sext.agent.check import Registered
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence, text_of
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import mapping, sequence, text_of
 from k8sext.model.plan import join_address
 
 MAX_PLAIN = 4 << 20  # bytes of one answer, unpacked

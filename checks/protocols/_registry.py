@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import mapping, sequence
 from k8sext.model.plan import join_address
 
 API_HEADER = "docker-distribution-api-version"

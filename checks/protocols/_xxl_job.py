@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from k8sext.agent.check import Fault, Registered
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import mapping, sequence
-from k8sext.agent.spring import status_word
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import mapping, sequence
+from k8sext.agent.wire.spring import status_word
 from k8sext.model.plan import join_address
 from k8sext.model.words import Reason
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.wire.http_api import mapping, sequence
 
 WRONG_TOKEN = "access token is wrong"  # noqa: S105 - a server's words
 UP, UNWELL, DOWN = "up", "unwell", "down"

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from k8sext.agent.check import Fault
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import HttpApi, mapping, told
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import HttpApi, mapping, told
 from k8sext.model.words import Reason
 
 from . import _xxl_job as answers

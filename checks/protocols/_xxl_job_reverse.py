@@ -5,8 +5,8 @@ the user gives up for it (`--reverse-app`), and its one, stopped job run there.
 from __future__ import annotations
 
 from k8sext.agent.check import Fault, Login
-from k8sext.agent.http_api import HttpApi, told
-from k8sext.agent.listener import Call, listening
+from k8sext.agent.net.listener import Call, listening
+from k8sext.agent.wire.http_api import HttpApi, told
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

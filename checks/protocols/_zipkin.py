@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from k8sext.agent.http_api import mapping
+from k8sext.agent.wire.http_api import mapping
 from k8sext.model.result import Json
 
 MANY = 16

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
     CREDENTIALS,
     JSON,
     SAFE,
@@ -21,7 +21,7 @@ from k8sext.agent.http_api import (
     told,
     wrong_product,
 )
-from k8sext.agent.spring import forbidden, is_spring, refuse_login_page
+from k8sext.agent.wire.spring import forbidden, is_spring, refuse_login_page
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
@@ -29,7 +29,7 @@ from k8sext.model.words import Reason
 from . import _actuator as read
 
 if TYPE_CHECKING:
-    from k8sext.agent.stream import Stream
+    from k8sext.agent.net.stream import Stream
 
 HEALTH, LIVENESS = "/health", "/health/liveness"
 USUAL = ("/actuator", "", "/manage", "/management")

@@ -14,8 +14,16 @@ from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Fault, Key, Seen
 from k8sext.agent.expect import version_in
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import CREDENTIALS, PATH, HttpApi, mapping, sequence, some, wrong_product
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
+    CREDENTIALS,
+    PATH,
+    HttpApi,
+    mapping,
+    sequence,
+    some,
+    wrong_product,
+)
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

@@ -10,8 +10,8 @@ from collections.abc import Awaitable
 from typing import ClassVar
 
 from k8sext.agent.check import Announced, CheckInfo, Fault, Key, Login, Seen
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
     JSON,
     PATH,
     HttpApi,

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen
 from k8sext.agent.expect import Key, numbers
-from k8sext.agent.http import HttpConnection, Response
-from k8sext.agent.http_api import JSON, HttpApi, mapping, sequence, some, text_of
+from k8sext.agent.wire.http import HttpConnection, Response
+from k8sext.agent.wire.http_api import JSON, HttpApi, mapping, sequence, some, text_of
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
@@ -20,7 +20,7 @@ from k8sext.model.words import Reason
 from . import _elastic as read
 
 if TYPE_CHECKING:
-    from k8sext.agent.stream import Stream
+    from k8sext.agent.net.stream import Stream
 
 COLOURS = ("red", "yellow", "green")
 FLOODED = "12"  # the block of index.blocks.read_only_allow_delete, set at the flood stage of a disk

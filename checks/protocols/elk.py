@@ -11,12 +11,12 @@ import secrets
 from typing import ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.amqp import Message, queue_state
-from k8sext.agent.amqp_check import CREDENTIALS, AmqpCheck
 from k8sext.agent.check import CheckInfo, Fault, Key, Seen, WireCheck
-from k8sext.agent.companion import Web
-from k8sext.agent.documents import PAUSE_S, Documents
-from k8sext.agent.http_api import mapping
+from k8sext.agent.wire.amqp import Message, queue_state
+from k8sext.agent.wire.amqp_check import CREDENTIALS, AmqpCheck
+from k8sext.agent.wire.companion import Web
+from k8sext.agent.wire.documents import PAUSE_S, Documents
+from k8sext.agent.wire.http_api import mapping
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

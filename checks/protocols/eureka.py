@@ -9,8 +9,8 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Seen
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
     CREDENTIALS,
     JSON,
     PATH,
@@ -20,7 +20,7 @@ from k8sext.agent.http_api import (
     told,
     wrong_product,
 )
-from k8sext.agent.spring import forbidden, is_spring, refuse_login_page
+from k8sext.agent.wire.spring import forbidden, is_spring, refuse_login_page
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
     CREDENTIALS,
     JSON,
     PATH,

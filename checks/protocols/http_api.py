@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen
 from k8sext.agent.expect import Key
-from k8sext.agent.http import HttpConnection, Response
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.http import HttpConnection, Response
+from k8sext.agent.wire.http_api import (
     CREDENTIALS,
     SAFE,
     HttpApi,
@@ -17,7 +17,7 @@ from k8sext.agent.http_api import (
     refuse_transport,
     told,
 )
-from k8sext.agent.refusals import object_store, signature_words
+from k8sext.agent.wire.refusals import object_store, signature_words
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason

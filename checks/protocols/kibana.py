@@ -9,8 +9,15 @@ from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import PATH, HttpApi, authorization, raise_gateway, told, wrong_product
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
+    PATH,
+    HttpApi,
+    authorization,
+    raise_gateway,
+    told,
+    wrong_product,
+)
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

@@ -14,11 +14,11 @@ import struct
 from dataclasses import replace
 from typing import ClassVar
 
-from k8sext.agent import sql
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
-from k8sext.agent.guess import wrong_protocol
 from k8sext.agent.mysql_login import CACHING, NATIVE, Methods
-from k8sext.agent.tls_wish import wants_tls
+from k8sext.agent.net.guess import wrong_protocol
+from k8sext.agent.tls.wish import wants_tls
+from k8sext.agent.wire import sql
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage
@@ -147,7 +147,9 @@ class Mysql(WireCheck):
 
     async def _let_in_over_tls(self, login: Login) -> tuple[bool, str]:
         """Whether the same login is accepted over TLS, and what to say of it."""
-        from k8sext.agent.tls import TargetTls  # what a check says of itself is read without it
+        from k8sext.agent.tls.target import (
+            TargetTls,  # what a check says of itself is read without it
+        )
 
         # Unverified, as the first login was: the question is only whether encryption decides.
         spec = replace(self.target.tls, mode=TlsMode.REQUIRE, ca_secret="")

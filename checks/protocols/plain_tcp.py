@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Fault, Seen, WireCheck
-from k8sext.agent.guess import speaker
+from k8sext.agent.net.guess import speaker
 from k8sext.model.result import Json
 from k8sext.model.secret import printable
 from k8sext.model.words import Reason, Stage

@@ -13,9 +13,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from k8sext.agent import pgwire, scram, sql
+from k8sext.agent import pgwire
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
-from k8sext.agent.tls_wish import wants_tls
+from k8sext.agent.login import scram
+from k8sext.agent.tls.wish import wants_tls
+from k8sext.agent.wire import sql
 from k8sext.model.plan import Target
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -24,7 +26,7 @@ from k8sext.model.words import Reason
 from . import _postgresql as read
 
 if TYPE_CHECKING:
-    from k8sext.agent.stream import Stream
+    from k8sext.agent.net.stream import Stream
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 PROTOCOL = 196608  # 3.0

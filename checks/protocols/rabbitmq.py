@@ -1,12 +1,12 @@
-"""RabbitMQ, AMQP 0-9-1; how a broker is spoken to is in `k8sext/agent/amqp_check.py`."""
+"""RabbitMQ, AMQP 0-9-1; how a broker is spoken to is in `k8sext/agent/wire/amqp_check.py`."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from k8sext.agent.amqp import queue_state
-from k8sext.agent.amqp_check import CREDENTIALS, AmqpCheck
 from k8sext.agent.check import CheckInfo, Key, Seen
+from k8sext.agent.wire.amqp import queue_state
+from k8sext.agent.wire.amqp_check import CREDENTIALS, AmqpCheck
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

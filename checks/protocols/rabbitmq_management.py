@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.amqp import queue_state
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.expect import version_in
-from k8sext.agent.http import Response, basic
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.amqp import queue_state
+from k8sext.agent.wire.http import Response, basic
+from k8sext.agent.wire.http_api import (
     JSON,
     HttpApi,
     mapping,

@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from k8sext.agent.check import Announced, CheckInfo, Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
-from k8sext.agent.guess import wrong_protocol
+from k8sext.agent.net.guess import wrong_protocol
+from k8sext.agent.net.second_look import explain_hang_up
 from k8sext.agent.redis_info import (
     Fields,
     Note,
@@ -26,7 +27,6 @@ from k8sext.agent.redis_info import (
     state,
 )
 from k8sext.agent.resp import RedisError, Reply, ReplyReader, command, items, mapping
-from k8sext.agent.second_look import explain_hang_up
 from k8sext.model.plan import join_address
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode

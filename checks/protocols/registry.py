@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
-from k8sext.agent.docker_config import KEY as DOCKER_CONFIG
-from k8sext.agent.http import HttpConnection, Response, basic
-from k8sext.agent.http_api import HttpApi, raise_gateway, told, wrong_product
+from k8sext.agent.login.docker_config import KEY as DOCKER_CONFIG
+from k8sext.agent.wire.http import HttpConnection, Response, basic
+from k8sext.agent.wire.http_api import HttpApi, raise_gateway, told, wrong_product
 from k8sext.model.plan import split_address
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode

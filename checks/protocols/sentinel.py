@@ -22,8 +22,8 @@ from urllib.parse import quote, urlencode
 
 from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Registered, Seen
 from k8sext.agent.expect import version_in
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
     JSON,
     PATH,
     Headers,
@@ -41,7 +41,7 @@ from k8sext.model.words import Reason
 from . import _sentinel as read
 
 if TYPE_CHECKING:
-    from k8sext.agent.stream import Stream
+    from k8sext.agent.net.stream import Stream
 
 APP = b'ng-app="sentinelDashboardApp"'  # on its only page, in every version
 DEFAULT = ("sentinel", "sentinel")
@@ -244,7 +244,7 @@ class Sentinel(HttpApi):
         """The same of a listener in this pod. The dashboard calls whatever it is asked about, so
         nothing is registered, and nothing stays: 0.1.1 could not even forget it.
         """
-        from k8sext.agent.listener import listening
+        from k8sext.agent.net.listener import listening
 
         async with listening(self.stream, b"[]") as here:
             host, port = split_address(here.address)

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Registered, Seen
 from k8sext.agent.expect import version_in
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import SAFE, HttpApi, some, told, wrong_product
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import SAFE, HttpApi, some, told, wrong_product
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

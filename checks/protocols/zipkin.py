@@ -13,14 +13,14 @@ import secrets
 import time
 from typing import ClassVar
 
-from k8sext.agent.amqp import Message, queue_state
-from k8sext.agent.amqp_check import AmqpCheck
 from k8sext.agent.check import CheckInfo, Fault, Key, Seen
-from k8sext.agent.companion import named, unfit
-from k8sext.agent.documents import Documents, Hit
 from k8sext.agent.expect import version_in
-from k8sext.agent.http import Response
-from k8sext.agent.http_api import (
+from k8sext.agent.wire.amqp import Message, queue_state
+from k8sext.agent.wire.amqp_check import AmqpCheck
+from k8sext.agent.wire.companion import named, unfit
+from k8sext.agent.wire.documents import Documents, Hit
+from k8sext.agent.wire.http import Response
+from k8sext.agent.wire.http_api import (
     CREDENTIALS,
     JSON,
     PATH,

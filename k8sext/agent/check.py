@@ -22,7 +22,7 @@ from .expect import Key
 from .fault import Fault
 
 if TYPE_CHECKING:  # what a check says of itself is read without asyncio (`k8sext list`)
-    from .stream import Stream
+    from k8sext.agent.net.stream import Stream
 
 __all__ = [
     "Announced", "Callbacks", "CheckInfo", "Fault", "Key", "Login", "Registered", "Seen",

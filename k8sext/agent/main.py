@@ -11,14 +11,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from k8sext.agent.login.credentials import MountedSecrets
+from k8sext.agent.run.runner import Checks, Runner
 from k8sext.model.plan import Plan
 
 from . import summary
 from .check import WireCheck
-from .credentials import MountedSecrets
 from .ending import leave
 from .output import Output, heartbeat, read_plan
-from .runner import Checks, Runner
 
 
 def load_checks(modules: tuple[str, ...]) -> Checks:
@@ -39,7 +39,7 @@ async def _carry_out(runner: Runner, output: Output) -> None:
     if not plan.clients:
         return
     # By name: the archive carries this file only with a plan that has drivers.
-    drivers = importlib.import_module("k8sext.agent.drivers")
+    drivers = importlib.import_module("k8sext.agent.drive.drivers")
     scene = drivers.Scene(
         plan=plan,
         wire={o.id: o for o in output.seen},

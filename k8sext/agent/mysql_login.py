@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+from k8sext.agent.login.rsa import TooLong, encrypt_oaep
 from k8sext.model.words import Reason
 
 from . import ed25519
 from .fault import Fault
-from .rsa import TooLong, encrypt_oaep
 
 NATIVE, CACHING, SHA256, CLEAR, DIALOG, ED25519, PARSEC = (
     "mysql_native_password", "caching_sha2_password", "sha256_password", "mysql_clear_password",

@@ -8,13 +8,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from k8sext.agent.net.guess import wrong_protocol
 from k8sext.model.words import Reason
 
 from .fault import Fault
-from .guess import wrong_protocol
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from k8sext.agent.net.stream import Stream
 
 MAX_MESSAGE = 1 << 20
 MAX_MESSAGES = 2000  # of one connection; reading what is there already lets nobody else run

@@ -16,15 +16,15 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
+from k8sext.agent.net.stream import Reader, Stream
 from k8sext.model.plan import Plan, is_address
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
-from . import relay_wire as wire
-from . import resolver
 from .fault import Fault
+from .net import relay_wire as wire
+from .net import resolver
 from .output import Output, heartbeat, read_plan
-from .stream import Reader, Stream
 
 IDLE_S = 30.0
 MARGIN_S = 10.0  # beyond the run's own time: what the CLI needs before and after

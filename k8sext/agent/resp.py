@@ -10,13 +10,13 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from k8sext.agent.net.guess import wrong_protocol
 from k8sext.model.words import Reason
 
 from .fault import Fault
-from .guess import wrong_protocol
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from k8sext.agent.net.stream import Stream
 
 MAX_DEPTH = 8
 MAX_ITEMS = 1 << 16  # of one reply, at every depth together; bytes are the stream's budget

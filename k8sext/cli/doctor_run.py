@@ -30,7 +30,7 @@ from k8sext.model.report import Report
 from . import console, ended, output, rights, talk, waiting
 
 if TYPE_CHECKING:
-    from k8sext.agent.credentials import LoginSource
+    from k8sext.agent.login.credentials import LoginSource
     from k8sext.diagnose.case import Owner
 
 WARM_AFTER_S = 0.3
@@ -184,7 +184,7 @@ def dry_run(source: Source, request: doctor.Request) -> int:
 
 
 def _sources(planned: Plan) -> Mapping[str, str]:
-    from k8sext.agent import pack
+    from k8sext.vantage import pack
 
     entry = pack.entry_of(planned)
     modules = () if entry == pack.RELAY else planned.modules

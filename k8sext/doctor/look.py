@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from k8sext import registry
-from k8sext.agent import expect, pack
+from k8sext.agent import expect
 from k8sext.diagnose import start
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge
@@ -20,7 +20,7 @@ from k8sext.model.plan import Plan
 from k8sext.model.report import BridgeReport, Place, VantageReport, untested
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
-from k8sext.vantage import job, pod, seen_pod
+from k8sext.vantage import job, pack, pod, seen_pod
 from k8sext.vantage.follow import PodRun
 
 from . import plan, shards
@@ -28,7 +28,7 @@ from .request import Cluster, Linted, Request
 from .vouching import trusted
 
 if TYPE_CHECKING:
-    from k8sext.agent.credentials import LoginSource
+    from k8sext.agent.login.credentials import LoginSource
     from k8sext.diagnose.case import Context, Owner
 
 Say = Callable[[str], None]

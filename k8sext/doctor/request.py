@@ -16,7 +16,7 @@ from k8sext.vantage.job import PodOptions
 from . import plan
 
 if TYPE_CHECKING:
-    from k8sext.agent.credentials import LoginSource
+    from k8sext.agent.login.credentials import LoginSource
     from k8sext.diagnose.case import Owner
 
 

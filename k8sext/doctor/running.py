@@ -25,7 +25,7 @@ from .request import Cluster, Request
 from .vouching import trusted
 
 if TYPE_CHECKING:
-    from k8sext.agent.credentials import LoginSource
+    from k8sext.agent.login.credentials import LoginSource
 
 __all__ = ["Cluster", "Request", "make_job", "make_plan", "run", "selected", "wanted"]
 

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable
 from typing import Any
 
-from k8sext.agent.credentials import HeldSecrets
+from k8sext.agent.login.credentials import HeldSecrets
 from k8sext.model.secret import Secret
 
 from . import access

@@ -96,7 +96,7 @@ class CredentialRef:
 
     `vouched` says that the person who runs k8sext named the Secret and its keys (a file, or
     `--trust-annotations`), `named` for which Services or hosts that person vouches
-    (`--credentials-from`); otherwise the Secret itself must consent (k8sext.agent.consent).
+    (`--credentials-from`); otherwise the Secret itself must consent (k8sext.agent.login.consent).
     """
 
     secret: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from k8sext import registry
-from k8sext.agent.credentials import GivenValues
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.doctor import running as doctor
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from k8sext.agent.credentials import HandedValues, LoginSource, NoLogins
+from k8sext.agent.login.credentials import HandedValues, LoginSource, NoLogins
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret
 

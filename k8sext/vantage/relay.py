@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from k8sext import registry
-from k8sext.agent import drivers
-from k8sext.agent.credentials import LoginSource
+from k8sext.agent.drive import drivers
+from k8sext.agent.drive.reach import reach
+from k8sext.agent.login.credentials import LoginSource
 from k8sext.agent.main import load_checks
-from k8sext.agent.reach import reach
-from k8sext.agent.runner import Runner
+from k8sext.agent.run.runner import Runner
 from k8sext.errors import K8sextError
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan, Target

@@ -15,11 +15,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from k8sext.agent import relay_wire as wire
 from k8sext.agent.fault import Fault
-from k8sext.agent.network import Way
-from k8sext.agent.resolver import Answer
-from k8sext.agent.stream import Reader, Stream
+from k8sext.agent.net import relay_wire as wire
+from k8sext.agent.net.network import Way
+from k8sext.agent.net.resolver import Answer
+from k8sext.agent.net.stream import Reader, Stream
 from k8sext.errors import K8sextError
 from k8sext.model.plan import Target, is_address
 from k8sext.model.result import Json
@@ -50,7 +50,7 @@ class Tunnel(Protocol):
 
 
 class Through:
-    """A Network (k8sext.agent.network) through a relay; `close` ends every connection."""
+    """A Network (k8sext.agent.net.network) through a relay; `close` ends every connection."""
 
     lag_s = LAG_S
     anywhere = False  # the relay goes to the plan's targets only

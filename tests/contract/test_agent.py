@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.agent import pack, relay_wire
+from k8sext.agent.net import relay_wire
 from k8sext.model.bridge import CredentialRef, Kind
 from k8sext.model.codec import from_json
 from k8sext.model.plan import Budget, Plan, Target, Trail
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import STAGES, Reason, Route, Stage, Status
+from k8sext.vantage import pack
 from k8sext.vantage.ledger import Ledger
 from k8sext.vantage.relay import pod_part
 from tests.support import certificates, pythons, rootfs, tls_table
@@ -254,7 +255,7 @@ def test_the_relay_travels_and_serves(version: str, servers: dict[str, Server]) 
 def test_the_relay_carries_no_check_and_little_else() -> None:
     sources = pack.sources((), pack.RELAY)
     assert "k8sext/agent/relay.py" in sources
-    others = {"main", "runner", "tls", "credentials", "resp", "http", "sql"}
+    others = {"main", "run/runner", "tls/target", "login/credentials", "wire/http", "wire/sql"}
     assert not {f"k8sext/agent/{name}.py" for name in others} & set(sources)
     checks = [path for path in sources if path.startswith("k8sext/checks/")]
     assert all(path.endswith("/__init__.py") for path in checks)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from k8sext import registry
-from k8sext.agent import pack
+from k8sext.vantage import pack
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = registry.clients()
@@ -62,5 +62,5 @@ def test_finding_them_imports_no_driver() -> None:
 def test_nothing_of_them_travels_into_the_pod() -> None:
     every = [e.in_plan for e in registry.wire_checks().values()]
     sources = pack.sources(every)
-    assert "k8sext/agent/client.py" not in sources
+    assert "k8sext/agent/drive/client.py" not in sources
     assert not [path for path in sources if "/clients/" in path]

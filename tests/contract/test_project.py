@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from k8sext import registry
-from k8sext.agent import pack
 from k8sext.diagnose import rows, rows_reach
 from k8sext.model.words import Reason
+from k8sext.vantage import pack
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = registry.wire_checks()

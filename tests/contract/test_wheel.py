@@ -165,7 +165,7 @@ def test_the_code_that_travels_is_packed_from_there(built: Built) -> None:
     """The same files, and they run without anything of the environment."""
     names = sorted({e.in_plan for e in registry.wire_checks().values()})
     code = (
-        "import hashlib; from k8sext.agent import pack;"
+        "import hashlib; from k8sext.vantage import pack;"
         f"names = {names!r}; print(*sorted(pack.sources(names)));"
         "print(hashlib.sha256(pack.bundle(names)).hexdigest());"
         "open('agent.zip', 'wb').write(pack.bundle(names))"
@@ -173,7 +173,7 @@ def test_the_code_that_travels_is_packed_from_there(built: Built) -> None:
     sources, digest = built.python(code).splitlines()
     import hashlib
 
-    from k8sext.agent import pack
+    from k8sext.vantage import pack
 
     assert sources.split() == sorted(pack.sources(names))
     assert digest == hashlib.sha256(pack.bundle(names)).hexdigest()

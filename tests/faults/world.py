@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from k8sext.agent import main as agent
-from k8sext.agent import network, output
-from k8sext.agent.resolver import Answer
+from k8sext.agent import output
+from k8sext.agent.net import network
+from k8sext.agent.net.resolver import Answer
 from tests.support.probe_pods import defaulted, pod_of
 
 NAMESPACE = "dev"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from k8sext.agent.check import WireCheck
-from k8sext.agent.credentials import GivenValues
 from k8sext.agent.fault import Fault
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import Secret

@@ -8,9 +8,9 @@ from typing import Any
 
 from k8sext import registry
 from k8sext.agent.check import Login
-from k8sext.agent.client import Dial
-from k8sext.agent.credentials import GivenValues
-from k8sext.agent.drivers import watched
+from k8sext.agent.drive.client import Dial
+from k8sext.agent.drive.drivers import watched
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.model.codec import from_json
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation, StageResult

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from k8sext.agent.resolver import AAAA, CNAME, A, Config
+from k8sext.agent.net.resolver import AAAA, CNAME, A, Config
 
 Record = tuple[str, int, bytes]  # owner, type, data
 _END = b"end"

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from k8sext.agent.check import Fault, Login, WireCheck
-from k8sext.agent.stream import Stream
+from k8sext.agent.net.stream import Stream
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Stage

@@ -6,9 +6,8 @@ import copy
 import json
 from typing import Any
 
-from k8sext.agent import pack
 from k8sext.model.plan import Plan
-from k8sext.vantage import job
+from k8sext.vantage import job, pack
 from k8sext.vantage.job import PodOptions
 
 UID = "3f0c2b1e-0000-4000-8000-000000000001"

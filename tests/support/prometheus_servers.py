@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.http import basic
+from k8sext.agent.wire.http import basic
 from tests.support.ports import HOST, free_ports
 from tests.support.redis_servers import until
 

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from k8sext.agent.net.resolver import Config
 from k8sext.agent.relay import Relay
-from k8sext.agent.resolver import Config
 from k8sext.model.plan import Plan
 from k8sext.vantage.through import Through, Tunnel
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from k8sext.agent.check import Login, WireCheck
 from k8sext.agent.fault import Fault
-from k8sext.agent.stream import BYTE_BUDGET, Stream
+from k8sext.agent.net.stream import BYTE_BUDGET, Stream
 from k8sext.model.plan import Target
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec

@@ -6,7 +6,7 @@ import pytest
 
 from k8sext import registry
 from k8sext.agent.check import CheckInfo
-from k8sext.agent.http_api import HttpApi
+from k8sext.agent.wire.http_api import HttpApi
 from k8sext.bridges import infer
 from k8sext.bridges.infer import Inferred
 from k8sext.model.tls import TlsMode

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from k8sext.agent import pack, summary
+from k8sext.agent import summary
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Route
+from k8sext.vantage import pack
 from tests.support import real_servers
 
 
@@ -105,4 +106,4 @@ def test_drivers_travel_only_with_a_plan_that_has_some() -> None:
 
     assert not [p for p in carried(()) if "checks/clients" in p or p.endswith("agent/client.py")]
     assert "k8sext/checks/clients/redis_client.py" in carried(("redis_client",))
-    assert "k8sext/agent/client.py" in carried(("redis_client",))
+    assert "k8sext/agent/drive/client.py" in carried(("redis_client",))

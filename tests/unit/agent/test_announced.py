@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import pytest
 
-from k8sext.agent.announced import MAX_LOOKED
 from k8sext.agent.check import Announced, CheckInfo, Fault, Seen, WireCheck
-from k8sext.agent.credentials import NoLogins
-from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.login.credentials import NoLogins
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.run.announced import MAX_LOOKED
+from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Budget, Plan, Target, split_address
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage, Status

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.credentials import GivenValues
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.runner import Runner
+from k8sext.agent.run.runner import Runner
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.codec import from_json, to_json
 from k8sext.model.plan import Beside, Budget, Plan, Target

@@ -4,10 +4,10 @@ import asyncio
 from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Login, Seen, WireCheck
-from k8sext.agent.credentials import GivenValues
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Status

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
-from k8sext.agent.announced import Looked
-from k8sext.agent.callbacks import MAX_LISTED, MAX_NAMES, look_back
 from k8sext.agent.check import Callbacks, Registered
-from k8sext.agent.stages import StageLog
+from k8sext.agent.run.announced import Looked
+from k8sext.agent.run.callbacks import MAX_LISTED, MAX_NAMES, look_back
+from k8sext.agent.run.stages import StageLog
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import StageResult
 from k8sext.model.secret import Secret

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent import der, names, strict
+from k8sext.agent.tls import der, names, strict
 from tests.support import certificates
 from tests.support.authority import CA_EXTENSIONS, IDENTIFIED, Authority, Pair
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent import announced, consent
 from k8sext.agent.check import Login
-from k8sext.agent.credentials import HandedValues, HeldSecrets, Missing
+from k8sext.agent.login import consent
+from k8sext.agent.login.credentials import HandedValues, HeldSecrets, Missing
+from k8sext.agent.run import announced
 from k8sext.model.bridge import CredentialRef, Kind
 from k8sext.model.plan import Target, Trail
 from k8sext.model.secret import Secret

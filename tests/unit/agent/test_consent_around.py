@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import pytest
 
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
-from k8sext.agent.credentials import HeldSecrets
-from k8sext.agent.resolver import Config
-from k8sext.agent.runner import Runner
+from k8sext.agent.login.credentials import HeldSecrets
+from k8sext.agent.net.resolver import Config
+from k8sext.agent.run.runner import Runner
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Budget, Plan, Target, Trail
 from k8sext.model.result import Observation

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from k8sext.agent.credentials import HeldSecrets, LoginSource, MountedSecrets
+from k8sext.agent.login.credentials import HeldSecrets, LoginSource, MountedSecrets
 from k8sext.agent.main import load_checks
-from k8sext.agent.resolver import Config
-from k8sext.agent.runner import Runner
+from k8sext.agent.net.resolver import Config
+from k8sext.agent.run.runner import Runner
 from k8sext.bridges import external_ips as claims
 from k8sext.bridges import filed
 from k8sext.doctor import look, vouching

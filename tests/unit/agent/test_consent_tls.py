@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from k8sext.agent.credentials import HeldSecrets
+from k8sext.agent.login.credentials import HeldSecrets
 from k8sext.agent.main import load_checks
-from k8sext.agent.resolver import Config
-from k8sext.agent.runner import Runner
+from k8sext.agent.net.resolver import Config
+from k8sext.agent.run.runner import Runner
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation

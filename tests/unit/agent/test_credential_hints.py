@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from k8sext.agent.credential_hints import address_hints, encoded, hints
-from k8sext.agent.credentials import Missing, MountedSecrets, login_of
+from k8sext.agent.login.credentials import Missing, MountedSecrets, login_of
+from k8sext.agent.login.hints import address_hints, encoded, hints
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import CredentialRef

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from k8sext.agent.check import Login
-from k8sext.agent.credentials import GivenValues, Missing, MountedSecrets, NoLogins
+from k8sext.agent.login.credentials import GivenValues, Missing, MountedSecrets, NoLogins
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
 from k8sext.model.secret import Secret

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from k8sext.agent.destinations import out_of_bounds
+from k8sext.agent.net.destinations import out_of_bounds
 
 PEER = "198.51.100.2:6379"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent import docker_config
 from k8sext.agent.check import Login
-from k8sext.agent.credentials import HeldSecrets, Missing
+from k8sext.agent.login import docker_config
+from k8sext.agent.login.credentials import HeldSecrets, Missing
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
 from k8sext.model.secret import Secret

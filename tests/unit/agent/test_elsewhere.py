@@ -8,9 +8,9 @@ from typing import ClassVar
 import pytest
 
 from k8sext.agent.check import CheckInfo, Seen, WireCheck
-from k8sext.agent.credentials import NoLogins
-from k8sext.agent.network import Direct
-from k8sext.agent.runner import Runner
+from k8sext.agent.login.credentials import NoLogins
+from k8sext.agent.net.network import Direct
+from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode

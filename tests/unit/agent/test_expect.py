@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.agent.credentials import NoLogins
 from k8sext.agent.expect import Key, read
+from k8sext.agent.login.credentials import NoLogins
 from k8sext.agent.main import load_checks
-from k8sext.agent.runner import Runner
+from k8sext.agent.run.runner import Runner
 from k8sext.bridges import discover, infer
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, Kind, Port

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from k8sext.agent import families
 from k8sext.agent.fault import Fault, fault_of
+from k8sext.agent.net import families
 from k8sext.model.words import Reason
 
 TRIE = """Main:

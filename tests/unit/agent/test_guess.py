@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from k8sext.agent.guess import speaker, wrong_protocol
+from k8sext.agent.net.guess import speaker, wrong_protocol
 from k8sext.model.words import Reason
 from tests.support.converse import fed
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from k8sext.agent.check import Fault
-from k8sext.agent.http import HttpConnection, Response
+from k8sext.agent.wire.http import HttpConnection, Response
 from k8sext.model.words import Reason
 from tests.support.converse import fed
 

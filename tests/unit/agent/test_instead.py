@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from k8sext.agent.credentials import GivenValues
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.runner import Runner
+from k8sext.agent.run.runner import Runner
 from k8sext.agent.summary import decode, encode
 from k8sext.model.plan import Budget, Instead, Plan, Target
 from k8sext.model.result import Observation

@@ -12,9 +12,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from redis.connection import parse_url
 
-from k8sext.agent import consent
-from k8sext.agent.credentials import Missing, login_of
-from k8sext.agent.misread import misread
+from k8sext.agent.login import consent
+from k8sext.agent.login.credentials import Missing, login_of
+from k8sext.agent.login.misread import misread
 from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import CredentialRef

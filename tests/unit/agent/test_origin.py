@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.credentials import GivenValues
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
 from k8sext.agent.relay import Allowed
-from k8sext.agent.runner import Runner
+from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Json, Observation
 from k8sext.model.words import Route, Stage, Status

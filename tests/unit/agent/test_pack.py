@@ -8,9 +8,10 @@ import zlib
 
 import pytest
 
-from k8sext.agent import output, pack
+from k8sext.agent import output
 from k8sext.model.plan import Plan, Target
 from k8sext.model.words import Route
+from k8sext.vantage import pack
 
 MAX_ARG_STRLEN = 131_072  # Linux: one environment string with its name and the final zero byte
 
@@ -64,7 +65,7 @@ def test_only_what_the_plan_needs_travels() -> None:
     assert len(names) == len(set(names))
     assert "k8sext/checks/protocols/redis_server.py" in names
     assert "k8sext/checks/protocols/mysql.py" not in names
-    assert "k8sext/agent/pack.py" not in names
+    assert "k8sext/vantage/pack.py" not in names
     assert not [
         n for n in names if n.split("/")[1] not in ("__init__.py", "agent", "model", "checks")
     ]

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from k8sext.agent.credentials import GivenValues
 from k8sext.agent.fault import Fault
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.resolver import Answer
-from k8sext.agent.runner import PROGRAMMING_S, Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.net.resolver import Answer
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.run.runner import PROGRAMMING_S, Runner
 from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage, Status
@@ -51,8 +51,8 @@ def by_name(
         return Answer(name=name, addresses=(NAME,))
 
     monkeypatch.setattr(Stream, "connect", connect)
-    monkeypatch.setattr("k8sext.agent.resolver.resolve", resolve)
-    monkeypatch.setattr("k8sext.agent.runner.PROGRAMMING_S", (0.0,) * len(PROGRAMMING_S))
+    monkeypatch.setattr("k8sext.agent.net.resolver.resolve", resolve)
+    monkeypatch.setattr("k8sext.agent.run.runner.PROGRAMMING_S", (0.0,) * len(PROGRAMMING_S))
     routes = [("o1", Route.NAME, "svc")]
     routes += [(f"e{number}", Route.ENDPOINT, host) for number, host in enumerate(endpoints)]
     all_of_them = tuple(

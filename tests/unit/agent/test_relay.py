@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from k8sext.agent import relay as module
-from k8sext.agent import relay_wire as wire
 from k8sext.agent.fault import Fault
+from k8sext.agent.net import relay_wire as wire
+from k8sext.agent.net.resolver import A
 from k8sext.agent.relay import Allowed
-from k8sext.agent.resolver import A
 from k8sext.model.plan import Budget, Control, Plan, Target
 from k8sext.model.words import Reason, Route
 from tests.support import nameserver

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from k8sext.agent import resolver
 from k8sext.agent.fault import Fault
-from k8sext.agent.resolver import AAAA, A, Answer, Config, parse, query, read_config
+from k8sext.agent.net import resolver
+from k8sext.agent.net.resolver import AAAA, A, Answer, Config, parse, query, read_config
 from k8sext.model.words import Reason
 from tests.support import nameserver
 from tests.support.nameserver import Asked, Nameserver, Record, Script, a, cname, serve

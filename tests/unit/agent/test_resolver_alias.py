@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8sext.agent.resolver import Answer, _empty  # pyright: ignore[reportPrivateUsage]
+from k8sext.agent.net.resolver import Answer, _empty  # pyright: ignore[reportPrivateUsage]
 from k8sext.model.words import Reason
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.credentials import GivenValues
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.resolver import Config
-from k8sext.agent.runner import MAX_EXPANDED, Runner
+from k8sext.agent.net.resolver import Config
+from k8sext.agent.run.runner import MAX_EXPANDED, Runner
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Budget, Control, Plan, Target
 from k8sext.model.result import Observation

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from k8sext.agent.credentials import GivenValues
 from k8sext.agent.fault import Fault
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.resolver import Answer
-from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.net.resolver import Answer
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
@@ -46,7 +46,7 @@ def dialled(
         return Answer(name=name, addresses=(NAME,))
 
     monkeypatch.setattr(Stream, "connect", connect)
-    monkeypatch.setattr("k8sext.agent.resolver.resolve", resolve)
+    monkeypatch.setattr("k8sext.agent.net.resolver.resolve", resolve)
     both = (
         target("o1", Route.NAME, "svc", protocol),
         target("o2", Route.ENDPOINT, ADDRESS, protocol),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from k8sext.agent.fault import Fault
-from k8sext.agent.scram import MAX_ROUNDS, Scram, end_point, prepared
+from k8sext.agent.login.scram import MAX_ROUNDS, Scram, end_point, prepared
 from k8sext.model.words import Reason
 from tests.support.authority import RSA, self_signed
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
-from k8sext.agent.credentials import Missing
-from k8sext.agent.stages import StageLog, converse
+from k8sext.agent.login.credentials import Missing
+from k8sext.agent.run.stages import StageLog, converse
 from k8sext.model.plan import Budget, Target
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Route, Stage, Status

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from k8sext.agent.fault import Fault, fault_of
-from k8sext.agent.stream import BYTE_BUDGET, FIRST_BYTES, Reader, Stream
+from k8sext.agent.net.stream import BYTE_BUDGET, FIRST_BYTES, Reader, Stream
 from k8sext.model.words import Reason
 from tests.support.converse import fed
 

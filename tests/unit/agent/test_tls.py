@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.agent import client_pair, pack
+from k8sext.agent.tls import client_pair
 from k8sext.model.plan import Target
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Route, Stage, Status
+from k8sext.vantage import pack
 from tests.support import certificates, pythons, tls_table
 from tests.support.converse import observe
 from tests.support.sample_report import sample
@@ -179,7 +180,7 @@ def test_redis_encrypts_only_when_told(folder: Path) -> None:
 def test_the_outside_name_counts_where_it_is_dialled(folder: Path) -> None:
     case = replace(BY_NAME["outside name"], name="dialled")
     by_origin = target_of(case, 1, route=Route.ORIGIN, host="redis.corp.example")
-    from k8sext.agent.tls import TargetTls
+    from k8sext.agent.tls.target import TargetTls
 
     assert TargetTls(by_origin, None).names == ("redis.corp.example",)
     assert TargetTls(target_of(case, 1), None).names == tls_table.BRIDGE
@@ -199,7 +200,7 @@ def a_pair(folder: Path, key: str = "client") -> client_pair.ClientPair:
 
 
 def context() -> Any:
-    from k8sext.agent.handshake import Context
+    from k8sext.agent.tls.handshake import Context
 
     return Context.make(None, verify=False)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8sext.agent.tls_wish import wants_tls
+from k8sext.agent.tls.wish import wants_tls
 
 
 @pytest.mark.parametrize(

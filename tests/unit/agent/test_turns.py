@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.credentials import GivenValues
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.runner import Runner
-from k8sext.agent.turns import MANY, Pace, Turns
+from k8sext.agent.run.runner import Runner
+from k8sext.agent.run.turns import MANY, Pace, Turns
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret

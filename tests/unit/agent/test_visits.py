@@ -19,10 +19,10 @@ from k8sext.agent.check import (
     Seen,
     WireCheck,
 )
-from k8sext.agent.credentials import GivenValues
-from k8sext.agent.listener import listening
-from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.login.credentials import GivenValues
+from k8sext.agent.net.listener import listening
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.run.runner import Runner
 from k8sext.doctor import plan
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import Budget, Plan

@@ -6,10 +6,10 @@ import random
 import pytest
 
 from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
-from k8sext.agent.credentials import Missing
+from k8sext.agent.login.credentials import Missing
 from k8sext.agent.main import load_checks
-from k8sext.agent.stages import StageLog, converse
-from k8sext.agent.vocabulary import mask_own, own_words
+from k8sext.agent.run.stages import StageLog, converse
+from k8sext.agent.run.vocabulary import mask_own, own_words
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Facts, StageResult
 from k8sext.model.secret import Secret

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.agent import drivers
-from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Notes
-from k8sext.agent.credentials import HeldSecrets
-from k8sext.agent.drivers import Scene
-from k8sext.agent.reach import reach
+from k8sext.agent.drive import drivers
+from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Notes
+from k8sext.agent.drive.drivers import Scene
+from k8sext.agent.drive.reach import reach
+from k8sext.agent.login.credentials import HeldSecrets
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
 from k8sext.model.result import Observation, StageResult

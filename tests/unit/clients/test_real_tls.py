@@ -8,8 +8,8 @@ import pytest
 
 from k8sext import registry
 from k8sext.agent.check import Login
-from k8sext.agent.client import Dial
-from k8sext.agent.drivers import watched
+from k8sext.agent.drive.client import Dial
+from k8sext.agent.drive.drivers import watched
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status

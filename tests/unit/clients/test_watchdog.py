@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.agent import drivers as clients
 from k8sext.agent.check import Login
-from k8sext.agent.client import ClientInfo, ClientProbe, Dial, Fault, Notes
-from k8sext.agent.credentials import GivenValues
-from k8sext.agent.drivers import Door, Scene, watched
+from k8sext.agent.drive import drivers as clients
+from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes
+from k8sext.agent.drive.drivers import Door, Scene, watched
+from k8sext.agent.login.credentials import GivenValues
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import Secret

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from k8sext.agent.check import Login
-from k8sext.agent.credentials import HeldSecrets, Missing
+from k8sext.agent.login.credentials import HeldSecrets, Missing
 from k8sext.kube import secrets
 from k8sext.kube.session import ApiError
 from k8sext.model.bridge import CredentialRef

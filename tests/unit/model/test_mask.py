@@ -9,7 +9,7 @@ import time
 import pytest
 
 from k8sext import registry
-from k8sext.agent.vocabulary import mask_own
+from k8sext.agent.run.vocabulary import mask_own
 from k8sext.model.mask import MASK, mask
 from k8sext.model.scrub import scrub
 from k8sext.model.secret import Secret

@@ -12,11 +12,11 @@ from typing import Any
 import pika
 import pytest
 
-from k8sext.agent.amqp import Message
-from k8sext.agent.amqp_check import AmqpCheck
 from k8sext.agent.check import Login
 from k8sext.agent.fault import Fault
-from k8sext.agent.stream import Stream
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.wire.amqp import Message
+from k8sext.agent.wire.amqp_check import AmqpCheck
 from k8sext.model.plan import Target
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Route

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.http import Response
+from k8sext.agent.wire.http import Response
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.lab.standins.apollo import Apollo

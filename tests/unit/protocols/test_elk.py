@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from k8sext.agent.check import Fault
-from k8sext.agent.companion import Web, named
-from k8sext.agent.documents import Documents, Hit
-from k8sext.agent.http import HttpConnection
+from k8sext.agent.wire.companion import Web, named
+from k8sext.agent.wire.documents import Documents, Hit
+from k8sext.agent.wire.http import HttpConnection
 from k8sext.model.words import Reason
 from tests.support.converse import fed, on
 

@@ -12,7 +12,7 @@ import pytest
 
 from k8sext.agent.check import Login
 from k8sext.agent.fault import Fault
-from k8sext.agent.http import Response
+from k8sext.agent.wire.http import Response
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from k8sext.agent.check import Fault
-from k8sext.agent.http import HttpConnection
+from k8sext.agent.wire.http import HttpConnection
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status

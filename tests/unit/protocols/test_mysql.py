@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.rsa import encrypt_oaep
+from k8sext.agent.login.rsa import encrypt_oaep
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status

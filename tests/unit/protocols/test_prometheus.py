@@ -12,7 +12,7 @@ import pytest
 
 from k8sext.agent.check import Seen
 from k8sext.agent.fault import Fault
-from k8sext.agent.http import Response
+from k8sext.agent.wire.http import Response
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import against, check_class, end_of, on

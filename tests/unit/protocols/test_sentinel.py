@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from k8sext.agent.check import Login
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.wire.http_api import mapping, sequence
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.http_api import mapping, sequence
+from k8sext.agent.wire.http_api import mapping, sequence
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support import sentinel_servers as servers

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.agent.credentials import GivenValues
-from k8sext.agent.turns import Pace
+from k8sext.agent.login.credentials import GivenValues
+from k8sext.agent.run.turns import Pace
 from k8sext.doctor import running as doctor
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.plan import Budget

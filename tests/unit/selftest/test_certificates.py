@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from k8sext.agent import der, strict
+from k8sext.agent.tls import der, strict
 from k8sext.selftest import run as selftest
 from k8sext.selftest.case import CERTIFICATES
 from k8sext.selftest.certificates import BASE_X, BASE_Y, ORDER, Authority, Key, P, times

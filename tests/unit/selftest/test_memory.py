@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from k8sext import registry
-from k8sext.agent import pack
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Reason, Route
 from k8sext.selftest.case import Case
 from k8sext.selftest.cases import BAD, CASES, GOOD
 from k8sext.selftest.servers import HOST, Door, opened
+from k8sext.vantage import pack
 
 MOST_KIB = 80 << 10
 KINDS = ("floods", "announces", "drips", "garbage", "greets", "control", "silent", "resets")

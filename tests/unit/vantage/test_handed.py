@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from k8sext.agent.check import Login
-from k8sext.agent.credentials import LoginSource
+from k8sext.agent.login.credentials import LoginSource
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.agent.credentials import NoLogins
+from k8sext.agent.login.credentials import NoLogins
 from k8sext.errors import K8sextError
 from k8sext.model.words import Reason
 from k8sext.vantage import follow as following

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from k8sext.agent.credentials import NoLogins
 from k8sext.agent.fault import Fault
+from k8sext.agent.login.credentials import NoLogins
 from k8sext.agent.main import load_checks
-from k8sext.agent.resolver import A
-from k8sext.agent.runner import Runner
-from k8sext.agent.stream import Stream
+from k8sext.agent.net.resolver import A
+from k8sext.agent.net.stream import Stream
+from k8sext.agent.run.runner import Runner
 from k8sext.errors import K8sextError
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation

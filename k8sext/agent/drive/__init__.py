@@ -1,0 +1,1 @@
+"""Client probes: the drivers that applications use."""

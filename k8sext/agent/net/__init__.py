@@ -1,0 +1,1 @@
+"""Bytes and names: connections, DNS, and what a port that answers otherwise may be."""

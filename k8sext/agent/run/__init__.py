@@ -1,0 +1,1 @@
+"""Carries out a plan: every target becomes an observation."""

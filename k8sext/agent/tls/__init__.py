@@ -1,0 +1,1 @@
+"""TLS of a target, and what is said of it."""
