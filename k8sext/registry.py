@@ -38,15 +38,15 @@ class WireCheckEntry:
 
     @property
     def in_plan(self) -> str:
-        """The module as a plan names it, under checks.protocols: `rabbitmq`, `mysql.check`."""
-        return self.module.removeprefix(f"{PROTOCOLS}.")
+        """The file or folder under checks.protocols, as a plan names it."""
+        return self.module.removeprefix(f"{PROTOCOLS}.").removesuffix(".check")
 
 
 @functools.cache
 def wire_checks() -> Mapping[str, WireCheckEntry]:
     """Every wire check by protocol, in the order of names."""
     found: dict[str, WireCheckEntry] = {}
-    for module in _modules(PROTOCOLS):
+    for module in _modules(PROTOCOLS, inside="check"):
         for cls in _own(module, WireCheck):
             _once(found, cls.info.name, module.__name__)
             found[cls.info.name] = WireCheckEntry(cls.info, cls, module.__name__)
@@ -156,19 +156,20 @@ def _once(found: Mapping[str, object], name: str, where: str) -> None:
         raise K8sextError(f"two plug-ins are called {name!r}", where=where)
 
 
-def _stems(package: str) -> list[str]:
+def _stems(package: str, inside: str = "") -> list[str]:
+    """The modules of a package; for a folder in it the one that is called `inside`."""
     try:
         folder = importlib.import_module(package)
     except ModuleNotFoundError as error:
         raise K8sextError(
             f"{package} is not installed", fix="run `pip install -e .` in the checkout"
         ) from error
-    names = (m.name for m in pkgutil.iter_modules(folder.__path__))
-    return sorted(n for n in names if not n.startswith("_"))
+    found = (m for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_"))
+    return sorted(f"{m.name}.{inside}" if m.ispkg else m.name for m in found)
 
 
-def _modules(package: str) -> Iterator[Any]:
-    for stem in _stems(package):
+def _modules(package: str, inside: str = "") -> Iterator[Any]:
+    for stem in _stems(package, inside):
         yield importlib.import_module(f"{package}.{stem}")
 
 

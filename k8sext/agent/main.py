@@ -22,10 +22,12 @@ from .output import Output, heartbeat, read_plan
 
 
 def load_checks(modules: tuple[str, ...]) -> Checks:
-    """Every WireCheck that the named modules under k8sext.checks.protocols define, by its names."""
+    """Every WireCheck that the named files or folders of checks.protocols define, by its name."""
     found: dict[str, type[WireCheck]] = {}
     for name in modules:
         module = importlib.import_module(f"k8sext.checks.protocols.{name}")
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"{module.__name__}.check")
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, WireCheck) and "info" in vars(value):
                 found[value.info.name] = value

@@ -78,7 +78,7 @@ def sources(
     drivers = tuple(clients)
     named = [
         f"k8sext.agent.{entry}",
-        *(f"{PROTOCOLS}.{module}" for module in modules),
+        *(_check(module) for module in modules),
         *(f"{CLIENTS}.{module}" for module in drivers),
         *((DRIVERS,) if drivers else ()),
     ]
@@ -101,6 +101,12 @@ def sources(
                 seen.add(name)
                 waiting.append((name, _read(name)))
     return dict(sorted(found.items()))
+
+
+def _check(name: str) -> str:
+    """The module of a check that has a file, or a folder, of its own."""
+    module = f"{PROTOCOLS}.{name}"
+    return module if _read(module) else f"{module}.check"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "certificates").mkdir()
     certificates.make(root / "certificates")
     shutil.copy(tls_table.__file__, root / "tls_table.py")
-    (root / "agent.zip").write_bytes(pack.bundle(["redis_server"]))
+    (root / "agent.zip").write_bytes(pack.bundle(["redis"]))
     for secret, values in {
         "redis-auth": {"password": PASSWORD, "k8sext.service": "redis-svc"},
         "stolen": {"password": PASSWORD, "k8sext.service": "another-svc"},
@@ -219,9 +219,7 @@ def relay_env(port: int) -> dict[str, str]:
         host="127.0.0.1",
         port=port,
     )
-    made = Plan(
-        run_id="abcd", namespace="dev", targets=(one,), modules=("redis_server",), vantage="relay"
-    )
+    made = Plan(run_id="abcd", namespace="dev", targets=(one,), modules=("redis",), vantage="relay")
     made = replace(made, nonce=NONCE)
     return pack.environment(pod_part(made))
 

@@ -25,7 +25,7 @@ MODULES = {
     "rabbitmq": "rabbitmq",
     "rabbitmq-management": "rabbitmq_management",
     "zipkin": "zipkin",
-    "http": "http_api",
+    "http": "http",
 }
 
 

@@ -426,7 +426,7 @@ def probe(
     own = server or Server(serve)
     budget = Budget(stage_s=case.stage_s, probe_s=30.0, run_s=40.0)
     made = targets(own.port) if targets else (target_of(case, own.port),)
-    plan = Plan(run_id="t", namespace="dev", targets=made, modules=("redis_server",), budget=budget)
+    plan = Plan(run_id="t", namespace="dev", targets=made, modules=("redis",), budget=budget)
     seen: list[Observation] = []
     runner = Runner(plan, load_checks(plan.modules), logins_of(case, folder), seen.append)
     try:

@@ -58,7 +58,7 @@ def test_what_others_claim(services: list[Any], claimed: tuple[str, ...]) -> Non
 
 
 def planned(one: Bridge) -> Plan:
-    return make([one], run_id="r", namespace="dev", modules={"redis": "redis_server"})
+    return make([one], run_id="r", namespace="dev", modules={"redis": "redis"})
 
 
 def test_a_claim_concerns_the_addresses_of_that_port() -> None:

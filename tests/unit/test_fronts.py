@@ -22,7 +22,7 @@ from tests.support.front_objects import (
     kibana,
 )
 
-MODULES = {"http": "http_api", "https": "http_api", "redis": "redis_server"}
+MODULES = {"http": "http", "https": "http", "redis": "redis"}
 
 
 def led(*ingresses: dict[str, Any], bridge: Bridge | None = None, **more: Any) -> tuple[Front, ...]:

@@ -21,7 +21,7 @@ def bridge(**changes: object) -> Bridge:
 
 
 def targets(made: Bridge, vantage: str = "pod") -> tuple[Target, ...]:
-    modules = {"redis": "redis_server", "tcp": "plain_tcp"}
+    modules = {"redis": "redis", "tcp": "tcp"}
     return plan.make([made], run_id="r", namespace="dev", modules=modules, vantage=vantage).targets
 
 
@@ -94,12 +94,12 @@ def test_a_name_that_becomes_addresses_maps_its_port_and_an_alias_does_not() -> 
 
 def test_names_are_asked_for_once_and_nothing_is_connected_to() -> None:
     made = plan.of_names(["a.example", "b.example", "a.example"], run_id="r", namespace="dev",
-                         module="plain_tcp")  # fmt: skip
+                         module="tcp")  # fmt: skip
     assert [(t.host, t.ask_only) for t in made.targets] == [
         ("a.example", True),
         ("b.example", True),
     ]
-    assert made.modules == ("plain_tcp",)
+    assert made.modules == ("tcp",)
 
 
 def test_udp_ports_are_not_probed() -> None:
@@ -144,7 +144,7 @@ def test_a_check_that_writes_does_so_where_connections_go() -> None:
         for n in (21, 22)
     )
     made = plan.make(
-        [bridge(endpoints=ends)], run_id="r", namespace="dev", modules={"redis": "redis_server"},
+        [bridge(endpoints=ends)], run_id="r", namespace="dev", modules={"redis": "redis"},
         vantage="local", acting=plan.Acting(),
     )  # fmt: skip
     assert not any(t.active for t in made.targets)

@@ -33,9 +33,7 @@ def plan(port: int, shards: int = 1, stage_s: float = 3.0) -> Plan:
         for n in range(shards)
     )
     budget = Budget(stage_s=stage_s, probe_s=30, run_s=30)
-    return Plan(
-        run_id="r", namespace="dev", modules=("redis_server",), targets=targets, budget=budget
-    )
+    return Plan(run_id="r", namespace="dev", modules=("redis",), targets=targets, budget=budget)
 
 
 def start(what: Plan, folder: Path, **more: str) -> subprocess.Popen[str]:
@@ -102,7 +100,7 @@ def test_drivers_of_the_image_are_tried_after_the_wire_probes(tmp_path: Path) ->
 
 def test_drivers_travel_only_with_a_plan_that_has_some() -> None:
     def carried(clients: tuple[str, ...]) -> list[str]:
-        return [p for p in pack.sources(["redis_server"], clients=clients) if "client" in p]
+        return [p for p in pack.sources(["redis"], clients=clients) if "client" in p]
 
     assert not [p for p in carried(()) if "checks/clients" in p or p.endswith("agent/client.py")]
     assert "k8sext/checks/clients/redis_client.py" in carried(("redis_client",))

@@ -72,7 +72,7 @@ def target(controller: int, bridge: int, **more: Any) -> Target:
 
 def observed(*targets: Target) -> dict[str, Observation]:
     """What a run makes of targets that came through JSON, as in a pod."""
-    modules = ("http_api", "redis_server")
+    modules = ("http", "redis")
     budget = Budget(stage_s=5, probe_s=10, run_s=30)
     plan = Plan(run_id="r", namespace="dev", targets=targets, modules=modules, budget=budget)
     plan = from_json(Plan, to_json(plan))

@@ -54,7 +54,7 @@ def test_the_other_probes_are_seen_all_the_same() -> None:
             run_id="t",
             namespace="dev",
             targets=targets,
-            modules=("plain_tcp",),
+            modules=("tcp",),
             budget=Budget(stage_s=2, run_s=10),
         )
         checks = {**load_checks(plan.modules), "rude": Rude}

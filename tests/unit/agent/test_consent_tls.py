@@ -74,7 +74,7 @@ def auth(port: int, secret: dict[str, str], tls: TlsSpec, others: dict[str, str]
         credentials=CredentialRef(secret="s"), trail=trails.to_endpoint("127.0.0.1"),
     )  # fmt: skip
     budget = Budget(stage_s=3, probe_s=8, run_s=15)
-    plan = Plan(run_id="t", namespace="dev", targets=(one,), modules=("redis_server",),
+    plan = Plan(run_id="t", namespace="dev", targets=(one,), modules=("redis",),
                 budget=budget)  # fmt: skip
     held = {
         "s": {k: Secret(v) for k, v in {"password": CANARY, **secret}.items()},

@@ -144,7 +144,7 @@ async def rejecting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 
 def test_a_rejected_login_brings_its_hints_as_evidence() -> None:
     login = {"username": "shop", "password": f"{CANARY}\n"}
-    observed = against(rejecting, "http_api", "http", login=login)
+    observed = against(rejecting, "http", "http", login=login)
     auth = observed.stage(Stage.AUTH)
     assert auth is not None
     assert auth.reason is Reason.AUTH_REJECTED

@@ -3,8 +3,7 @@
 import hashlib
 
 import pytest
-
-from k8sext.agent.ed25519 import sign
+from k8sext.checks.protocols.mysql.ed25519 import sign
 
 VECTORS = [
     (

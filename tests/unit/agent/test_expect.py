@@ -83,14 +83,14 @@ async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def test_a_probe_that_passes_with_a_misspelt_expectation_fails_for_it() -> None:
-    seen = against(accept, "plain_tcp", "tcp", expect={"rolle": "primary"})
+    seen = against(accept, "tcp", "tcp", expect={"rolle": "primary"})
     assert seen.ended_by is not None
     assert (seen.ended_by.stage, seen.ended_by.reason) == (Stage.VERIFY, Reason.BAD_EXPECTATION)
     assert "expect.rolle is not known" in seen.ended_by.detail
 
 
 def test_what_ends_a_probe_first_is_said_first() -> None:
-    seen = observe("plain_tcp", "tcp", "127.0.0.1", 1, expect={"rolle": "primary"})
+    seen = observe("tcp", "tcp", "127.0.0.1", 1, expect={"rolle": "primary"})
     assert seen.ended_by is not None
     assert seen.ended_by.reason is Reason.REFUSED
 
@@ -108,7 +108,7 @@ def test_a_whole_services_expectation_may_be_of_another_port() -> None:
             Target(id="o1", port_key="amqp", protocol="rabbitmq", **base),
             Target(id="o2", port_key="web", protocol="tcp", **base),
         )
-        modules = ("rabbitmq", "plain_tcp")
+        modules = ("rabbitmq", "tcp")
         plan = Plan(run_id="t", namespace="dev", targets=targets, modules=modules, budget=PATIENT)
         await Runner(plan, load_checks(modules), NoLogins(), seen.append).run()
         server.close()

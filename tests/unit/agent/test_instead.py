@@ -17,7 +17,7 @@ from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Route, Stage, Status
 
-MODULES = ("redis_server", "http_api", "elastic", "plain_tcp")
+MODULES = ("redis", "http", "elastic", "tcp")
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
 ES = (
     b'{"name":"n","cluster_name":"c","cluster_uuid":"u","version":{"number":"7.17.9"},'

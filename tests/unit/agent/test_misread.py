@@ -158,7 +158,7 @@ def test_it_is_told_although_our_login_works() -> None:
         async with CountingRedis(password="p@ss-7781").serve() as server:
             address = f"redis://shop:p@ss-7781@127.0.0.1:{server.port}/0"
             observed = await asyncio.to_thread(
-                observe, "redis_server", "redis", "127.0.0.1", server.port, {"uri": address}
+                observe, "redis", "redis", "127.0.0.1", server.port, {"uri": address}
             )
         assert observed.depth is Stage.VERIFY
         auth = observed.stage(Stage.AUTH)

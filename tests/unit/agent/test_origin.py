@@ -35,7 +35,7 @@ def plan(port: int, origin: str = ORIGIN, **budget: float) -> Plan:
     )  # fmt: skip
     chosen: dict[str, Any] = {"stage_s": 5, "resolve_s": 5, "probe_s": 20, "run_s": 30, **budget}
     return Plan(
-        run_id="t", namespace="dev", targets=(only,), modules=("plain_tcp",),
+        run_id="t", namespace="dev", targets=(only,), modules=("tcp",),
         budget=Budget(**chosen),
     )  # fmt: skip
 

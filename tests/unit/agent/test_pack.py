@@ -32,7 +32,7 @@ def plan(count: int) -> Plan:
         )
         for n in range(count)
     ]
-    return Plan(run_id="t", namespace="dev", targets=tuple(targets), modules=("redis_server",))
+    return Plan(run_id="t", namespace="dev", targets=tuple(targets), modules=("redis",))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3000])
@@ -56,15 +56,15 @@ def test_the_code_arrives_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert len(pieces) > 10
     assert all(len(p) <= 1000 for p in pieces)
-    assert zlib.decompress(base64.b64decode("".join(pieces))) == pack.bundle(["redis_server"])
+    assert zlib.decompress(base64.b64decode("".join(pieces))) == pack.bundle(["redis"])
 
 
 def test_only_what_the_plan_needs_travels() -> None:
-    archive = zipfile.ZipFile(io.BytesIO(pack.bundle(["redis_server"])))
+    archive = zipfile.ZipFile(io.BytesIO(pack.bundle(["redis"])))
     names = archive.namelist()
     assert len(names) == len(set(names))
-    assert "k8sext/checks/protocols/redis_server.py" in names
-    assert "k8sext/checks/protocols/mysql.py" not in names
+    assert "k8sext/checks/protocols/redis/check.py" in names
+    assert "k8sext/checks/protocols/mysql/check.py" not in names
     assert "k8sext/vantage/pack.py" not in names
     assert not [
         n for n in names if n.split("/")[1] not in ("__init__.py", "agent", "model", "checks")
@@ -74,9 +74,10 @@ def test_only_what_the_plan_needs_travels() -> None:
 
 def test_all_files_of_a_large_check_travel_and_no_other_ones() -> None:
     names = zipfile.ZipFile(io.BytesIO(pack.bundle(["xxl_job", "elk"]))).namelist()
-    mine = {n.rpartition("/")[2] for n in names if "/protocols/_" in n} - {"__init__.py"}
-    xxl_job = {f"_xxl_job{part}.py" for part in ("", "_log", "_pages", "_reverse")}
-    assert mine == {"_elk.py", *xxl_job}
+    mine = {n.removeprefix("k8sext/checks/protocols/") for n in names if "/protocols/" in n}
+    xxl_job = {f"xxl_job/{part}.py" for part in ("check", "answers", "log", "pages", "reverse")}
+    elk = {"elk/check.py", "elk/answers.py"}
+    assert mine == {"__init__.py", "elk/__init__.py", "xxl_job/__init__.py", *elk, *xxl_job}
 
 
 def test_a_module_that_is_not_there_is_an_error() -> None:

@@ -62,7 +62,7 @@ def by_name(
         )
         for number, route, host in routes
     )  # fmt: skip
-    plan = Plan(run_id="t", namespace="dev", targets=all_of_them, modules=("plain_tcp",))
+    plan = Plan(run_id="t", namespace="dev", targets=all_of_them, modules=("tcp",))
     seen: list[Observation] = []
     asyncio.run(Runner(plan, load_checks(plan.modules), GivenValues({}), seen.append).run())
     return next(o for o in seen if o.route is Route.NAME), dials

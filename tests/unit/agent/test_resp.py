@@ -5,9 +5,16 @@ import random
 import tracemalloc
 
 import pytest
+from k8sext.checks.protocols.redis.resp import (
+    RedisError,
+    Reply,
+    ReplyReader,
+    command,
+    items,
+    mapping,
+)
 
 from k8sext.agent.check import Fault
-from k8sext.agent.resp import RedisError, Reply, ReplyReader, command, items, mapping
 from k8sext.model.words import Reason
 from tests.support.converse import fed
 

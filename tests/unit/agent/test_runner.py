@@ -115,7 +115,7 @@ def run(
         run_id="t",
         namespace="dev",
         targets=tuple(targets),
-        modules=("redis_server",),
+        modules=("redis",),
         budget=Budget(**chosen),
         control=control or Control(),
     )

@@ -30,7 +30,7 @@ def dialled(
     monkeypatch: pytest.MonkeyPatch,
     dial: Callable[[list[str], str], Awaitable[None]],
     protocol: str = "tcp",
-    module: str = "plain_tcp",
+    module: str = "tcp",
     logins: GivenValues | None = None,
 ) -> list[str]:
     """What happens, in order, when `dial(events, address)` plays the network."""
@@ -93,7 +93,7 @@ def test_a_login_that_waits_for_its_turn_lets_the_next_one_connect(
             await asyncio.sleep(0.01)
 
     logins = GivenValues({"svc": {"password": Secret("x")}})
-    events = dialled(monkeypatch, never_before_the_name, "redis", "redis_server", logins)
+    events = dialled(monkeypatch, never_before_the_name, "redis", "redis", logins)
     assert events.index(f"dial {NAME}") < events.index(f"end {ADDRESS}")
 
 

@@ -54,7 +54,7 @@ def test_the_verdicts_are_the_same_on(version: str, folder: Path, tmp_path: Path
     if not python:
         pytest.skip(f"no Python {version} on this machine; the lab's images have 3.11 and 3.13")
     archive = tmp_path / "agent.zip"
-    archive.write_bytes(pack.bundle(["redis_server"]))
+    archive.write_bytes(pack.bundle(["redis"]))
     argv = [python, "-I", "-S", tls_table.__file__, str(archive), str(folder)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -127,7 +127,7 @@ def asked(folder: Path, module: str, protocol: str, certificate: str, spec: TlsS
 
 
 def test_https_verifies_without_being_told(folder: Path) -> None:
-    seen = asked(folder, "http_api", "https", "self-signed", TlsSpec())
+    seen = asked(folder, "http", "https", "self-signed", TlsSpec())
     assert seen.ended_by is not None
     assert seen.ended_by.reason is Reason.CERTIFICATE_UNTRUSTED
 
@@ -151,7 +151,7 @@ def test_what_http_servers_say_of_tls_in_words(body: bytes, reason: Reason) -> N
 
     server = Server(serve)
     try:
-        seen = observe("http_api", "http", "127.0.0.1", server.port)
+        seen = observe("http", "http", "127.0.0.1", server.port)
     finally:
         server.close()
     assert seen.ended_by is not None
@@ -168,11 +168,11 @@ def test_the_expiry_is_in_the_wide_report(folder: Path) -> None:
 
 
 def test_redis_encrypts_only_when_told(folder: Path) -> None:
-    plain = asked(folder, "redis_server", "redis", "good", TlsSpec())
+    plain = asked(folder, "redis", "redis", "good", TlsSpec())
     tls = plain.stage(Stage.TLS)
     assert tls is not None
     assert tls.status is Status.SKIP
-    seen = asked(folder, "redis_server", "redis", "self-signed", TlsSpec(mode=TlsMode.REQUIRE))
+    seen = asked(folder, "redis", "redis", "self-signed", TlsSpec(mode=TlsMode.REQUIRE))
     assert seen.fact("verified") is False
     assert seen.fact("tls") == "TLSv1.3"
 

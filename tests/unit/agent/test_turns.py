@@ -49,7 +49,7 @@ async def probed(
 ) -> dict[str, Observation]:
     chosen: dict[str, Any] = {"stage_s": 5, "probe_s": 20, "run_s": 30, **budget}
     plan = Plan(
-        run_id="t", namespace="dev", targets=tuple(targets), modules=("redis_server",),
+        run_id="t", namespace="dev", targets=tuple(targets), modules=("redis",),
         budget=Budget(**chosen),
     )  # fmt: skip
     given = {s: {k: Secret(v) for k, v in values.items()} for s, values in logins.items()}
@@ -209,7 +209,7 @@ def test_addresses_of_one_system_share_a_turn_once_they_have_said_so() -> None:
     async def run() -> Runner:
         async with CountingRedis().serve() as server:
             targets = (endpoint("a", server.port), endpoint("b", server.port, "127.0.0.2"))
-            plan = Plan(run_id="t", namespace="dev", targets=targets, modules=("redis_server",))
+            plan = Plan(run_id="t", namespace="dev", targets=targets, modules=("redis",))
             values = {"password": Secret("right")}
             logins = GivenValues({"a": values, "b": values})
             runner = Runner(plan, load_checks(plan.modules), logins, lambda _: None)

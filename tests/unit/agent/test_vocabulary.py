@@ -16,7 +16,7 @@ from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Route, Stage
 from tests.support.converse import fed
 
-load_checks(("sentinel", "postgresql", "redis_server"))  # their words are among ours
+load_checks(("sentinel", "postgresql", "redis"))  # their words are among ours
 
 
 def masked(text: str, *passwords: str, words: str = "", names: tuple[str, ...] = ()) -> str:

@@ -14,7 +14,7 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import against
 
-half: Any = importlib.import_module("k8sext.checks.protocols._actuator")
+half: Any = importlib.import_module("k8sext.checks.protocols.actuator.answers")
 V3 = "application/vnd.spring-boot.actuator.v3+json"
 Replies = dict[str, tuple[int, str, Any]]
 SHOP: dict[str, Any] = {

@@ -18,7 +18,7 @@ from tests.support.converse import SHORT, end_of, observe
 from tests.support.odd_http import hostile
 from tests.support.serving import serving
 
-read = importlib.import_module("k8sext.checks.protocols._apollo")
+read = importlib.import_module("k8sext.checks.protocols.apollo.answers")
 
 KEY = "canary-4711"
 SHOP = {"app_id": "shop"}

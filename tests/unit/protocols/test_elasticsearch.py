@@ -19,7 +19,7 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import Handler, against, end_of, fed
 
-read = importlib.import_module("k8sext.checks.protocols._elastic")
+read = importlib.import_module("k8sext.checks.protocols.elastic.answers")
 
 ROOT: dict[str, Any] = {
     "cluster_name": "lab",

@@ -19,7 +19,7 @@ from k8sext.agent.wire.http import HttpConnection
 from k8sext.model.words import Reason
 from tests.support.converse import fed, on
 
-elk = importlib.import_module("k8sext.checks.protocols._elk")
+elk = importlib.import_module("k8sext.checks.protocols.elk.answers")
 MARK = "k8sext00112233445566"
 
 

@@ -14,7 +14,7 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.converse import against, left_to_itself, on
 
-half: Any = importlib.import_module("k8sext.checks.protocols._eureka")
+half: Any = importlib.import_module("k8sext.checks.protocols.eureka.answers")
 NEVER = 0
 NOW = 1795526361
 DATE = "Tue, 24 Nov 2026 13:19:21 GMT"

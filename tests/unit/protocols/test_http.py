@@ -26,12 +26,12 @@ LOGIN = {"username": "shop", "password": "canary-4711"}
 
 def probe(port: int, protocol: str = "http", **options: Any) -> Observation:
     """One probe with the names of a bridge, as the plan gives them."""
-    return _quiet(observe("http_api", protocol, "127.0.0.1", port, **{**BRIDGED, **options}))
+    return _quiet(observe("http", protocol, "127.0.0.1", port, **{**BRIDGED, **options}))
 
 
 def against(handler: Handler, protocol: str = "http", **options: Any) -> Observation:
     """The same of a stand-in."""
-    return _quiet(converse.against(handler, "http_api", protocol, **{**BRIDGED, **options}))
+    return _quiet(converse.against(handler, "http", protocol, **{**BRIDGED, **options}))
 
 
 def _quiet(seen: Observation) -> Observation:

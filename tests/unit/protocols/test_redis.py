@@ -25,7 +25,7 @@ def scripted(replies: dict[bytes, bytes]) -> object:
 
 
 def see(replies: dict[bytes, bytes], **options: object) -> tuple[Stage | None, Reason | None]:
-    seen = against(scripted(replies), "redis_server", "redis", **options)  # type: ignore[arg-type]
+    seen = against(scripted(replies), "redis", "redis", **options)  # type: ignore[arg-type]
     ended = end_of(seen)
     return seen.depth, ended.reason if ended else None
 
@@ -88,7 +88,7 @@ def test_expectations() -> None:
 def test_the_password_in_clear_is_a_warning_and_shown_nowhere() -> None:
     seen = against(
         scripted(HEALTHY),  # type: ignore[arg-type]
-        "redis_server",
+        "redis",
         "redis",
         login={"password": "canary-4711"},
     )
@@ -135,7 +135,7 @@ def test_another_server_is_named_and_sent_nothing_more(answer: bytes, word: str)
         while data := await reader.read(4096):
             sent.append(data)
 
-    ended = against(handle, "redis_server", "redis").ended_by
+    ended = against(handle, "redis", "redis").ended_by
     assert ended is not None
     assert ended.reason is Reason.WRONG_PROTOCOL
     assert word in ended.detail
@@ -165,7 +165,7 @@ def test_both_versions_of_the_protocol(hello: bytes, info: bytes) -> None:
 )
 def test_relatives_of_redis_are_named(more: bytes, product: str, version: str) -> None:
     replies = {**HEALTHY, b"INFO": bulk(INFO + more)}
-    seen = against(scripted(replies), "redis_server", "redis")  # type: ignore[arg-type]
+    seen = against(scripted(replies), "redis", "redis")  # type: ignore[arg-type]
     assert (seen.fact("product"), seen.fact("version")) == (product, version)
 
 
@@ -175,10 +175,10 @@ def test_no_control_character_of_the_server_survives() -> None:
         b"PING": b"+PONG\r\n",
         b"INFO": bulk(INFO.replace(b"abc", nasty) + b"maxmemory_policy:" + nasty + b"\r\n"),
     }
-    seen = against(scripted(replies), "redis_server", "redis")  # type: ignore[arg-type]
+    seen = against(scripted(replies), "redis", "redis")  # type: ignore[arg-type]
     texts = [str(seen.fact("run_id")), str(seen.fact("maxmemory_policy"))]
     assert all("u202e" in text and text.isprintable() for text in texts)
-    refused = against(scripted({b"PING": b"-ERR " + nasty + b"\r\n"}), "redis_server", "redis")  # type: ignore[arg-type]
+    refused = against(scripted({b"PING": b"-ERR " + nasty + b"\r\n"}), "redis", "redis")  # type: ignore[arg-type]
     assert refused.ended_by is not None
     assert refused.ended_by.detail.isprintable()
     assert str(refused.ended_by.evidence["words"]).isprintable()
@@ -207,7 +207,7 @@ REPLICA = (
 def test_a_replica_that_lags(quiet: int, limit: int | None, reason: Reason | None) -> None:
     expect = {} if limit is None else {"max_lag_s": limit}
     replies = {**HEALTHY, b"INFO": bulk(REPLICA % quiet)}
-    seen = against(scripted(replies), "redis_server", "redis", expect=expect)  # type: ignore[arg-type]
+    seen = against(scripted(replies), "redis", "redis", expect=expect)  # type: ignore[arg-type]
     stage = seen.ended_by or seen.stage(Stage.VERIFY)
     assert stage is not None
     assert stage.reason is reason
@@ -254,7 +254,7 @@ def test_well_formed_nonsense_is_no_defect_of_ours() -> None:
                 "max_lag_s": 1,
                 "database": 0,
             }
-            check = on("redis_server", "redis", data, expect=expect)
+            check = on("redis", "redis", data, expect=expect)
             await left_to_itself(check, Stage.HANDSHAKE, Stage.AUTH, Stage.VERIFY)
 
     asyncio.run(all_of_them())
@@ -285,7 +285,7 @@ def always(reply: bytes) -> object:
 def test_what_says_pong_and_stores_nothing_is_another_product(
     stub: object, login: dict[str, str] | None
 ) -> None:
-    seen = against(stub, "redis_server", "redis", login=login)  # type: ignore[arg-type]
+    seen = against(stub, "redis", "redis", login=login)  # type: ignore[arg-type]
     ended = end_of(seen)
     assert ended is not None
     assert ended.reason is Reason.WRONG_PRODUCT
@@ -374,7 +374,7 @@ def test_a_node_of_a_cluster_behind_one_name(
             known = others.get(words[0], b"-ERR\r\n")
             writer.write(next(answers) if words[0] == b"CLUSTER" else known)
 
-    seen = against(served, "redis_server", "redis", expect=expect)
+    seen = against(served, "redis", "redis", expect=expect)
     stage = end_of(seen) or seen.stage(Stage.VERIFY)
     assert stage is not None
     assert stage.reason is reason

@@ -36,7 +36,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def see(port: int, login: dict[str, str] | None = None, **expect: Any) -> Observation:
-    return observe("redis_server", "redis", HOST, port, login=login, expect=expect)
+    return observe("redis", "redis", HOST, port, login=login, expect=expect)
 
 
 def reason(seen: Observation) -> Reason | None:
@@ -347,15 +347,15 @@ def test_tls_and_both_wrong_doors(tmp_path: Path) -> None:
            f"tls-ca-cert-file {certificate.crt}")  # fmt: skip
     asked = TlsSpec(mode=TlsMode.REQUIRE)
     with server(tmp_path / "server", plain, *tls):
-        seen = observe("redis_server", "redis", HOST, number, tls=asked)
+        seen = observe("redis", "redis", HOST, number, tls=asked)
         assert (seen.depth, reason(seen)) == (Stage.VERIFY, None)
         trusted = TlsSpec(mode=TlsMode.VERIFY_FULL)
-        untrusted = observe("redis_server", "redis", HOST, number, tls=trusted)
+        untrusted = observe("redis", "redis", HOST, number, tls=trusted)
         assert reason(untrusted) is Reason.CERTIFICATE_UNTRUSTED
         in_clear = see(number)
         assert reason(in_clear) is Reason.TLS_REQUIRED
         assert "TLS" in said(in_clear)
-        refused = observe("redis_server", "redis", HOST, plain, tls=asked, budget=SHORT)
+        refused = observe("redis", "redis", HOST, plain, tls=asked, budget=SHORT)
         assert refused.ended_by is not None
         assert refused.ended_by.stage is Stage.TLS
 

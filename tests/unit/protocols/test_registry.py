@@ -19,7 +19,7 @@ from tests.support.odd_http import hostile
 from tests.support.ports import HOST, free_ports
 from tests.support.serving import serving
 
-read = importlib.import_module("k8sext.checks.protocols._registry")
+read = importlib.import_module("k8sext.checks.protocols.registry.answers")
 
 WORD = "canary-4711"
 LOGIN = {"username": "shop", "password": WORD}

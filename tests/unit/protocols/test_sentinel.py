@@ -26,7 +26,7 @@ from tests.support import sentinel_servers
 from tests.support.converse import against, end_of, left_to_itself, observe, on
 from tests.support.sentinel_servers import beat, standin
 
-read = importlib.import_module("k8sext.checks.protocols._sentinel")
+read = importlib.import_module("k8sext.checks.protocols.sentinel.answers")
 SECRET = "canary-4711"
 LOGIN = {"username": "shop", "password": SECRET}
 CALM: dict[str, Any] = {"login": LOGIN, "tls": TlsSpec(mode=TlsMode.DISABLE)}

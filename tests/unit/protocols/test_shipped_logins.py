@@ -59,7 +59,7 @@ def test_a_token_beside_it_is_what_is_sent() -> None:
     assert not check("grafana", "grafana").shipped_login(login("admin", "admin", token="t"))
 
 
-@pytest.mark.parametrize("module", ["redis_server", "postgresql", "mysql", "zipkin", "eureka"])
+@pytest.mark.parametrize("module", ["redis", "postgresql", "mysql", "zipkin", "eureka"])
 def test_products_without_one(module: str) -> None:
-    protocol = {"redis_server": "redis"}.get(module, module)
+    protocol = {"redis": "redis"}.get(module, module)
     assert check(module, protocol).info.shipped == ()

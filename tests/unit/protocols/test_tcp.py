@@ -28,7 +28,7 @@ def speaking(greeting: bytes, heard: list[bytes]) -> Handler:
 )
 def test_it_listens_and_never_sends(greeting: bytes, words: str) -> None:
     heard: list[bytes] = []
-    seen = against(speaking(greeting, heard), "plain_tcp", "tcp")
+    seen = against(speaking(greeting, heard), "tcp", "tcp")
     assert seen.status is Status.PASS
     stage = seen.stage(Stage.HANDSHAKE)
     assert stage is not None
@@ -38,7 +38,7 @@ def test_it_listens_and_never_sends(greeting: bytes, words: str) -> None:
 
 
 def test_the_banner_is_kept_where_it_can_be_read() -> None:
-    seen = against(speaking(b"SSH-2.0-x\r\n", []), "plain_tcp", "tcp")
+    seen = against(speaking(b"SSH-2.0-x\r\n", []), "tcp", "tcp")
     assert seen.fact("words") == "SSH-2.0-x"
 
 
@@ -46,6 +46,6 @@ def test_accepted_and_closed() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         return
 
-    ended = against(handle, "plain_tcp", "tcp").ended_by
+    ended = against(handle, "tcp", "tcp").ended_by
     assert ended is not None
     assert ended.reason is Reason.CLOSED_EARLY

@@ -20,7 +20,7 @@ from tests.support.ports import HOST
 from tests.support.standins import says, serving
 from tests.support.xxl_job import Running, eventually, executor, standin
 
-read: Any = importlib.import_module("k8sext.checks.protocols._xxl_job")
+read: Any = importlib.import_module("k8sext.checks.protocols.xxl_job.answers")
 MODULE, PROTOCOL = "xxl_job", "xxl-job"
 TOKEN, WORD = "canary-token", "canary-4711"
 LOGIN = {"username": "shop", "password": WORD, "token": TOKEN}
@@ -254,7 +254,7 @@ def test_an_admin_that_does_not_get_through_to_the_probe(monkeypatch: pytest.Mon
         return {"code": 500, "msg": said}
 
     monkeypatch.setattr("tests.lab.standins.xxl_job_admin.admin.call", walled)
-    monkeypatch.setattr("k8sext.checks.protocols._xxl_job_reverse.CALLED_S", 0.3)
+    monkeypatch.setattr("k8sext.checks.protocols.xxl_job.reverse.CALLED_S", 0.3)
     with standin(**OURS, jobs=[{"app": GIVEN_UP}]) as admin:
         (entry,) = (e for e in entries(see(admin, **LENDS)) if e["app"] == GIVEN_UP)
         assert (entry["state"], entry["ours"]) == ("down", True)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.standins.xxl_job_admin.wording import Wording
 
-read: Any = importlib.import_module("k8sext.checks.protocols._xxl_job_log")
+read: Any = importlib.import_module("k8sext.checks.protocols.xxl_job.log")
 URL = "http://a:1/"
 RELEASES = ("2.3.0", "2.4.1", "3.2.0", "3.3.2", "3.4.2")
 OURS, THEIRS = "10.244.1.7", "172.17.0.2"

@@ -15,7 +15,7 @@ from tests.support.odd_http import hostile
 from tests.support.path_probe import There, probe
 from tests.support.serving import serving
 
-zipkin = importlib.import_module("k8sext.checks.protocols._zipkin")
+zipkin = importlib.import_module("k8sext.checks.protocols.zipkin.answers")
 INFO = {"zipkin": {"version": "3.5.1", "commit": "b7e2258"}}
 SOON = Budget(stage_s=2, probe_s=6, run_s=20, active_s=1)
 

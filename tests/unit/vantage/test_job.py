@@ -12,7 +12,7 @@ from k8sext.vantage.job import PodOptions
 PLAN = Plan(
     run_id="abcd1234",
     namespace="dev",
-    modules=("redis_server",),
+    modules=("redis",),
     targets=(
         Target(
             id="o1",

@@ -29,7 +29,7 @@ from tests.unit.vantage.test_claims import (
 )
 from tests.unit.vantage.test_pod import PLAN
 
-RELAYED = replace(PLAN, vantage="relay", modules=("redis_server",))
+RELAYED = replace(PLAN, vantage="relay", modules=("redis",))
 JOB = job_of(RELAYED)
 MANIFEST = manifest_of(RELAYED)
 HELLO, READY = records("hello", "ready", port=40123)

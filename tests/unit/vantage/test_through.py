@@ -60,9 +60,7 @@ def target(host: str, port: int, protocol: str = "redis") -> Target:
 
 def plan(*targets: Target) -> Plan:
     budget = Budget(stage_s=1, resolve_s=1, probe_s=4, run_s=20)
-    return Plan(
-        run_id="r", namespace="dev", targets=targets, modules=("redis_server",), budget=budget
-    )
+    return Plan(run_id="r", namespace="dev", targets=targets, modules=("redis",), budget=budget)
 
 
 def through(what: Plan, config: Any, work: Callable[[Ends], Awaitable[T]]) -> T:

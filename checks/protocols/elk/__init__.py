@@ -1,0 +1,5 @@
+"""The path through Logstash into Elasticsearch: `check` asks, `answers` reads what comes back."""
+
+from k8sext.agent.late import modules_of
+
+__getattr__ = modules_of(__name__)

@@ -1,0 +1,5 @@
+"""PostgreSQL: `check` asks, `answers` reads what comes back, `wire` knows the message format."""
+
+from k8sext.agent.late import modules_of
+
+__getattr__ = modules_of(__name__)
