@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import traceback
-from typing import TYPE_CHECKING
 
 from k8sext.model.result import Json
 from k8sext.model.secret import printable
 from k8sext.model.words import Reason
 
-if TYPE_CHECKING:
-    from .check import Callbacks
+from .seen import Callbacks
 
 
 class Fault(Exception):

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from k8sext.agent.login.credentials import MountedSecrets
-from k8sext.agent.run.runner import Checks, Runner
+from k8sext.agent.run.runner import Runner
+from k8sext.agent.run.shared import Checks
 from k8sext.model.plan import Plan
 
 from . import summary

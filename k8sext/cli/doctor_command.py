@@ -122,6 +122,7 @@ def doctor_command(
     """
     from k8sext.doctor import running as doctor
     from k8sext.doctor import vouching
+    from k8sext.doctor.request import Source
 
     from . import doctor_run as steps
     from . import output as to
@@ -159,7 +160,7 @@ def doctor_command(
         workloads=workloads,
         wait_s=waiting.seconds(wait) if wait is not None else 0.0,
     )
-    source = steps.Source(
+    source = Source(
         kubeconfig=kubeconfig,
         context=context,
         namespace=namespace,
@@ -178,6 +179,7 @@ def doctor_command(
 def verify(namespace: str, names: Sequence[str], image: str | None, **source: Any) -> int:
     """Check what was just provisioned (`provision --verify`); returns the exit code."""
     from k8sext.doctor import running as doctor
+    from k8sext.doctor.request import Source
 
     from . import doctor_run as steps
     from . import output as to
@@ -185,5 +187,5 @@ def verify(namespace: str, names: Sequence[str], image: str | None, **source: An
 
     pod = pod_options(image=image)
     request = doctor.Request(names=tuple(names), pod=pod)
-    where = steps.Source(namespace=namespace, **source)
+    where = Source(namespace=namespace, **source)
     return steps.run(where, request, to.sinks("table", [], None))

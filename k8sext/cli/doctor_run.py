@@ -6,8 +6,7 @@ import functools
 import importlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k8sext import registry
@@ -16,6 +15,7 @@ from k8sext.bridges import external_ips as claims
 from k8sext.doctor import running as doctor
 from k8sext.doctor import vouching
 from k8sext.doctor.plan import Acting
+from k8sext.doctor.request import Source
 from k8sext.errors import K8sextError
 from k8sext.kube import snapshot as snapshots
 from k8sext.kube import workload
@@ -34,21 +34,6 @@ if TYPE_CHECKING:
     from k8sext.diagnose.case import Owner
 
 WARM_AFTER_S = 0.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where the bridges and the cluster come from."""
-
-    kubeconfig: Path | None = None
-    context: str | None = None
-    namespace: str | None = None
-    all_namespaces: bool = False
-    selector: str | None = None
-    files: tuple[str, ...] = ()
-    as_user: str | None = None
-    as_groups: tuple[str, ...] = ()
-    credentials: str | None = None
 
 
 def budget(timeout: float, stage_timeout: float) -> Budget:

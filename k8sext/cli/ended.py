@@ -12,9 +12,7 @@ from k8sext.model.report import Report, VantageReport
 from . import talk
 
 if TYPE_CHECKING:
-    from k8sext.doctor.request import Request
-
-    from .doctor_run import Source
+    from k8sext.doctor.request import Request, Source
 
 
 def could_not_start(source: Source, request: Request, error: K8sextError) -> Report:

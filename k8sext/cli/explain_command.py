@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from k8sext.diagnose.texts import Text
+    from k8sext.diagnose.codes.texts import Text
 
 WIDTH = 96
 
@@ -20,7 +20,7 @@ def explain_command(
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> int:
     """Say what a code means and what puts it right; without a code list them all."""
-    from k8sext.diagnose import texts
+    from k8sext.diagnose.codes import texts
     from k8sext.errors import K8sextError
 
     from . import console
@@ -44,12 +44,12 @@ def explain_command(
 
 def culprits(code: str) -> str:
     """Whose fault a code can be; one network code may speak of two."""
-    from k8sext.diagnose import rows
+    from k8sext.diagnose.codes import table
     from k8sext.lint import run as lint
 
     if rule := lint.rules().get(code):
         return str(rule.culprit)
-    found = dict.fromkeys(str(r.culprit) for r in rows.all_rows() if r.code == code)
+    found = dict.fromkeys(str(r.culprit) for r in table.all_rows() if r.code == code)
     return ", ".join(found) or "tool-environment"
 
 

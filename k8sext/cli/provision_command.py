@@ -51,7 +51,7 @@ def provision_command(
 ) -> int:
     """Create or update Services and EndpointSlices that lead to the outside."""
     from k8sext.kube.session import Session
-    from k8sext.provision import apply, desired
+    from k8sext.provision import apply, desired, refuse
 
     from . import talk
     from .output import one_of
@@ -87,7 +87,7 @@ def provision_command(
         from .resolving import resolved
 
         specs = resolved(session, specs, image)
-    desired.refuse_cluster_ips(specs, _cluster_ips(session, specs))
+    refuse.cluster_ips(specs, _cluster_ips(session, specs))
     planned = apply.plan(session, specs, adopt=adopt, force=force_conflicts)
     stale = apply.stale(session, specs)
     writes = dry_run is None and not diff
@@ -151,8 +151,8 @@ def _specs(
     resolve: bool,
 ) -> tuple[Any, ...]:
     from k8sext.errors import K8sextError
-    from k8sext.provision import desired, document
-    from k8sext.provision import ingress as ingresses
+    from k8sext.provision import desired, document, refuse
+    from k8sext.provision.spec import BridgeSpec, PortSpec
 
     if bool(files) == bool(name):
         raise K8sextError("give either NAME with --to, or -f FILE", where="provision")
@@ -169,7 +169,7 @@ def _specs(
             }
         )
         found = tuple(desired.complete(s) for s in document.load(files, namespace))
-        ingresses.refuse_twice(found)
+        refuse.one_ingress_twice(found)
         return found
     if not to:
         raise K8sextError("--to is missing: where should the bridge lead?", where="provision")
@@ -178,10 +178,10 @@ def _specs(
     if len(outside) > 1:
         raise K8sextError("--to names different ports", where="--to", fix="use -f for that")
     target = outside.pop() if outside else port
-    ports: tuple[desired.PortSpec, ...] = ()
+    ports: tuple[PortSpec, ...] = ()
     if target:
-        ports = (desired.PortSpec(port=port or target, target_port=target),)
-    spec = desired.BridgeSpec(
+        ports = (PortSpec(port=port or target, target_port=target),)
+    spec = BridgeSpec(
         name=str(name),
         namespace=namespace,
         to=tuple(host for host, _ in pairs),
@@ -219,7 +219,7 @@ def _refuse_lookups(specs: Sequence[Any]) -> None:
 def _ingress(text: str, class_name: str, tls_secret: str) -> Any:
     """What the flags ask for, held to what the schema asks of a file."""
     from k8sext.errors import K8sextError
-    from k8sext.provision import ingress
+    from k8sext.provision import spec
 
     if not text:
         if class_name or tls_secret:
@@ -229,14 +229,14 @@ def _ingress(text: str, class_name: str, tls_secret: str) -> Any:
     host, slash, rest = text.partition("/")
     path = f"{slash}{rest}" or "/"
     for option, value, pattern in (
-        ("--ingress", host, ingress.HOST),
-        ("--ingress", path, ingress.PATH),
-        ("--ingress-class", class_name, ingress.NAME),
-        ("--ingress-tls", tls_secret, ingress.NAME),
+        ("--ingress", host, spec.HOST),
+        ("--ingress", path, spec.PATH),
+        ("--ingress-class", class_name, spec.NAME),
+        ("--ingress-tls", tls_secret, spec.NAME),
     ):
         if value and not re.fullmatch(pattern, value):
             raise K8sextError(f"{value!r} does not match {pattern}", where=option)
-    return ingress.IngressSpec(host=host, path=path, class_name=class_name, tls_secret=tls_secret)
+    return spec.IngressSpec(host=host, path=path, class_name=class_name, tls_secret=tls_secret)
 
 
 def _address(text: str) -> tuple[str, int | None]:

@@ -9,14 +9,15 @@ from k8sext.doctor import lookup
 from k8sext.doctor.request import Cluster
 from k8sext.kube.session import Session
 from k8sext.provision import desired
+from k8sext.provision.spec import BridgeSpec
 
 from . import console, rights, talk
 from .pod_options import pod_options
 
 
 def resolved(
-    session: Session, specs: Sequence[desired.BridgeSpec], image: str | None
-) -> tuple[desired.BridgeSpec, ...]:
+    session: Session, specs: Sequence[BridgeSpec], image: str | None
+) -> tuple[BridgeSpec, ...]:
     """The bridges as they are to be written; one pod in each namespace that has names to ask."""
     names: dict[str, list[str]] = {}
     for spec in specs:

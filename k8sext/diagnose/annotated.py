@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from k8sext.bridges.annotations import PREFIX
+from k8sext.diagnose.codes.row import Row
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Diagnosis
 
-from . import rows_annotations as rows
-from .rows import Row
+from .codes import rows_annotations as rows
 from .saying import say_without
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage
 
-from . import rows_callbacks as rows
 from .case import INSIDE, Case, Owner
-from .rows import Row
+from .codes import rows_callbacks as rows
 from .saying import say
 from .scrape_words import reason_of
 

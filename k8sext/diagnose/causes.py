@@ -10,13 +10,14 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Stage
 
-from . import policy, rows, rows_reach
+from . import policy
 from .case import Case, failed, split
-from .rows import Row
+from .codes import rows, rows_reach
 from .saying import row_of, say, why_of
 
 LISTED = 3  # addresses of one cause in a summary; all of them stand in the reasons

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model import shell
 from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.diagnosis import Diagnosis
@@ -12,11 +13,11 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import STAGES, Reason, Route, Severity, Stage, Status
 
-from . import callbacks, causes, drivers, identity, manifest, origin, rows, rows_reach, unused
+from . import callbacks, causes, drivers, identity, manifest, origin, unused
 from . import spared as spared_logins
 from .case import INSIDE, Case, answered, connected, none_used, spared
 from .causes import Cause
-from .rows import Row
+from .codes import rows, rows_reach
 from .saying import say, say_by_reason, say_without
 
 # How a Service without a backend answers: iptables and nftables refuse, Cilium has its own errno.

@@ -18,7 +18,7 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Severity, Status
 
-from . import rows
+from .codes import rows
 
 DOORS = {"rabbitmq": "AMQP", "elk": "AMQP", "rabbitmq-management": "the management API"}
 MISSING = (rows.ANSWERS[Reason.OBJECT_MISSING].code, rows.ANSWERS[Reason.VHOST_MISSING].code)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage, Status
 
-from . import rows
-from .rows import Row
+from .codes import rows
 
 # What a driver decides by itself, whatever the server's health.
 BY_DESIGN = (Reason.UNSUPPORTED_VERSION, Reason.AUTH_METHOD_UNSUPPORTED)

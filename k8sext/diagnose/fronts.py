@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model.bridge import Bridge, Port
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.egress import isolating
@@ -19,9 +20,8 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
-from . import rows_fronts as rows
 from .case import Context, split
-from .rows import Row
+from .codes import rows_fronts as rows
 from .saying import say_without
 
 _DATES = (Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_NOT_YET_VALID)

@@ -12,8 +12,9 @@ from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
-from . import annotated, doors, fronts, manifest, policy, rows, rows_reach, untested
+from . import annotated, doors, fronts, manifest, policy, untested
 from .case import FRONTS, Context, case_of, connected, failed
+from .codes import rows, rows_reach
 from .differential import judge_case, judge_name
 from .saying import say_without
 

@@ -16,8 +16,8 @@ from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.plan import join_address
 from k8sext.model.words import Severity
 
-from . import rows_reach
 from .case import Case, Context, failed, findings_of
+from .codes import rows_reach
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", "ReplicaSet")
 

@@ -14,8 +14,9 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Severity, Stage
 
-from . import mending, rows_reach
+from . import mending
 from .case import Case, connected, failed, split
+from .codes import rows_reach
 from .saying import say
 
 # Nobody is there: what a server that has moved away leaves behind.

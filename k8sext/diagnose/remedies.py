@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model.result import StageResult
 from k8sext.model.words import Reason
 
-from . import rows
-from .rows import Row
+from .codes import rows
 
 _EXPECT = ", or correct what the bridge expects (k8sext.io/expect)"
 _QUEUES = f"declare it at the broker (queue, exchange, binding){_EXPECT}"

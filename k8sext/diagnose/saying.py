@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model import shell
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
-from . import mending, policy, remedies, rows, rows_reach
+from . import mending, policy, remedies
 from .case import INSIDE, Case, Context, split
-from .rows import Row
+from .codes import rows, rows_reach
 
 NOT_A_FAULT = (Reason.LOGIN_REJECTED_BEFORE,)
 # What a proxy that accepts before it dials makes of every refusal and time-out.

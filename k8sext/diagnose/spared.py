@@ -12,8 +12,8 @@ from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import LOGIN_ENDS, Reason, Stage, Status
 
-from . import rows
 from .case import Case, spared
+from .codes import rows
 from .saying import say_by_reason
 
 

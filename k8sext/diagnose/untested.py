@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from k8sext.diagnose.codes.row import Row
+from k8sext.diagnose.codes.rows import OURS
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation
 from k8sext.model.words import NO_SUCH_SERVER, Severity, Stage
 
-from . import rows_untested as rows
 from .case import Case, answered, connected, failed
-from .rows import OURS, Row
+from .codes import rows_untested as rows
 from .saying import say_without
 
 PLACES = "PORT/PROTOCOL"

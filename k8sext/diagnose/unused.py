@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from k8sext.diagnose.codes.row import Row
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Stage
 
-from . import rows_reach
 from .case import Case, of_no_family, split
-from .rows import Row
+from .codes import rows_reach
 from .saying import say
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8sext.model.bridge import Bridge
@@ -18,6 +19,21 @@ from . import plan
 if TYPE_CHECKING:
     from k8sext.agent.login.credentials import LoginSource
     from k8sext.diagnose.case import Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the bridges and the cluster come from."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str | None = None
+    all_namespaces: bool = False
+    selector: str | None = None
+    files: tuple[str, ...] = ()
+    as_user: str | None = None
+    as_groups: tuple[str, ...] = ()
+    credentials: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from k8sext.diagnose import judge, rows
+from k8sext.diagnose import judge
 from k8sext.diagnose.case import Context
+from k8sext.diagnose.codes import rows
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import from_json
@@ -20,7 +21,7 @@ from k8sext.model.report import BridgeReport, Gate, Place, Report, VantageReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Stage, Status
 from k8sext.model.workload import WorkloadView
-from k8sext.reading import files
+from k8sext.reading import bounds, files
 
 from . import merge
 
@@ -35,8 +36,8 @@ OVERALL = (rows.UNPROVEN.code, "KX203")
 def read(path: Path) -> Report:
     """The report in a file that `-o json` wrote. Raises K8sextError (exit code 2)."""
     try:
-        text = files.text(path, files.REPORT)
-    except files.Unreadable as error:
+        text = files.text(path, bounds.REPORT)
+    except bounds.Unreadable as error:
         raise _refused(path, "cannot be read", error.why) from None
     try:
         data: Any = json.loads(text, parse_constant=_no_number)

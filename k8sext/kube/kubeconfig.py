@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret
-from k8sext.reading import files
+from k8sext.reading import bounds, files
 
 from . import server_url
 
@@ -109,7 +109,7 @@ def _items(data: Mapping[str, Any], kind: str, word: str, path: Path) -> list[di
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return files.mapping(path, "the kubeconfig", files.KUBECONFIG, secret=True, exit_code=3)
+    return files.mapping(path, "the kubeconfig", bounds.KUBECONFIG, secret=True, exit_code=3)
 
 
 def _shaped(body: Mapping[str, Any], word: str, path: Path) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def _pem(body: Mapping[str, Any], key: str) -> str:
             bare = "".join(data.split())
             return base64.b64decode(bare, validate=True).decode()
         return files.text(body[key]) if body.get(key) else ""
-    except files.Unreadable as error:
+    except bounds.Unreadable as error:
         raise _refused(f"{key} cannot be read", str(body[key]), why=error.why) from None
     except (binascii.Error, ValueError, AttributeError):
         raise _refused(f"{key} is not PEM text (in base64 where it is -data)") from None

@@ -12,7 +12,7 @@ from k8sext import __version__
 from k8sext.errors import K8sextError
 from k8sext.model.guard import guard
 from k8sext.model.secret import Secret
-from k8sext.reading import files
+from k8sext.reading import bounds, files
 
 from . import transport
 from .kubeconfig import Access
@@ -119,7 +119,7 @@ def _read_token(path: str) -> str:
     try:
         token = files.text(path).strip()
         why = "" if token else "it is empty"
-    except files.Unreadable as error:
+    except bounds.Unreadable as error:
         token, why = "", error.why
     if not token:
         raise K8sextError("the token file cannot be read", where=path, why=why, exit_code=3)

@@ -65,7 +65,7 @@ class Diagnosis:
         return self.code in NOT_TESTED
 
 
-# Codes that say so; their rows stand in k8sext.diagnose.rows_untested.
+# Codes that say so; their rows stand in k8sext.diagnose.codes.rows_untested.
 NOT_TESTED = ("KX922", "KX923", "KX924", "KX925")
 
 

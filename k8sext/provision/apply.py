@@ -11,7 +11,8 @@ from k8sext.kube.session import ApiError
 from k8sext.model.secret import printable
 
 from . import ingress
-from .desired import MANAGER, BridgeSpec, Object, objects
+from .desired import MANAGER, Object, objects
+from .spec import BridgeSpec
 
 APPLY = "application/apply-patch+yaml"
 _KINDS = {
@@ -128,8 +129,13 @@ def _slices(api: Api, spec: BridgeSpec, *, ours: bool) -> list[Mapping[str, Any]
 
 def _refuse_beside(api: Api, spec: BridgeSpec, wanted: Sequence[Object]) -> None:
     """Slices of others would go on sending a part of the connections where they did before."""
-    led = {_pair(a, p) for s in wanted for e in s["endpoints"] for a in e["addresses"]
-           for p in s["ports"]}  # fmt: skip
+    led = {
+        _pair(a, p)
+        for s in wanted
+        for e in s["endpoints"]
+        for a in e["addresses"]
+        for p in s["ports"]
+    }
     for item in _slices(api, spec, ours=False):
         for endpoint in item.get("endpoints") or []:
             for port in item.get("ports") or []:

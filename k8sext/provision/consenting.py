@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8sext.model.plan import is_address
 
-from .desired import BridgeSpec
+from .spec import BridgeSpec
 
 
 def needs(spec: BridgeSpec) -> str:

@@ -4,58 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from k8sext import registry
-from k8sext.agent import expect
 from k8sext.bridges import infer
-from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
 from k8sext.model.plan import is_address
-from k8sext.model.result import Facts, Json
 from k8sext.model.tls import TlsMode, TlsSpec
 
-from . import ingress
-from .ingress import IngressSpec
+from . import ingress, refuse
+from .spec import BridgeSpec, PortSpec
 
 MANAGER = "k8sext"
-_HOST = re.compile(rf"(?=.{{1,253}}$){ingress.SUBDOMAIN}\.?")
-MAX_ADDRESSES = 1000  # endpoints of one EndpointSlice (its API reference)
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortSpec:
-    """A port of the Service and the port out there."""
-
-    port: int
-    target_port: int
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeSpec:
-    """One bridge as asked for, by flags or by a file."""
-
-    name: str
-    namespace: str
-    to: tuple[str, ...]
-    ports: tuple[PortSpec, ...] = ()
-    protocol: str = ""
-    secret: str = ""
-    secret_keys: tuple[tuple[str, str], ...] = ()
-    tls_mode: str = ""
-    tls_ca: str = ""
-    tls_server_name: str = ""
-    expect: Facts = field(default_factory=dict[str, Json])
-    origin: str = ""
-    resolve: bool = False  # `to` is one name, whose addresses the bridge shall hold
-    ingress: IngressSpec | None = None
-    source: str = "command line"
-    guess: infer.Inferred | None = None  # how the protocol was inferred, where nobody said it
 
 
 def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
@@ -67,8 +30,11 @@ def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
     spec = replace(spec, to=tuple(_canonical(t) for t in spec.to))
     words = infer.vocabulary(e.info for e in registry.wire_checks().values())
     if spec.protocol and spec.protocol not in words.names:
-        raise _refused(spec, f"protocol {spec.protocol!r} is not known",
-                       f"known: {', '.join(sorted(words.names))}")  # fmt: skip
+        raise refuse.error(
+            spec,
+            f"protocol {spec.protocol!r} is not known",
+            f"known: {', '.join(sorted(words.names))}",
+        )
     first = spec.ports[0] if spec.ports else None
     found = infer.protocol(
         words,
@@ -83,10 +49,10 @@ def complete(spec: BridgeSpec, *, loopback: bool = False) -> BridgeSpec:
     ports = spec.ports or _default_ports(spec, words.default_ports.get(inferred, 0))
     named = tuple(_named(p, n, inferred, len(ports)) for n, p in enumerate(ports))
     done = replace(spec, protocol=inferred, guess=guess, ports=named)
-    _refuse_words(done)
-    _refuse_expectations(done, words)
-    _refuse_ports(done)
-    _refuse_targets(done, loopback=loopback)
+    refuse.bad_names(done)
+    refuse.bad_expectations(done, words)
+    refuse.bad_ports(done)
+    refuse.bad_targets(done, loopback=loopback)
     return ingress.settled(done)
 
 
@@ -102,7 +68,9 @@ def _canonical(text: str) -> str:
 
 def _default_ports(spec: BridgeSpec, port: int) -> tuple[PortSpec, ...]:
     if not port:
-        raise _refused(spec, "no port is given and the protocol has none of its own", "add ports")
+        raise refuse.error(
+            spec, "no port is given and the protocol has none of its own", "add ports"
+        )
     return (PortSpec(port=port, target_port=port),)
 
 
@@ -110,107 +78,6 @@ def _named(port: PortSpec, number: int, protocol: str, count: int) -> PortSpec:
     """Service and slice are joined by the port's name, so every port gets one."""
     name = port.name or (protocol if count == 1 else f"{protocol}-{number + 1}")
     return replace(port, name=name)
-
-
-def _refuse_expectations(spec: BridgeSpec, words: infer.Vocabulary) -> None:
-    """A typing error in `expect` would pass for ever."""
-    _, wrong = expect.read(words.expects.get(spec.protocol, {}), spec.expect)
-    if wrong:
-        raise _refused(spec, wrong[0], f"`k8sext checks` shows what {spec.protocol} can expect")
-
-
-def _refuse_words(spec: BridgeSpec) -> None:
-    """Names go into API paths, so flags are held to what the schema asks of a file."""
-    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", spec.name):
-        raise _refused(spec, f"{spec.name!r} cannot be the name of a Service",
-                       "a to z, 0 to 9 and -, from a letter, at most 63")  # fmt: skip
-    if not re.fullmatch(ingress.LABEL, spec.namespace):
-        raise _refused(spec, f"{spec.namespace!r} cannot be the name of a namespace", "")
-    if spec.secret and not _HOST.fullmatch(spec.secret):
-        raise _refused(spec, "credentials: that cannot be the name of a Secret",
-                       "name the Secret that holds the login, not the login")  # fmt: skip
-    if spec.origin and (is_address(spec.origin) or not _HOST.fullmatch(spec.origin)):
-        raise _refused(spec, f"origin {spec.origin!r} is no host name",
-                       "name what the addresses were taken from, or leave it out")  # fmt: skip
-
-
-def _refuse_ports(spec: BridgeSpec) -> None:
-    for port in spec.ports:
-        if not (0 < port.port < 65536 and 0 < port.target_port < 65536):
-            raise _refused(spec, f"port {port.port} → {port.target_port}", "a port is 1 to 65535")
-    for what, values in (
-        ("named", [p.name for p in spec.ports]),
-        ("numbered", [str(p.port) for p in spec.ports]),
-    ):
-        repeated = next((v for v in values if values.count(v) > 1), None)
-        if repeated is not None:
-            raise _refused(spec, f"two ports are {what} {repeated}", "give each its own")
-
-
-def _refuse_targets(spec: BridgeSpec, *, loopback: bool) -> None:
-    addresses = [t for t in spec.to if is_address(t)]
-    names = [t for t in spec.to if not is_address(t)]
-    if spec.resolve and (addresses or spec.origin):
-        what = "origin" if spec.origin else f"the address {addresses[0]}"
-        raise _refused(spec, f"resolve, and {what} as well",
-                       "with resolve, name the one host to look up and nothing else")  # fmt: skip
-    if addresses and names:
-        raise _refused(spec, f"{names[0]!r} is a host name among addresses",
-                       "write addresses only, or one host name only")  # fmt: skip
-    if len(names) > 1:
-        raise _refused(spec, "two host names", "an ExternalName Service leads to one host name")
-    if len(addresses) > MAX_ADDRESSES:
-        raise _refused(spec, f"{len(addresses)} addresses", f"at most {MAX_ADDRESSES}")
-    for name in names:
-        if not _HOST.fullmatch(name) or re.fullmatch(r"[\d.]+", name):
-            raise _refused(spec, f"{name!r} is neither an address nor a host name", "")
-        if not spec.resolve:
-            _refuse_other_port(spec, name)
-    for address in addresses:
-        _refuse_address(spec, address, loopback=loopback)
-    if len(set(spec.to)) < len(spec.to):
-        raise _refused(spec, "an address is written twice", "")
-
-
-def _refuse_other_port(spec: BridgeSpec, name: str) -> None:
-    """An ExternalName is an alias in DNS: clients dial the port they were told, nothing maps it."""
-    for port in spec.ports:
-        if port.port != port.target_port:
-            raise _refused(spec, f"port {port.port} cannot lead to {port.target_port} of {name}",
-                           "a host name keeps its port; use the address instead")  # fmt: skip
-
-
-def _refuse_address(spec: BridgeSpec, text: str, *, loopback: bool) -> None:
-    """What the API server refuses for endpoints (ValidateNonSpecialIP), said beforehand."""
-    ip = ipaddress.ip_address(text)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.scope_id:
-            raise _refused(spec, f"{text} has a zone, which only one machine knows", "leave it out")
-        if ip.ipv4_mapped:
-            raise _refused(spec, f"{text} is an IPv4 address in disguise", f"{ip.ipv4_mapped}")
-    if ip.is_loopback and loopback:
-        return
-    for wrong, why in (
-        (ip.is_unspecified, "unspecified"),
-        (ip.is_loopback, "loopback: it would lead every pod to itself"),
-        (ip.is_link_local, "link-local: it is not routed"),
-        (ip.is_multicast, "multicast"),
-    ):
-        if wrong:
-            raise _refused(spec, f"{text} is {why}", "name an address that nodes can reach")
-
-
-def refuse_cluster_ips(specs: Iterable[BridgeSpec], cluster_ips: Collection[str]) -> None:
-    """An endpoint may not be a cluster IP: kube-proxy does not forward to one from another."""
-    for spec in specs:
-        for address in spec.to:
-            if address in cluster_ips:
-                raise _refused(spec, f"{address} is the cluster IP of a Service here",
-                               "name the address of the real host")  # fmt: skip
-
-
-def _refused(spec: BridgeSpec, what: str, fix: str) -> K8sextError:
-    return K8sextError(f"bridge {spec.name}: {what}", where=spec.source, fix=fix)
 
 
 # -- objects -------------------------------------------------------------------------------------
@@ -316,13 +183,24 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
         service=spec.name,
         kind=Kind.EXTERNAL_NAME if outside else Kind.SELECTORLESS,
         ports=tuple(
-            _guessed(Port(name=p.name, port=p.port, protocol=spec.protocol, protocol_source="file",
-                          target_port=str(p.target_port)), spec)
+            _guessed(
+                Port(
+                    name=p.name,
+                    port=p.port,
+                    protocol=spec.protocol,
+                    protocol_source="file",
+                    target_port=str(p.target_port),
+                ),
+                spec,
+            )
             for p in spec.ports
         ),
-        endpoints=() if outside else tuple(
+        endpoints=()
+        if outside
+        else tuple(
             Endpoint(address=a, port=p.target_port, port_name=p.name, source="file")
-            for a in spec.to for p in spec.ports
+            for a in spec.to
+            for p in spec.ports
         ),
         external_name=spec.to[0] if outside else "",
         origin=spec.to[0].rstrip(".") if spec.resolve else spec.origin,
@@ -334,7 +212,7 @@ def _to_bridge(spec: BridgeSpec) -> Bridge:
         front_wanted=spec.ingress.leads if spec.ingress else "",
         source=spec.source,
         given=spec.to,
-    )  # fmt: skip
+    )
 
 
 def _guessed(port: Port, spec: BridgeSpec) -> Port:

@@ -13,20 +13,26 @@ from typing import Any
 import yaml
 
 from k8sext.errors import K8sextError
-from k8sext.reading import files, yaml_text
+from k8sext.reading import bounds, files, yaml_text
 
-from .desired import BridgeSpec, PortSpec
-from .ingress import IngressSpec
 from .schema import BRIDGES, Schema
+from .spec import BridgeSpec, IngressSpec, PortSpec
 
-BOUNDS = files.DOCUMENT
+BOUNDS = bounds.DOCUMENT
 TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "boolean": (bool,),
-}  # fmt: skip
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "boolean": (bool,),
+}
 WORDS = {
-    "object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number",
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
     "boolean": "true or false",
-}  # fmt: skip
+}
 
 
 def load(names: Sequence[str], namespace: str | None = None) -> tuple[BridgeSpec, ...]:
@@ -66,7 +72,7 @@ def _standard_input() -> str:
 def _read(path: Path) -> str:
     try:
         return files.text(path, BOUNDS)
-    except files.Unreadable as error:
+    except bounds.Unreadable as error:
         raise K8sextError("the file cannot be read", where=str(path), why=error.why) from None
 
 
@@ -81,7 +87,7 @@ def _composed(text: str, name: str) -> list[Any]:
     """The root nodes; an empty document has none."""
     try:
         return yaml_text.compose_all(text, BOUNDS)
-    except files.Unreadable as error:
+    except bounds.Unreadable as error:
         raise K8sextError(
             "the file cannot be used", where=f"{name}{error.place}", why=error.why
         ) from None
@@ -179,7 +185,7 @@ def _value(node: Any, file: str, path: str) -> Any:
         return []
     try:
         value = yaml_text.scalar(node)
-    except files.Unreadable as error:
+    except bounds.Unreadable as error:
         raise _bad(node, file, path, "cannot be read") from error
     if not isinstance(value, str | int | float | None):
         raise _bad(node, file, path, f"is a {type(value).__name__}; as text it needs quotes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import ingress
+from . import spec
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -66,11 +66,11 @@ _BRIDGE = _object(
         "resolve": {"type": "boolean"},
         "ingress": _object(
             {
-                "host": {"type": "string", "pattern": ingress.HOST},
-                "class": {"type": "string", "pattern": ingress.NAME},
-                "tls": {"type": "string", "pattern": ingress.NAME},
-                "path": {"type": "string", "pattern": ingress.PATH},
-                "port": {"type": "string", "pattern": ingress.PORT},
+                "host": {"type": "string", "pattern": spec.HOST},
+                "class": {"type": "string", "pattern": spec.NAME},
+                "tls": {"type": "string", "pattern": spec.NAME},
+                "path": {"type": "string", "pattern": spec.PATH},
+                "port": {"type": "string", "pattern": spec.PORT},
             },
             ("host",),
         ),

@@ -12,39 +12,16 @@ import select
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from k8sext.errors import K8sextError
 
+from . import yaml_text
+from .bounds import DOCUMENT, Bounds, Unreadable
+
 PIPE_S = 10.0  # `--kubeconfig <(…)`: how long whoever writes may take to begin
 _PIECE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What is read at most of one file. `nodes` and `depth` count aliases as often as used."""
-
-    size: int = 4 << 20  # bytes
-    depth: int = 50  # levels of mappings and lists
-    nodes: int = 100_000
-
-
-# Of hundreds of clusters, each with its certificates, a kubeconfig is a few MB.
-KUBECONFIG = Bounds(size=16 << 20, nodes=300_000)
-DOCUMENT = Bounds()
-REPORT = Bounds(size=256 << 20)  # of thousands of bridges
-# What one Secret may hold is 1 MiB (pkg/apis/core/validation: MaxSecretSize).
-VALUE = Bounds(size=1 << 20)
-
-
-class Unreadable(Exception):
-    """Why a file cannot be read: a clause without any of its content. `place` is `:LINE:COLUMN`."""
-
-    def __init__(self, why: str, place: str = "") -> None:
-        super().__init__(why)
-        self.why, self.place = why, place
 
 
 def read(path: Path | str, bounds: Bounds = DOCUMENT) -> bytes:
@@ -113,8 +90,6 @@ def yaml_of(
     `quotable`: whether the parser's own words, which may quote the text, may be told.
     `texts`: every value is the text that is written there, never a number, a date or true.
     """
-    from . import yaml_text
-
     return yaml_text.load(data, bounds, quotable=quotable, texts=texts)
 
 

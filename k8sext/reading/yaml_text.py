@@ -12,7 +12,7 @@ import yaml
 from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
 
-from .files import DOCUMENT, Bounds, Unreadable
+from .bounds import DOCUMENT, Bounds, Unreadable
 
 if TYPE_CHECKING or not hasattr(yaml, "CSafeLoader"):
     from yaml import SafeLoader as Base

@@ -12,12 +12,12 @@ from typing import Any, cast
 from k8sext.errors import K8sextError
 from k8sext.model.secret import Secret, printable
 from k8sext.model.shell import word
-from k8sext.reading import files
+from k8sext.reading import bounds, files
 
 Tree = dict[str, "Secret | Tree"]
 FORM = "a folder PATH/[<namespace>/]<service>/<key> or YAML {namespace: {service: {key: value}}}"
 MAX_FILES = 10_000
-_BOUNDS = files.DOCUMENT
+_BOUNDS = bounds.DOCUMENT
 
 
 def tree(path: Path) -> Tree:
@@ -29,7 +29,7 @@ def tree(path: Path) -> Tree:
         if path.is_dir():
             return _folder(path, 0, [0])
         data = files.yaml_of(files.read(path), _BOUNDS, quotable=False, texts=True)
-    except files.Unreadable as error:
+    except bounds.Unreadable as error:
         raise _bad(f"{path}{error.place}", "cannot be read", error.why) from None
     except OSError as error:
         raise _bad(path, "cannot be read", str(error.strerror)) from None
@@ -52,7 +52,7 @@ def _folder(path: Path, level: int, seen: list[int]) -> Tree:
     for item in _entries(path):
         seen[0] += 1
         if seen[0] > MAX_FILES:
-            raise files.Unreadable(f"there are more than {MAX_FILES:,} files in it")
+            raise bounds.Unreadable(f"there are more than {MAX_FILES:,} files in it")
         if item.is_file():
             if level:
                 found[item.name] = Secret(_value(item))
@@ -67,9 +67,9 @@ def _entries(path: Path) -> Iterator[Path]:
 
 def _value(item: Path) -> str:
     try:
-        return files.read(item, files.VALUE).decode("utf-8", "replace")
-    except files.Unreadable as error:
-        raise files.Unreadable(f"{item.parent.name}/{item.name}: {error.why}") from None
+        return files.read(item, bounds.VALUE).decode("utf-8", "replace")
+    except bounds.Unreadable as error:
+        raise bounds.Unreadable(f"{item.parent.name}/{item.name}: {error.why}") from None
 
 
 def _tree(data: Mapping[object, object], path: Path, above: tuple[str, ...]) -> Tree:

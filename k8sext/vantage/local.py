@@ -9,6 +9,7 @@ from typing import Any
 
 from k8sext import registry
 from k8sext.agent.drive import drivers
+from k8sext.agent.drive.scene import Scene
 from k8sext.agent.login.credentials import LoginSource
 from k8sext.agent.main import load_checks
 from k8sext.agent.run.runner import Runner
@@ -30,7 +31,7 @@ def observe(plan: Plan, logins: LoginSource, *, client: bool = False) -> list[Ma
     seen: list[Observation] = []
     asyncio.run(Runner(plan, checks, logins, seen.append).run())
     if client:
-        scene = drivers.Scene(
+        scene = Scene(
             plan=plan,
             wire={o.id: o for o in seen},
             clients=registry.clients_by_protocol(),

@@ -15,6 +15,7 @@ from typing import Any
 from k8sext import registry
 from k8sext.agent.drive import drivers
 from k8sext.agent.drive.reach import reach
+from k8sext.agent.drive.scene import Door, Scene
 from k8sext.agent.login.credentials import LoginSource
 from k8sext.agent.main import load_checks
 from k8sext.agent.run.runner import Runner
@@ -209,7 +210,7 @@ async def observe(look: Look, network: Through, node: str) -> Records:
     records: Records = []
     if runner.failed and not network.lost:  # a way that breaks proves nothing of the pod's network
         records.append({"type": "control", **await runner.control()})
-    scene = drivers.Scene(
+    scene = Scene(
         plan=plan,
         wire={o.id: o for o in seen},
         clients=registry.clients_by_protocol(),
@@ -223,7 +224,7 @@ async def observe(look: Look, network: Through, node: str) -> Records:
     return records
 
 
-async def _by_drivers(scene: drivers.Scene, network: Through, node: str) -> list[Observation]:
+async def _by_drivers(scene: Scene, network: Through, node: str) -> list[Observation]:
     """The drivers, each through a port of 127.0.0.1 that stands for its target."""
     chosen = drivers.chosen(scene)
     async with AsyncExitStack() as stack:
@@ -242,10 +243,10 @@ def _unless_lost(seen: Observation, lost: str) -> Observation:
 
 
 async def _doors(
-    stack: AsyncExitStack, network: Through, scene: drivers.Scene, targets: Sequence[Target]
-) -> dict[str, drivers.Door]:
+    stack: AsyncExitStack, network: Through, scene: Scene, targets: Sequence[Target]
+) -> dict[str, Door]:
     ports: dict[str, int] = {}
     for target in targets:
         door = network.door(target, reach(scene, target))
         ports[target.id] = await stack.enter_async_context(door)
-    return {id: drivers.Door("127.0.0.1", port) for id, port in ports.items()}
+    return {id: Door("127.0.0.1", port) for id, port in ports.items()}

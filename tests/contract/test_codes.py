@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from k8sext.cli import app
-from k8sext.diagnose import rows, start, texts
+from k8sext.diagnose import start
+from k8sext.diagnose.codes import table, texts
+from k8sext.diagnose.codes.row import Row
 from k8sext.lint import run as lint
 from k8sext.model.words import Culprit
 
-CODES = {r.code for r in rows.all_rows()} | set(start.FIXES) | set(lint.rules())
+CODES = {r.code for r in table.all_rows()} | set(start.FIXES) | set(lint.rules())
 ROOT = Path(__file__).parents[2]
 RANGES = {
     1: "manifest",
@@ -47,14 +49,14 @@ def test_five_heads_none_empty(code: str) -> None:
     assert len(texts.texts()[code].line) <= 160
 
 
-@pytest.mark.parametrize("row", rows.all_rows(), ids=lambda r: f"{r.code}-{r.culprit}")
-def test_rows_name_a_culprit_and_a_fix(row: rows.Row) -> None:
+@pytest.mark.parametrize("row", table.all_rows(), ids=lambda r: f"{r.code}-{r.culprit}")
+def test_rows_name_a_culprit_and_a_fix(row: Row) -> None:
     assert row.culprit in Culprit
     assert row.fix.strip()
 
 
 def test_what_could_not_be_tested_blames_only_the_environment() -> None:
-    for row in rows.all_rows():
+    for row in table.all_rows():
         assert (row.code[2] == "9") == (row.culprit is Culprit.TOOL_ENVIRONMENT), row.code
 
 

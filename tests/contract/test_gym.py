@@ -2,7 +2,7 @@
 
 import re
 
-from k8sext.diagnose import rows
+from k8sext.diagnose.codes import table
 from tests.e2e.test_gym_sample import CONTROLS, SAMPLE, sample
 from tests.gym.__main__ import CASES
 from tests.gym.case import load
@@ -17,7 +17,7 @@ def test_every_code_has_a_case_or_a_reason() -> None:
     excused = set(re.findall(r"KX\d{3}", listed))
     triggered = {c.codes[0] for c in ALL if c.codes}
     triggered |= {code for c in ALL for code in c.expect.get("notes", [])}
-    codes = {r.code for r in rows.all_rows() if "KX2" <= r.code < "KX9"}
+    codes = {r.code for r in table.all_rows() if "KX2" <= r.code < "KX9"}
     assert codes - triggered == excused
 
 

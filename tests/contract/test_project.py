@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from k8sext import registry
-from k8sext.diagnose import rows, rows_reach
+from k8sext.diagnose.codes import rows, rows_reach, table
 from k8sext.model.words import Reason
 from k8sext.vantage import pack
 
@@ -106,7 +106,7 @@ def test_the_archive_is_the_same_bytes_every_time_and_small() -> None:
 
 def test_codes_are_used_for_one_thing() -> None:
     culprits: dict[str, set[str]] = {}
-    for row in rows.all_rows():
+    for row in table.all_rows():
         assert row.summary
         assert row.fix
         culprits.setdefault(row.code, set()).add(row.severity)

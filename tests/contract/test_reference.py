@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from k8sext.cli.explain_command import culprits
-from k8sext.diagnose import texts
+from k8sext.diagnose.codes import texts
 from tests.gym.__main__ import CASES
 from tests.gym.case import Case, load
 

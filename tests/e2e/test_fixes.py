@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from k8sext import registry
-from k8sext.diagnose.rows import all_rows
+from k8sext.diagnose.codes.table import all_rows
 from tests.gym import actions
 from tests.gym.__main__ import CASES
 from tests.gym.case import Case, load

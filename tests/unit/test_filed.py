@@ -10,6 +10,7 @@ from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.lint import Subject
 from k8sext.model.words import Severity
 from k8sext.provision import desired
+from k8sext.provision.spec import BridgeSpec, PortSpec
 
 A, B = "198.51.100.21", "198.51.100.66"
 PORT = Port(name="redis", port=6379, protocol="redis", protocol_source="port name")
@@ -32,8 +33,8 @@ def alias(name: str) -> Bridge:
 
 
 def of_file(*to: str, resolve: bool = False) -> Bridge:
-    ports = (desired.PortSpec(port=6379, target_port=6379, name="redis"),)
-    spec = desired.BridgeSpec(
+    ports = (PortSpec(port=6379, target_port=6379, name="redis"),)
+    spec = BridgeSpec(
         name="redis-svc", namespace="dev", to=to, ports=ports, protocol="redis", resolve=resolve,
         source="bridges.yaml:4",
     )  # fmt: skip

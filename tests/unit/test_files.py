@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from k8sext.errors import K8sextError
-from k8sext.reading import files, yaml_text
-from k8sext.reading.files import KUBECONFIG, Bounds, Unreadable
+from k8sext.reading import bounds, files, yaml_text
+from k8sext.reading.bounds import KUBECONFIG, Bounds, Unreadable
 
 LETTERS = "abcdefghij"
 
@@ -145,7 +145,7 @@ def test_texts_are_as_they_are_written() -> None:
 # -- kinds of files -----------------------------------------------------------------------------
 
 
-def unreadable(path: Path | str, bounds: Bounds = files.DOCUMENT) -> str:
+def unreadable(path: Path | str, bounds: Bounds = bounds.DOCUMENT) -> str:
     with pytest.raises(Unreadable) as caught:
         files.read(path, bounds)
     return caught.value.why

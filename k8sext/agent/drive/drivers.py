@@ -13,16 +13,14 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from k8sext.agent.check import WireCheck
 from k8sext.agent.fault import Fault, raised
 from k8sext.agent.login.consent import short_of
-from k8sext.agent.login.credentials import LoginSource
 from k8sext.agent.tls.target import TargetTls
-from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.plan import Target
 from k8sext.model.result import Observation, StageResult, not_reached
 from k8sext.model.secret import printable
 from k8sext.model.tls import TlsMode
@@ -30,9 +28,8 @@ from k8sext.model.words import Reason, Route, Stage, Status
 
 from .client import ClientProbe, Dial, Notes, resolve
 from .reach import login_of, placed, reach
+from .scene import Clients, Scene
 
-Clients = Mapping[str, type[ClientProbe]]  # by protocol
-Checks = Mapping[str, type[WireCheck]]
 AT_ONCE = 8
 ORDER = (Route.NAME, Route.ORIGIN, Route.ENDPOINT)
 
@@ -51,38 +48,6 @@ UNSAFE = {
     Reason.TLS_NOT_OFFERED: "TLS is asked for and not offered: no driver may go on in clear",
     Reason.TOO_MUCH: "drivers would take in whatever this server sends",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What is dialled for a target: itself, or what stands for it (the near end of a relay)."""
-
-    host: str
-    port: int
-
-
-def itself(target: Target) -> Door:
-    """The target's own host and port."""
-    return Door(target.host, target.port)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What all client probes of a run share; `until` is on the monotonic clock."""
-
-    plan: Plan
-    wire: Mapping[str, Observation]  # by target
-    clients: Clients
-    checks: Checks
-    logins: LoginSource
-    until: float
-    door: Callable[[Target], Door] = itself
-    through_doors: bool = False  # a door accepts whatever becomes of the connection behind it
-
-    @property
-    def budget(self) -> Budget:
-        """The plan's."""
-        return self.plan.budget
 
 
 def load(modules: Sequence[str]) -> Clients:

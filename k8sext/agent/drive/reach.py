@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from k8sext.agent.check import Login
 from k8sext.model.plan import Target, split_address
 from k8sext.model.result import Json
 
-if TYPE_CHECKING:
-    from .drivers import Scene
+from .scene import Scene
 
 
 def placed(scene: Scene, target: Target, address: str = "") -> Target:

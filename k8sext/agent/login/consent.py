@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from k8sext.agent.check import NAMES
+from k8sext.agent.seen import NAMES
 from k8sext.model.bridge import CredentialRef, Kind
 from k8sext.model.plan import Target, Trail, is_address, names_of
 from k8sext.model.secret import Secret

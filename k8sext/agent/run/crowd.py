@@ -9,18 +9,15 @@ ours may look at the same server from another namespace.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from k8sext.model.plan import Target
 from k8sext.model.result import StageResult
 from k8sext.model.words import Reason, Stage
 
 from .stages import StageLog
-from .turns import MANY, Turns
-
-if TYPE_CHECKING:
-    from .runner import Runner
+from .turns import MANY, Logins, Turns
 
 PAUSES_S = (0.1, 0.4, 1.0)  # before each of the tries alone; the first that gets in is the last
 _BY_THE_HOUR = "_per_hour"  # MySQL's MAX_CONNECTIONS_PER_HOUR: one more try is one more counted
@@ -31,34 +28,40 @@ class Crowd:
     """Counts the probes of a protocol that are under way, so that one of them can be alone.
 
     All of a protocol, whatever their address: a name, a virtual address and an address behind it
-    may be one server, and before a login nothing tells.
+    may be one server, and before a login nothing tells. `once` makes one connection, `full_for`
+    gives what a server's word that it has none left is counted under.
     """
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
+    def __init__(
+        self,
+        order: Logins,
+        once: Callable[[StageLog, Target, str], Awaitable[None]],
+        full_for: Callable[[Target, str], frozenset[str]],
+    ) -> None:
+        self.order, self.once, self.full_for = order, once, full_for
         self.under_way = Turns(MANY)
 
     async def attempt(self, log: StageLog, target: Target, address: str) -> None:
         """The probe; once more, alone, where the server has no connection left for it."""
         async with self.under_way.turn((target.protocol,)):
-            await self.runner.attempt(log, target, address)
+            await self.once(log, target, address)
         full = log.ended(Reason.TOO_MANY_CONNECTIONS)
         if full and _BY_THE_HOUR not in full.detail:
             async with self.under_way.turn((target.protocol,), MANY):
                 await self._alone(log, target, address, full)
 
     async def _alone(self, log: StageLog, target: Target, address: str, full: StageResult) -> None:
-        known = self.runner.full_for(target, address)
+        known = self.full_for(target, address)
         tries = 0
         again: StageResult | None = full
-        while again and tries < len(PAUSES_S) and not known & self.runner.order.full:
+        while again and tries < len(PAUSES_S) and not known & self.order.full:
             await asyncio.sleep(PAUSES_S[tries])
             tries += 1
             log.begin_again()
-            await self.runner.attempt(log, target, address)
+            await self.once(log, target, address)
             again = log.ended(Reason.TOO_MANY_CONNECTIONS)
         if again:
-            self.runner.order.full |= known
+            self.order.full |= known
         _write_down(log, full, again, tries)
 
 

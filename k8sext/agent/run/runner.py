@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from k8sext.agent import expect
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen, WireCheck
+from k8sext.agent.check import CheckInfo, Fault, Login, Seen
 from k8sext.agent.fault import raised
 from k8sext.agent.login.credentials import LoginSource, Missing
 from k8sext.agent.net import families, resolver
 from k8sext.agent.net.destinations import out_of_bounds
-from k8sext.agent.net.network import Direct, Network, Way
+from k8sext.agent.net.network import Direct, Network
 from k8sext.agent.net.stream import Stream
-from k8sext.agent.tls.target import TargetTls, TlsMemory
 from k8sext.model.plan import Budget, Plan, Target, is_address, join_address
 from k8sext.model.result import Json, Observation, StageResult, not_reached
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
@@ -28,13 +27,12 @@ from . import beside, instead, origin
 from .announced import GREETING, Look, Looked, look_at, looked, target_of
 from .callbacks import look_back
 from .crowd import Crowd
-from .places import Places
 from .sent import Sent
+from .shared import FRONTS, Checks, Shared
 from .stages import StageLog, connect, converse
-from .turns import Logins, Pace, rejection, spared
+from .turns import rejection, spared
 from .visits import Visits
 
-Checks = Mapping[str, type[WireCheck]]
 MAX_EXPANDED = 16
 # Endpoints log in first. One that has not even connected by then is not going to: a dead server
 # costs one time-out, not one by address and then another by name.
@@ -43,8 +41,6 @@ ENDPOINTS_FIRST_S = 0.5
 # at most (minSyncPeriod), a large cluster's takes longer over it.
 PROGRAMMING_S = (0.5, 1.0, 2.0)
 LOGIN_ORDER = {Route.ENDPOINT: 0, Route.ORIGIN: 0, Route.NAME: 1, Route.CLUSTER_IP: 1}
-# Ways for those outside, told beside the bridge's own: no login goes over them.
-FRONTS = (Route.INGRESS, Route.NODE_PORT)
 
 
 def _awaited(target: Target) -> bool:
@@ -69,19 +65,14 @@ class Runner:
         self.node = node
         self.network = network or Direct(config)
         self.budget: Budget = plan.budget
-        self.names: dict[str, asyncio.Task[resolver.Answer]] = {}
-        self.slots: dict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(self.budget.per_server)
-        )
-        self.order = Logins(plan.targets)
-        self.pace = Pace(self.budget.per_second)
+        self.shared = Shared(plan, checks, logins, self.network)
+        self.slots, self.order = self.shared.slots, self.shared.order
         self.slow_servers = {
             server
             for t in plan.targets
             if t.active and checks[t.protocol].info.active
             for server in self.order.servers(t, t.host)
         }
-        self.tls_memory = TlsMemory()
         self.expectable: dict[str, set[str]] = defaultdict(set)  # by any port of a Service
         for target in plan.targets:
             if target.route not in FRONTS:
@@ -92,9 +83,8 @@ class Runner:
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
         self.unreached: set[str] = set()  # servers of which an endpoint has not
         self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
-        self.visits = Visits(self)
-        self.crowd = Crowd(self)
-        self.places = Places(self)
+        self.visits = Visits(self.shared)
+        self.crowd = Crowd(self.order, self.attempt, self.full_for)
         self.connected = False
         self.failed = False
 
@@ -133,7 +123,7 @@ class Runner:
     async def _name_failed(self, target: Target) -> bool:
         """The cluster IP is tried only when the bridge's name does not resolve."""
         try:
-            await self.resolve(target.service)
+            await self.shared.resolve(target.service)
         except Fault:
             return True
         return False
@@ -146,7 +136,7 @@ class Runner:
         if not addresses or target.ask_only:
             self._observed(target, log.results())
             return
-        log.target = target = await self.places.led(target)
+        log.target = target = await self.shared.led(target)
         first, extra = addresses[0], addresses[1:MAX_EXPANDED]
         if why := beside.refused(target, first):
             beside.not_asked(log, why)
@@ -177,41 +167,19 @@ class Runner:
         found: list[resolver.Answer] = []
 
         async def step() -> Seen:
-            answer = await self.resolve(target.host)
+            answer = await self.shared.resolve(target.host)
             found.append(answer)
             evidence: dict[str, Json] = {"name": answer.name, "server": answer.server}
             evidence["addresses"] = [*answer.addresses]
             evidence["cname"] = [*answer.cname]
             return Seen(evidence=evidence)
 
-        await self._asked(target.host)
+        await self.shared.asked(target.host)
         await log.run(Stage.RESOLVE, step, self.budget.resolve_s, self.network.lag_s)
         return found[0].addresses if found else ()
 
-    async def resolve(self, name: str) -> resolver.Answer:
-        """Each name is asked for once in a run, whoever needs it."""
-        return await asyncio.shield(await self._asked(name))
-
-    async def _asked(self, name: str) -> asyncio.Task[resolver.Answer]:
-        """The question, under way: its time begins when there is a way to ask."""
-        way = None if name in self.names else await self.network.way()
-        if name in self.names:  # by somebody else, while we waited
-            if way:
-                await way.close()
-        else:
-            assert way is not None
-            self.names[name] = asyncio.create_task(self._ask(name, way))
-        return self.names[name]
-
-    async def _ask(self, name: str, way: Way) -> resolver.Answer:
-        try:
-            now = asyncio.get_running_loop().time()
-            return await way.resolve(name, now + self.budget.resolve_s)
-        finally:
-            await way.close()
-
     async def _connect_and_talk(self, log: StageLog, target: Target, address: str) -> None:
-        target = self.places.at(target, address)
+        target = self.shared.at(target, address)
         if LOGIN_ORDER.get(target.route, 1) and self.endpoints_left[target.server]:
             # Before a slot is taken: the endpoints that are waited for need slots themselves.
             await self._after_endpoints(target.server)
@@ -225,7 +193,7 @@ class Runner:
             await self._ask_beside(log, target)
         await self._look_further(log, target, address)
         if target.origin:
-            await origin.ask(log, self.resolve)
+            await origin.ask(log, self.shared.resolve)
         self._observed(target, log.results())
 
     async def _ask_beside(self, log: StageLog, target: Target) -> None:
@@ -344,7 +312,7 @@ class Runner:
             return ""
         try:
             async with asyncio.timeout(self.budget.resolve_s):
-                return next(iter((await self.resolve(name)).addresses), "")
+                return next(iter((await self.shared.resolve(name)).addresses), "")
         except (Fault, TimeoutError):
             return ""
 
@@ -397,8 +365,8 @@ class Runner:
 
     async def _open(self, log: StageLog, target: Target, address: str) -> Stream | None:
         """The connect stage; None where it failed."""
-        tls, pauses = self.tls_of(target), self._pauses(target)
-        log.started += await self.pace.wait(address)
+        tls, pauses = self.shared.tls_of(target), self._pauses(target)
+        log.started += await self.shared.pace.wait(address)
         stream = await connect(log, address, target.port, tls, self.network, pauses)
         if stream is None:
             self.failed = True
@@ -434,13 +402,6 @@ class Runner:
         check = cls(replace(target, expect=good), stream)
         check.around = self.visits
         return await converse(log, check, login, missing, wrong, only)
-
-    def tls_of(self, target: Target) -> TargetTls:
-        """What encrypts a connection to it."""
-        ca = self.logins.file(target.tls.ca_secret, target.tls.ca_key)
-        mode = self.checks[target.protocol].default_tls
-        pair = None if target.route in FRONTS else self.logins.client_pair(target)
-        return TargetTls(target, ca, mode, pair, self.tls_memory)
 
     def _observed(self, target: Target, stages: tuple[StageResult, ...]) -> None:
         observation = Observation(

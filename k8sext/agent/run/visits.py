@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from k8sext.agent import expect
 from k8sext.agent.check import Fault, Login, WireCheck
@@ -20,10 +19,8 @@ from k8sext.model.tls import TlsMode
 from k8sext.model.words import LOGIN_ENDS, Reason, Route
 
 from .announced import target_of
+from .shared import Shared
 from .turns import rejection
-
-if TYPE_CHECKING:
-    from .runner import Runner
 
 # Who acts (`--active`) may keep a turn for twenty seconds. The visitor goes ahead before: its own
 # server would hang up on a connection that says nothing for so long, and the wait is a part of the
@@ -34,9 +31,9 @@ SHARE_OF_STAGE = 1 / 3
 class Visits:
     """Opens companions, under the same rules of consent and manners as targets."""
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
-        self.companions = {t.id: t for t in runner.plan.companions}
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.companions = {t.id: t for t in shared.plan.companions}
 
     @asynccontextmanager
     async def visit(self, check: WireCheck, key: str) -> AsyncGenerator[WireCheck]:
@@ -72,29 +69,29 @@ class Visits:
 
     async def consents(self, check: WireCheck, name: str) -> bool:
         """See `WireCheck.consents`."""
-        runner, own = self.runner, check.target
-        ways = [t for t in runner.plan.targets if t.service == own.service and t.trail]
+        shared, own = self.shared, check.target
+        ways = [t for t in shared.plan.targets if t.service == own.service and t.trail]
         ways.sort(key=lambda t: (t.host != name, t.route is not Route.NAME))
         way = ways[0] if ways else own
         try:
-            way, _ = await runner.places.first(replace(way, host=name))
+            way, _ = await shared.first(replace(way, host=name))
         except Fault:
             return False
-        return isinstance(runner.logins.lookup(way, check.info.credential_keys), Login)
+        return isinstance(shared.logins.lookup(way, check.info.credential_keys), Login)
 
     async def _dialled(self, check: WireCheck, address: str) -> Stream:
-        runner = self.runner
-        if not runner.network.anywhere:
+        shared = self.shared
+        if not shared.network.anywhere:
             text = f"{address}, where the server sends its clients, cannot be asked from here"
             raise Fault(Reason.VANTAGE_UNPROVEN, text)
         try:
             host, port = split_address(address)
             if not is_address(host):
-                host = (await runner.resolve(host)).addresses[0]
+                host = (await shared.resolve(host)).addresses[0]
             why = out_of_bounds(host, check.stream.peer)
             if why:
                 raise Fault(Reason.NO_ROUTE, why)
-            async with runner.slots[join_address(host, port)]:
+            async with shared.slots[join_address(host, port)]:
                 return await self._connected(host, port, check.stream.deadline)
         except ValueError as error:
             text = f"clients are sent on to {address!r}, which is no address"
@@ -112,7 +109,7 @@ class Visits:
             target_of(check.target, address),
             tls=replace(spec, mode=mode, server_name=host),
         )
-        return TargetTls(one, self.runner.logins.file(spec.ca_secret, spec.ca_key))
+        return TargetTls(one, self.shared.logins.file(spec.ca_secret, spec.ca_key))
 
     async def _opened(
         self, stack: AsyncExitStack, one: Target, deadline: float | None
@@ -120,16 +117,16 @@ class Visits:
         """Connected, greeted and logged in. One login at a time, as everywhere; what follows may
         take as long as the visiting check waits for something, and keeps nobody.
         """
-        runner = self.runner
-        one, address = await runner.places.first(one)
-        login = self._login(one, runner.checks[one.protocol])
+        shared = self.shared
+        one, address = await shared.first(one)
+        login = self._login(one, shared.checks[one.protocol])
         async with AsyncExitStack() as turn:
             if login:
-                keys = runner.order.keys(one, address, login)
+                keys = shared.order.keys(one, address, login)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(runner.budget.stage_s * SHARE_OF_STAGE):
-                        await turn.enter_async_context(runner.order.turns.turn(keys))
-                if runner.order.rejection(one, address, login):
+                    async with asyncio.timeout(shared.budget.stage_s * SHARE_OF_STAGE):
+                        await turn.enter_async_context(shared.order.turns.turn(keys))
+                if shared.order.rejection(one, address, login):
                     raise Fault(Reason.LOGIN_REJECTED_BEFORE, "its login was rejected before")
             other = await self._greeted(stack, one, address, login, deadline)
             try:
@@ -138,7 +135,7 @@ class Visits:
                 if login and fault.reason in LOGIN_ENDS:
                     words = shown(fault.detail, login.secrets)
                     said = rejection(one, address, fault.reason, words)
-                    runner.order.reject(one, address, login, said)
+                    shared.order.reject(one, address, login, said)
                 raise
         return other
 
@@ -150,12 +147,12 @@ class Visits:
         login: Login | None,
         deadline: float | None,
     ) -> WireCheck:
-        runner = self.runner
-        cls = runner.checks[one.protocol]
-        await stack.enter_async_context(runner.slots[join_address(address, one.port)])
+        shared = self.shared
+        cls = shared.checks[one.protocol]
+        await stack.enter_async_context(shared.slots[join_address(address, one.port)])
         stream = await self._connected(address, one.port, deadline)
         stack.push_async_callback(stream.close)
-        stream.tls = runner.tls_of(one)
+        stream.tls = shared.tls_of(one)
         good, _ = expect.read(cls.info.expects, one.expect)
         other = cls(replace(one, expect=good), stream)
         other.around = self
@@ -168,8 +165,8 @@ class Visits:
         return other
 
     async def _connected(self, address: str, port: int, deadline: float | None) -> Stream:
-        await self.runner.pace.wait(address)
-        way = await self.runner.network.way()
+        await self.shared.pace.wait(address)
+        way = await self.shared.network.way()
         try:
             return await way.connect(address, port, deadline)  # type: ignore[arg-type]
         except BaseException:
@@ -180,7 +177,7 @@ class Visits:
         """The login, if there is one. Raises Fault where it may not be used."""
         if not cls.info.credential_keys:
             return None
-        found = self.runner.logins.lookup(one, cls.info.credential_keys)
+        found = self.shared.logins.lookup(one, cls.info.credential_keys)
         if isinstance(found, Login):
             return found
         if found.reason is not Reason.NO_CREDENTIALS:

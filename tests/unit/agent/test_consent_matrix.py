@@ -25,6 +25,7 @@ from k8sext.model.plan import Budget, Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.provision import desired
+from k8sext.provision.spec import BridgeSpec, PortSpec
 from k8sext.vantage import handed, relay
 from k8sext.vantage.through import Tunnel
 from tests.support import consent_world as cw
@@ -92,11 +93,11 @@ def bridges_of(world: cw.World, source: str, vantage: str) -> tuple[Bridge, ...]
     found = world.bridges()
     if source != "f":
         return found
-    spec = desired.BridgeSpec(
+    spec = BridgeSpec(
         name=SERVICE,
         namespace=cw.NAMESPACE,
         to=(GOOD,),
-        ports=(desired.PortSpec(port=world.port, target_port=world.port, name="redis"),),
+        ports=(PortSpec(port=world.port, target_port=world.port, name="redis"),),
         protocol="redis",
         secret=SECRET,
     )

@@ -16,7 +16,8 @@ from k8sext.model.bridge import Bridge, Kind, Port
 from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage
-from k8sext.provision.desired import BridgeSpec, complete
+from k8sext.provision.desired import complete
+from k8sext.provision.spec import BridgeSpec
 from tests.support.converse import PATIENT, against, observe
 
 DECLARED: dict[str, Key | str] = {

@@ -10,8 +10,8 @@ import pytest
 from k8sext import registry
 from k8sext.agent.drive import drivers
 from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Notes
-from k8sext.agent.drive.drivers import Scene
 from k8sext.agent.drive.reach import reach
+from k8sext.agent.drive.scene import Scene
 from k8sext.agent.login.credentials import HeldSecrets
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target

@@ -11,7 +11,8 @@ from k8sext import registry
 from k8sext.agent.check import Login
 from k8sext.agent.drive import drivers as clients
 from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes
-from k8sext.agent.drive.drivers import Door, Scene, watched
+from k8sext.agent.drive.drivers import watched
+from k8sext.agent.drive.scene import Door, Scene
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Observation, StageResult

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose import doors, rows
+from k8sext.diagnose import doors
+from k8sext.diagnose.codes import rows
 from k8sext.diagnose.saying import say_without
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose import rows
 from k8sext.diagnose.case import Context
+from k8sext.diagnose.codes import rows
 from k8sext.diagnose.judge import judge
 from k8sext.model.report import BridgeReport, Report
 from k8sext.model.result import Observation

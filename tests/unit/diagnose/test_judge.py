@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose import rows
 from k8sext.diagnose.case import Context
+from k8sext.diagnose.codes import rows
 from k8sext.diagnose.judge import Judgement, judge
 from k8sext.model.bridge import Bridge, Endpoint, Kind
 from k8sext.model.diagnosis import Finding

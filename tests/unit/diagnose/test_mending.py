@@ -5,9 +5,9 @@ import shlex
 from dataclasses import replace
 
 from k8sext.diagnose.case import Case, Context
+from k8sext.diagnose.codes.rows import ANSWERS
+from k8sext.diagnose.codes.rows_reach import PORT_NAME
 from k8sext.diagnose.mending import facts, lead_to
-from k8sext.diagnose.rows import ANSWERS
-from k8sext.diagnose.rows_reach import PORT_NAME
 from k8sext.diagnose.saying import command_of
 from k8sext.model.bridge import Bridge, Endpoint
 from k8sext.model.tls import TlsMode, TlsSpec

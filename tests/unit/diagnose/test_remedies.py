@@ -3,7 +3,8 @@
 import pytest
 
 from k8sext import registry
-from k8sext.diagnose import remedies, rows, rows_reach
+from k8sext.diagnose import remedies
+from k8sext.diagnose.codes import rows, rows_reach
 from k8sext.model.result import StageResult
 from k8sext.model.words import Reason, Stage, Status
 

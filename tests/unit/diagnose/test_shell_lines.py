@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose import mending, rows, saying, start
+from k8sext.diagnose import mending, saying, start
 from k8sext.diagnose.case import Case, Context
+from k8sext.diagnose.codes import table
 from k8sext.lint import run as lint
 from k8sext.model import shell
 from k8sext.model.lint import Subject
@@ -99,7 +100,7 @@ class Facts(dict[str, str]):
 
 def of_rows(value: str) -> list[str]:
     facts: Mapping[str, str] = Facts(value)
-    said = [shell.filled(row.fix, facts) for row in rows.all_rows()]
+    said = [shell.filled(row.fix, facts) for row in table.all_rows()]
     fixes = {
         *start.FIXES.values(),
         *(fix for known in start.BY_WORDS.values() for _, fix in known),
@@ -109,7 +110,7 @@ def of_rows(value: str) -> list[str]:
 
 def of_commands(value: str) -> list[str]:
     """Where a value can be no argument, there is no command."""
-    made = [saying.command_of(row, Facts(value)) for row in rows.all_rows() if row.command]
+    made = [saying.command_of(row, Facts(value)) for row in table.all_rows() if row.command]
     return made if shell.is_fit(value) else []
 
 
@@ -141,7 +142,7 @@ def test_commands_that_mend(value: str, tmp_path: Path) -> None:
     if shell.is_fit(value):
         compare(of_commands, value, tmp_path)
     else:
-        named = [r for r in rows.all_rows() if "{service!q}" in r.command]
+        named = [r for r in table.all_rows() if "{service!q}" in r.command]
         assert {saying.command_of(r, Facts(value)) for r in named} == {""}
 
 

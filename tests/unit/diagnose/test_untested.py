@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose import rows_untested
 from k8sext.diagnose.case import Context
+from k8sext.diagnose.codes import rows_untested
+from k8sext.diagnose.codes.row import Row
 from k8sext.diagnose.judge import judge
-from k8sext.diagnose.rows import Row
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.diagnosis import NOT_TESTED
 from k8sext.model.report import BridgeReport, Gate, Report, gated, not_deep_enough

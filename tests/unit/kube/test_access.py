@@ -11,7 +11,7 @@ from k8sext.kube import access
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
 from k8sext.provision import apply, desired
-from k8sext.provision.ingress import IngressSpec
+from k8sext.provision.spec import BridgeSpec, IngressSpec
 from tests.support.api_server import ApiServer, Reply, Request, kubeconfig, write
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -182,10 +182,10 @@ def test_provision_uses_no_more_than_its_role(server: ApiServer) -> None:
     two = ("198.51.100.1", "2001:db8::1")
     front = IngressSpec(host="web.example.com")
     spec = desired.complete(
-        desired.BridgeSpec(name="web-svc", namespace="dev", to=two, protocol="http", ingress=front)
+        BridgeSpec(name="web-svc", namespace="dev", to=two, protocol="http", ingress=front)
     )
     apply.apply(session, apply.plan(session, [spec], adopt=False, force=False), force=False)
-    one = desired.complete(desired.BridgeSpec(name="web-svc", namespace="dev",
+    one = desired.complete(BridgeSpec(name="web-svc", namespace="dev",
                                               to=("198.51.100.1",), protocol="http"))  # fmt: skip
     for path in apply.stale(session, [one]):
         session.delete(path)

@@ -9,7 +9,8 @@ import pytest
 from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.provision import apply
-from k8sext.provision.desired import BridgeSpec, complete
+from k8sext.provision.desired import complete
+from k8sext.provision.spec import BridgeSpec
 
 REDIS = complete(
     BridgeSpec(name="redis-svc", namespace="dev", to=("198.51.100.21",), protocol="redis")

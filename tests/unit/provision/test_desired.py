@@ -6,8 +6,9 @@ import pytest
 
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import CredentialRef, Kind
-from k8sext.provision import desired, document
-from k8sext.provision.desired import BridgeSpec, PortSpec, complete, objects
+from k8sext.provision import desired, document, refuse
+from k8sext.provision.desired import complete, objects
+from k8sext.provision.spec import BridgeSpec, PortSpec
 
 REDIS = BridgeSpec(name="redis-svc", namespace="dev", to=("198.51.100.21",), protocol="redis")
 SECRET_LIKE = "hunter2 !"
@@ -139,8 +140,8 @@ def test_unknown_protocols_name_the_known() -> None:
 
 def test_a_cluster_ip_is_no_endpoint() -> None:
     with pytest.raises(K8sextError, match="cluster IP of a Service"):
-        desired.refuse_cluster_ips([complete(REDIS)], {"198.51.100.21"})
-    desired.refuse_cluster_ips([complete(REDIS)], {"198.51.100.22"})
+        refuse.cluster_ips([complete(REDIS)], {"198.51.100.21"})
+    refuse.cluster_ips([complete(REDIS)], {"198.51.100.22"})
 
 
 def test_the_same_file_for_doctor() -> None:

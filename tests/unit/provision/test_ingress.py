@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from k8sext.errors import K8sextError
-from k8sext.provision import apply, desired, document, ingress
-from k8sext.provision.desired import BridgeSpec, PortSpec, complete, objects
-from k8sext.provision.ingress import IngressSpec
+from k8sext.provision import apply, desired, document, ingress, refuse
+from k8sext.provision.desired import complete, objects
+from k8sext.provision.spec import BridgeSpec, IngressSpec, PortSpec
 from tests.unit.provision.test_apply import StandIn, error
 
 FRONT = IngressSpec(host="kibana.example.com")
@@ -108,11 +108,11 @@ def test_a_refusal_names_the_place_of_the_ingress() -> None:
 def test_two_bridges_cannot_have_one_host() -> None:
     other = replace(KIBANA, name="other-svc")
     apart = replace(other, ingress=replace(FRONT, path="/other"))
-    ingress.refuse_twice([KIBANA, apart])
+    refuse.one_ingress_twice([KIBANA, apart])
     with pytest.raises(
         K8sextError, match=r"kibana\.example\.com is asked for by bridge kibana-svc"
     ):
-        ingress.refuse_twice([KIBANA, other])
+        refuse.one_ingress_twice([KIBANA, other])
 
 
 @pytest.mark.parametrize("host", ["*.example.com", "a", "a-b.example.com", "1a.2.b"])

@@ -18,7 +18,7 @@ import rich
 
 from k8sext import registry
 from k8sext.cli import app
-from k8sext.diagnose import rows_reach
+from k8sext.diagnose.codes import rows_reach
 from k8sext.model.words import Reason, Status
 from k8sext.selftest import run as selftest
 from k8sext.selftest import servers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8sext.model.words import Culprit
 
-from .rows import NOTE, WARN, Row
+from .row import NOTE, WARN, Row
 
 _PATCH = "kubectl patch ingress -n {namespace!q} {ingress!q} --type=json -p "
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8sext.model.words import Culprit
 
-from .rows import WARN, Row
+from .row import WARN, Row
 
 BAD_EXPECTATION = Row(
     "KX722", Culprit.MANIFEST,

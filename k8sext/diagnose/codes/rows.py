@@ -1,34 +1,11 @@
-"""The table: how a stage ended -> code, culprit, severity and what is said.
-
-Texts are templates over the facts of one bridge (see `saying.facts_of`). A code is never reused.
-"""
+"""The rows of what servers answer, of logins, of the tool's own place and of drivers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from k8sext.model.words import Culprit, Reason, Severity
 
-FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+from .row import NOTE, WARN, Row
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One judgement: what is said (summary) and what puts it right (fix).
-
-    `command` is a shell line that mends the object as it stands, with nothing left to choose; it
-    follows the words of `fix`. The gym executes each and looks again.
-    """
-
-    code: str
-    culprit: Culprit
-    summary: str
-    fix: str
-    severity: Severity = FAIL
-    command: str = ""
-
-
-_SHELL = "kubectl exec -n {namespace!q} deploy/YOUR-APP -- "
 LOGIN = "kubectl get secret -n {namespace!q} {secret!q} -o yaml shows the keys; "
 
 _ONE_ONLY = (
@@ -384,15 +361,3 @@ NO_DRIVER = Row(
     "KX921", Culprit.TOOL_ENVIRONMENT, "{client} was not tried on {target}: {detail}",
     "pip install it beside k8sext, or run without --client", NOTE,
 )  # fmt: skip
-
-
-def all_rows() -> tuple[Row, ...]:
-    """Every row there is: of the tables, then those that stand alone."""
-    from . import rows_annotations, rows_callbacks, rows_fronts, rows_reach, rows_untested
-
-    others = (rows_callbacks, rows_fronts, rows_annotations, rows_untested)
-    spaces = (vars(rows_reach), globals(), *(vars(module) for module in others))
-    mine = [value for space in spaces for value in space.values()]
-    tables = (t.values() for t in mine if isinstance(t, dict) and t)
-    found = [r for rows in tables for r in rows if isinstance(r, Row)]
-    return tuple(dict.fromkeys((*found, *(r for r in mine if isinstance(r, Row)))))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from k8sext.model.words import Culprit
 
-from .rows import NOTE, Row
+from .row import NOTE, Row
 
 _PORTS = (
     "kubectl annotate service -n {namespace!q} {service!q} --overwrite k8sext.io/ports={example!p} "

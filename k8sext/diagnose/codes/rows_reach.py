@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8sext.model.words import Culprit, Reason
 
-from .rows import NOTE, WARN, Row
+from .row import NOTE, WARN, Row
 
 # Where the name does not lead to an address.
 NAMES: dict[Reason, Row] = {

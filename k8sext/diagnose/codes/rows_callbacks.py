@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8sext.model.words import Culprit
 
-from .rows import WARN, Row
+from .row import WARN, Row
 
 # Whom a system outside calls back; `advice` is what the check knows of its product.
 _ANNOUNCE = "let the application announce an address that the outside reaches{advice}"

@@ -1,0 +1,48 @@
+"""What the client probes of one run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from k8sext.agent.check import WireCheck
+from k8sext.agent.login.credentials import LoginSource
+from k8sext.model.plan import Budget, Plan, Target
+from k8sext.model.result import Observation
+
+from .client import ClientProbe
+
+Clients = Mapping[str, type[ClientProbe]]  # by protocol
+Checks = Mapping[str, type[WireCheck]]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What is dialled for a target: itself, or what stands for it (the near end of a relay)."""
+
+    host: str
+    port: int
+
+
+def itself(target: Target) -> Door:
+    """The target's own host and port."""
+    return Door(target.host, target.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What all client probes of a run share; `until` is on the monotonic clock."""
+
+    plan: Plan
+    wire: Mapping[str, Observation]  # by target
+    clients: Clients
+    checks: Checks
+    logins: LoginSource
+    until: float
+    door: Callable[[Target], Door] = itself
+    through_doors: bool = False  # a door accepts whatever becomes of the connection behind it
+
+    @property
+    def budget(self) -> Budget:
+        """The plan's."""
+        return self.plan.budget
