@@ -277,16 +277,18 @@ def _endpoints(
     if not slices:
         legacy = index.endpoints.get(key)
         return tuple(_of_endpoints(legacy)) if legacy else (), ()
+    legacy = index.endpoints.get(key)
+    usable = [s for s in slices if _family(s) in families]
+    endpoints = _each_once(e for s in usable for e in _of_slice(s, legacy))
+    if len(usable) == len(slices):
+        return endpoints, ()
     known = " and ".join(families)
-    unusable = tuple(
+    return endpoints, tuple(
         f"EndpointSlice {s['metadata']['name']} has addressType {_family(s)}: "
         + ("nothing routes it" if _family(s) == "FQDN" else f"the Service has {known} only")
         for s in slices
-        if _family(s) not in families
+        if s not in usable
     )
-    usable = (s for s in slices if _family(s) in families)
-    legacy = index.endpoints.get(key)
-    return _each_once(e for s in usable for e in _of_slice(s, legacy)), unusable
 
 
 def _family(item: Object) -> str:

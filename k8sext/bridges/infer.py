@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k8sext.agent.check import CheckInfo
@@ -78,6 +78,9 @@ class Vocabulary:
     ports: Mapping[int, str]
     default_ports: Mapping[str, int]
     expects: Mapping[str, Declared]
+    at_port: dict[tuple[str, str, int], Inferred | None] = field(
+        default_factory=dict
+    )  # known so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,20 +135,29 @@ def protocol(
 ) -> Inferred:
     """What one port speaks, how we know, and what it is if that is wrong."""
     app, name = app_protocol.lower(), port_name.lower()
-    generic = GENERIC.get(app) or _generic(name)
-    found = (
-        _annotated(annotation)
-        or _specific(words, app, name)
-        or _by_number(words, port, generic)
-        or _by_service(words, service, name, generic or _generic_number(words, port))
-        or _by_generic(words, app, name, port)
-    )
-    tls = _tls(app, name, found)
-    if tls:
-        found = replace(found, tls=tls, tls_first=False)
+    found = _annotated(annotation) or _at_port(words, app, name, port)
+    if found is None:
+        generic = GENERIC.get(app) or _generic(name) or _generic_number(words, port)
+        found = _by_service(words, service, name, generic)
+        found = _with_tls(app, name, found or _by_generic(words, app, name, port))
     if found.protocol != FALLBACK or found.product:
         return found
     return replace(found, product=_unchecked(app, name, port, service))
+
+
+def _at_port(words: Vocabulary, app: str, name: str, port: int) -> Inferred | None:
+    """What the port says by itself, whatever its Service is called; worked out once for each."""
+    key = (app, name, port)
+    if key not in words.at_port:
+        generic = GENERIC.get(app) or _generic(name)
+        found = _specific(words, app, name) or _by_number(words, port, generic)
+        words.at_port[key] = _with_tls(app, name, found) if found else None
+    return words.at_port[key]
+
+
+def _with_tls(app: str, name: str, found: Inferred) -> Inferred:
+    tls = _tls(app, name, found)
+    return replace(found, tls=tls, tls_first=False) if tls else found
 
 
 def _annotated(annotation: str) -> Inferred | None:
