@@ -17,7 +17,6 @@ from typing import Any
 
 from k8sext.errors import K8sextError
 
-from . import yaml_text
 from .bounds import DOCUMENT, Bounds, Unreadable
 
 PIPE_S = 10.0  # `--kubeconfig <(…)`: how long whoever writes may take to begin
@@ -90,6 +89,8 @@ def yaml_of(
     `quotable`: whether the parser's own words, which may quote the text, may be told.
     `texts`: every value is the text that is written there, never a number, a date or true.
     """
+    from . import yaml_text  # PyYAML takes its time, and most commands read no YAML
+
     return yaml_text.load(data, bounds, quotable=quotable, texts=texts)
 
 
