@@ -1,7 +1,8 @@
 """The plug-ins: found by walking their folders, loaded when asked for.
 
 `checks.protocols` speak a protocol, `checks.clients` drive a library, `checks.rules` judge objects,
-`reports` write formats. Two of one name are an error. Nothing else imports them.
+`reports` write formats, `k8sext.vantage.places` are places to stand. Two of one name are an error.
+Nothing else imports them.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from k8sext.errors import K8sextError
 
 if TYPE_CHECKING:  # loaded where drivers are asked for
     from k8sext.agent.drive.client import ClientInfo, ClientProbe
+    from k8sext.vantage.vantage import Vantage
 
 PROTOCOLS = "k8sext.checks.protocols"
 CLIENTS = "k8sext.checks.clients"
 RULES = "k8sext.checks.rules"
 REPORTS = "k8sext.reports"
+PLACES = "k8sext.vantage.places"
 P = TypeVar("P")
 
 
@@ -53,12 +56,12 @@ def wire_checks() -> Mapping[str, WireCheckEntry]:
     return MappingProxyType(dict(sorted(found.items())))
 
 
-def _own(module: Any, base: type[P]) -> Iterator[type[P]]:
+def _own(module: Any, base: type[P], mark: str = "info") -> Iterator[type[P]]:
     """The plug-ins that a module itself defines; what it imports or keeps private is none."""
     for name, value in vars(module).items():
         public = isinstance(value, type) and not name.startswith("_")
         if public and issubclass(value, base) and value.__module__ == module.__name__:
-            if "info" in vars(value):
+            if mark in vars(value):
                 yield value
 
 
@@ -92,6 +95,19 @@ def clients_by_protocol() -> Mapping[str, type[ClientProbe]]:
         for protocol in entry.info.protocols:
             _once(found, protocol, entry.module)
             found[protocol] = entry.cls
+    return MappingProxyType(found)
+
+
+@functools.cache
+def vantages() -> Mapping[str, Vantage]:
+    """Every vantage by the name that `--from` has for it."""
+    from k8sext.vantage.vantage import Vantage
+
+    found: dict[str, Vantage] = {}
+    for module in _modules(PLACES):
+        for cls in _own(module, Vantage, mark="name"):
+            _once(found, cls.name, module.__name__)
+            found[cls.name] = cls()
     return MappingProxyType(found)
 
 

@@ -53,15 +53,19 @@ def vantages(text: str) -> tuple[str, ...]:
     """Where to look from; `pod` and `relay` may stand together."""
     words = tuple(dict.fromkeys(text.split(",")))
     for word in words:
-        output.one_of("--from", word, ("pod", "relay", "local"))
-    if "local" in words and len(words) > 1:
-        raise K8sextError("local stands alone", where="--from", fix="run it once more, for itself")
+        output.one_of("--from", word, tuple(registry.vantages()))
+    alone = next((word for word in words if registry.vantages()[word].stands_alone), "")
+    if alone and len(words) > 1:
+        raise K8sextError(
+            f"{alone} stands alone", where="--from", fix="run it once more, for itself"
+        )
     return words
 
 
 def client(wanted: bool, places: Sequence[str], image: str | None) -> bool:
     """Whether drivers are tried; only where they are installed."""
-    if wanted and "pod" in places and image is None:
+    in_image = any(not registry.vantages()[place].checks_here for place in places)
+    if wanted and in_image and image is None:
         raise K8sextError(
             "the default image has no drivers to try",
             where="--client",
@@ -87,8 +91,8 @@ def acting(active: bool, reverse: bool, app: str | None) -> Acting | None:
     return Acting(reverse_app=app or "") if active else None
 
 
-def _check_credentials(source: Source, places: Sequence[str]) -> None:
-    if source.credentials and places == ("pod",):
+def _check_credentials(source: Source, request: doctor.Request) -> None:
+    if source.credentials and not any(place.checks_here for place in request.places):
         raise K8sextError(
             "the vantage pod takes its logins from Secrets in the cluster",
             where="--credentials",
@@ -101,7 +105,7 @@ def run(source: Source, request: doctor.Request, where: Mapping[str, str]) -> in
     usage (exit code 2) and nothing to check (5) leave none.
     """
     progress = console.Progress(quiet=talk.quiet())
-    _check_credentials(source, request.vantages)
+    _check_credentials(source, request)
 
     def look() -> Report:
         try:
@@ -139,7 +143,7 @@ def _looked(
 ) -> Report:
     logins = None
     selected = doctor.selected(bridges, request)
-    if request.vantages != ("pod",):
+    if any(place.checks_here for place in request.places):
         from k8sext.vantage import handed
 
         in_cluster = source.credentials == "cluster"
@@ -179,7 +183,8 @@ def _sources(planned: Plan) -> Mapping[str, str]:
 def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tuple[Bridge, ...]]:
     """The cluster and its bridges; with -f the file's bridges over the cluster's."""
     from_files = _file_bridges(source)
-    if request.vantage == "local" and source.files:
+    in_pod = any(place.makes_pod for place in request.places)
+    if source.files and not in_pod:
         if request.workloads:
             raise K8sextError("there is no cluster to look for them in", where="--workloads")
         return doctor.Cluster(), from_files
@@ -195,7 +200,7 @@ def _gather(source: Source, request: doctor.Request) -> tuple[doctor.Cluster, tu
         groups = pool.submit(rights.api_groups, session)
         pool.submit(registry.wire_checks)  # loaded while the API server answers
         uid_range = functools.cache(functools.partial(rights.has_uid_range, session))
-        if namespace and request.vantage != "local":
+        if namespace and in_pod:
             pool.submit(uid_range, namespace)
         missing = pool.submit(rights.missing, session, namespace, request)
         more = ("workloads", "configmaps", "networkpolicies") if request.workloads else ()

@@ -18,19 +18,21 @@ def missing(session: Session, namespace: str | None, request: Request) -> tuple[
     Of all namespaces each is asked for when its turn comes: one that is forbidden does not stop
     the others.
     """
-    if request.vantage == "local" or namespace is None:
+    if namespace is None or not any(place.makes_pod for place in request.places):
         return ()
     return preflight(session, job_of(request), namespace)
 
 
 def job_of(request: Request) -> str:
-    """What it is called where rights are asked for."""
-    return "relay" if "relay" in request.vantages else "doctor"
+    """What it is called where rights are asked for; of several places the one that needs most."""
+    return max(
+        (place.rights for place in request.places), key=lambda job: len(access.PURPOSES[job])
+    )
 
 
 def preflight(session: Session, job: str, namespace: str) -> tuple[str, ...]:
     """Notes on one namespace; K8sextError (exit code 3) where a right for `job` is missing."""
-    groups = ("probe", "relay") if job == "relay" else ("probe",)
+    groups = [group for group in access.PURPOSES[job] if group in access.PROBING]
     try:
         lacking = [r for group in groups for r in access.missing(session, namespace, group)]
     except ApiError as error:

@@ -16,7 +16,7 @@ from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage
 
-from .case import INSIDE, Case, Owner
+from .case import Case, Owner
 from .codes import rows_callbacks as rows
 from .saying import say
 from .scrape_words import reason_of
@@ -275,7 +275,7 @@ def _advice(facts: Mapping[str, Any]) -> str:
 def _why(case: Case, row: Row, hits: list[tuple[_Entry, Severity]]) -> str:
     """What the verdict rests on, besides the system's own list."""
     parts: list[str] = []
-    inside = case.context.vantage in INSIDE
+    inside = case.context.inside
     reached = [e.address for e, _ in hits if e.reached]
     if row in (rows.NO_WAY_BACK, rows.LIKELY_NO_WAY_BACK) and reached:
         where = "from a pod of this cluster" if inside else "from here"

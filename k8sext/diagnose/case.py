@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from k8sext import registry
 from k8sext.model.bridge import Bridge, Port
 from k8sext.model.diagnosis import Finding
 from k8sext.model.result import Observation, StageResult
@@ -14,7 +15,6 @@ from k8sext.model.words import Reason, Route, Stage, Status
 ENDPOINTS = (Route.ENDPOINT,)
 THROUGH = (Route.NAME, Route.CLUSTER_IP, Route.ORIGIN)
 FRONTS = (Route.INGRESS, Route.NODE_PORT)  # for those outside: judged beside the bridge itself
-INSIDE = ("pod", "relay")  # vantages that stand in a pod of ours: names, NetworkPolicies
 PROBE_LABELS = {"app.kubernetes.io/managed-by": "k8sext"}
 
 
@@ -51,6 +51,12 @@ class Context:
     findings: tuple[Finding, ...] = ()  # what lint rules found of the bridges here
     host: str = ""  # the address of the probe's node
     unenforced: str = ""  # a target that accepted although no NetworkPolicy allows it
+
+    @property
+    def inside(self) -> bool:
+        """Whether it stands in the pod network: names of Services resolve, NetworkPolicies hold."""
+        known = registry.vantages().get(self.vantage)
+        return known is not None and known.in_pod_network
 
 
 @dataclass(frozen=True, slots=True)

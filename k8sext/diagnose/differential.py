@@ -15,7 +15,7 @@ from k8sext.model.words import STAGES, Reason, Route, Severity, Stage, Status
 
 from . import callbacks, causes, drivers, identity, manifest, origin, unused
 from . import spared as spared_logins
-from .case import INSIDE, Case, answered, connected, none_used, spared
+from .case import Case, answered, connected, none_used, spared
 from .causes import Cause
 from .codes import rows, rows_reach
 from .saying import say, say_by_reason, say_without
@@ -112,7 +112,7 @@ def _lost(case: Case) -> bool:
     """
     if (case.bridge.service, case.port.key) in case.context.lost:
         return True
-    return case.context.vantage in INSIDE and case.port.transport == "TCP" and case.by_name is None
+    return case.context.inside and case.port.transport == "TCP" and case.by_name is None
 
 
 def _said_lost(case: Case) -> Diagnosis:

@@ -16,7 +16,7 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Stage
 
-from .case import INSIDE, Case, Context, connected, split
+from .case import Case, Context, connected, split
 
 # How a packet that a policy denies ends, by data plane: dropped, or answered with a reset or ICMP.
 DENIED = (
@@ -39,7 +39,7 @@ def words(case: Case, seen: Observation, ended: StageResult) -> str:
     """What is known of policies for one connection that failed; "" where nothing is, or where it
     adds nothing.
     """
-    if case.context.vantage not in INSIDE or not _denied(ended) or not _host(case, seen):
+    if not case.context.inside or not _denied(ended) or not _host(case, seen):
         return ""
     if case.context.policies is None:
         return "" if ended.reason is Reason.REFUSED else UNREAD

@@ -12,7 +12,7 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
 from . import mending, policy, remedies
-from .case import INSIDE, Case, Context, split
+from .case import Case, Context, split
 from .codes import rows, rows_reach
 
 NOT_A_FAULT = (Reason.LOGIN_REJECTED_BEFORE,)
@@ -147,7 +147,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
 
 
 def _here(context: Context) -> str:
-    return context.node or ("the probe's node" if context.vantage in INSIDE else "this machine")
+    return context.node or ("the probe's node" if context.inside else "this machine")
 
 
 def _misnamed(case: Case, ended: StageResult) -> str:
@@ -229,7 +229,7 @@ def _because(case: Case, ended: StageResult, seen: Observation) -> tuple[str, ..
 
 
 def _by_hand(case: Case, ended: StageResult, facts: Mapping[str, str]) -> str:
-    inside = case.context.vantage in INSIDE
+    inside = case.context.inside
     there = shell.filled("kubectl exec -n {namespace!q} YOUR-POD --", facts) if inside else ""
     command = ""
     if ended.stage is Stage.RESOLVE:

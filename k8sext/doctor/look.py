@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,8 +19,9 @@ from k8sext.model.plan import Plan
 from k8sext.model.report import BridgeReport, Place, VantageReport, untested
 from k8sext.model.result import Observation
 from k8sext.model.words import Status
-from k8sext.vantage import job, pack, pod, seen_pod
+from k8sext.vantage import job, pack, seen_pod
 from k8sext.vantage.follow import PodRun
+from k8sext.vantage.vantage import Errand, Vantage
 
 from . import plan, shards
 from .request import Cluster, Linted, Request
@@ -59,10 +59,11 @@ def make_plan(
         visits=_visits(namespace, bridges, cluster, request),
         acting=request.acting,
     )
-    if request.client and made.vantage == "pod":
+    place = registry.vantages()[request.vantage]
+    if request.client and not place.checks_here:
         made = replace(made, clients=_driver_modules(made))
     made = replace(made, nonce=os.urandom(8).hex())
-    return shards.sharded(made, bridges, request.pod.shards if made.vantage == "pod" else 1)
+    return shards.sharded(made, bridges, request.pod.shards if place.shards else 1)
 
 
 def _visits(
@@ -94,12 +95,9 @@ def make_job(planned: Plan, cluster: Cluster, request: Request) -> job.Manifest:
     if options.like:
         labels = cluster.labels_like(planned.namespace, options.like)
         options = replace(options, like_labels=labels)
-    entry = pack.entry_of(planned)
-    if entry == pack.RELAY:
-        from k8sext.vantage.relay import pod_part
-
-        planned = pod_part(planned)
-    return job.manifest(planned, pack.command(entry), pack.environment(planned), options)
+    place = registry.vantages()[planned.vantage]
+    planned = place.pod_part(planned)
+    return job.manifest(planned, pack.command(place.entry), pack.environment(planned), options)
 
 
 def look(
@@ -114,58 +112,56 @@ def look(
 ) -> list[Looked]:
     """What the vantage of a request saw: one for each pod. `say` tells what is waited for."""
     planned = make_plan(namespace, bridges, cluster, request, run_id)
+    place = registry.vantages()[request.vantage]
     say(f"{len(bridges)} bridges found, {len(planned.targets)} targets")
-    if cluster.secrets and request.vantage in ("local", "relay"):
+    if cluster.secrets and place.checks_here:
         logins = cluster.secrets(namespace, job.secrets_of(planned))
-    if request.vantage == "local":
-        return [_look_from_here(planned, bridges, cluster, request, logins)]
-    return _look_from_pod(planned, bridges, cluster, request, logins, say, stop)
+    errand = Errand(
+        plan=planned,
+        job=None,
+        logins=logins,
+        api=cluster.api,
+        start_timeout_s=request.pod.start_timeout_s,
+        client=request.client,
+        forward=cluster.forward,
+        say=say,
+        stop=stop,
+    )
+    if not place.makes_pod:
+        return [_look_from_here(place, errand, bridges, cluster)]
+    return _look_from_pod(place, errand, bridges, cluster, request)
 
 
 def _look_from_here(
-    planned: Plan,
-    bridges: Sequence[Bridge],
-    cluster: Cluster,
-    request: Request,
-    logins: LoginSource | None,
+    place: Vantage, errand: Errand, bridges: Sequence[Bridge], cluster: Cluster
 ) -> Looked:
-    from k8sext.vantage import local
-
-    assert logins is not None
-    records = local.observe(planned, logins, client=request.client)
+    """One Looked, of a place without a pod."""
+    (ran,) = place.carry_out(errand)
     from k8sext.diagnose.case import Context
 
-    seen = observed(records)
-    owners = _owners(cluster, seen)
-    linted = cluster.rules()
+    seen = observed(ran.records)
+    linted, namespace = cluster.rules(), errand.plan.namespace
     context = Context(
-        namespace=planned.namespace,
-        vantage="local",
-        owners=owners,
-        findings=_findings(linted, planned.namespace),
+        namespace=namespace,
+        vantage=place.name,
+        owners=_owners(cluster, seen),
+        findings=_findings(linted, namespace),
     )
-    vantage = VantageReport(namespace=planned.namespace, vantage="local", notes=linted.skips)
-    return _judged(seen, records, bridges, context, vantage)
+    vantage = VantageReport(namespace=namespace, vantage=place.name, notes=linted.skips)
+    return _judged(seen, ran.records, bridges, context, vantage)
 
 
 def _look_from_pod(
-    planned: Plan,
-    bridges: Sequence[Bridge],
-    cluster: Cluster,
-    request: Request,
-    logins: LoginSource | None,
-    say: Say,
-    stop: threading.Event,
+    place: Vantage, errand: Errand, bridges: Sequence[Bridge], cluster: Cluster, request: Request
 ) -> list[Looked]:
     """One Looked for each shard: a missing one leaves its own bridges untested, no others."""
-    vantage = VantageReport(
-        namespace=planned.namespace, vantage=planned.vantage, notes=cluster.notes
-    )
+    planned = errand.plan
+    vantage = VantageReport(namespace=planned.namespace, vantage=place.name, notes=cluster.notes)
     try:
         notes = cluster.preflight(planned.namespace)
         vantage = replace(vantage, notes=(*vantage.notes, *notes))
         manifest = make_job(planned, cluster, request)
-        runs = _runs(planned, manifest, cluster, request, logins, say, stop)
+        runs = place.carry_out(replace(errand, job=manifest))
     except K8sextError as error:
         if error.exit_code == 2:
             raise  # the caller's words, not the cluster's
@@ -191,30 +187,6 @@ def _look_from_pod(
         )
         for ran, observations in zip(runs, seen, strict=True)
     ]
-
-
-def _runs(
-    planned: Plan,
-    manifest: job.Manifest,
-    cluster: Cluster,
-    request: Request,
-    logins: LoginSource | None,
-    say: Say,
-    stop: threading.Event,
-) -> Sequence[PodRun]:
-    """What the pods saw; of a relay what was seen through it."""
-    patience = request.pod.start_timeout_s
-    if planned.vantage != "relay":
-        return pod.run(cluster.api, planned, manifest, patience, say, stop)
-    from k8sext.vantage import relay
-
-    assert logins is not None and cluster.forward is not None
-    look = relay.Look(
-        plan=planned,
-        logins=logins,
-        dial=functools.partial(cluster.forward, planned.namespace),
-    )
-    return [relay.run(cluster.api, look, manifest, patience, say, stop)]
 
 
 def _policies(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from k8sext import registry
 from k8sext.bridges import fronts
 from k8sext.model.bridge import NO_PORT, Bridge, Endpoint, Kind, Port
 from k8sext.model.front import Front
@@ -22,6 +23,7 @@ from k8sext.model.plan import (
 )
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Route
+from k8sext.vantage.vantage import Vantage
 
 CLUSTER_DOMAIN = "cluster.local"
 # Routes that an application uses; of the others the first, where there is no name (local).
@@ -58,16 +60,17 @@ def make(
     """The plan for the bridges of one namespace.
 
     `modules` maps each protocol to the module under k8sext.checks.protocols that speaks it. The
-    vantage `local` reaches no Service, so it plans endpoints (and outside names) only.
+    vantage that is not in the pod network reaches no Service: endpoints and outside names only.
     """
-    found = _numbered((t for b in bridges for t in _targets(b, vantage)), vantage)
-    targets, companions = _with_companions(tuple(found), vantage, visits or Visits())
+    place = registry.vantages()[vantage]
+    found = _numbered((t for b in bridges for t in _targets(b, place)), place.letter)
+    targets, companions = _with_companions(tuple(found), place, visits or Visits())
     targets = tuple(_acting(targets, acting)) if acting else targets
     return Plan(
         run_id=run_id,
         namespace=namespace,
-        targets=tuple(_with_trail(targets, vantage)),
-        companions=tuple(_with_trail(companions, vantage)),
+        targets=tuple(_with_trail(targets, place)),
+        companions=tuple(_with_trail(companions, place)),
         modules=tuple(sorted({modules[p] for t in (*targets, *companions) for p in t.protocols})),
         budget=budget or Budget(),
         control=control or Control(),
@@ -75,10 +78,10 @@ def make(
     )
 
 
-def _with_trail(targets: Iterable[Target], vantage: str) -> Iterator[Target]:
+def _with_trail(targets: Iterable[Target], place: Vantage) -> Iterator[Target]:
     """Without it where no login can go: the plan of a pod travels in its environment."""
     for target in targets:
-        needless = vantage == "pod" and not target.credentials
+        needless = not (place.checks_here or target.credentials)
         yield replace(target, trail=None) if needless else target
 
 
@@ -100,9 +103,8 @@ def of_names(names: Iterable[str], *, run_id: str, namespace: str, module: str) 
     return Plan(run_id=run_id, namespace=namespace, targets=targets, modules=(module,))
 
 
-def _numbered(targets: Iterable[Target], vantage: str) -> Iterator[Target]:
-    """One report may hold what two vantages saw: `relay` counts for itself."""
-    letter = "r" if vantage == "relay" else "o"
+def _numbered(targets: Iterable[Target], letter: str) -> Iterator[Target]:
+    """One report may hold what two vantages saw: each letter counts for itself."""
     for number, target in enumerate(targets, 1):
         yield replace(target, id=f"{letter}{number}")
 
@@ -120,7 +122,7 @@ def _acting(targets: Sequence[Target], acting: Acting) -> Iterator[Target]:
 
 
 def _with_companions(
-    targets: tuple[Target, ...], vantage: str, visits: Visits
+    targets: tuple[Target, ...], place: Vantage, visits: Visits
 ) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
     """The targets, each with the companions that its `expect` names, and those companions."""
     found: dict[tuple[str, str], Target] = {}
@@ -128,7 +130,7 @@ def _with_companions(
     def named(target: Target) -> Iterator[tuple[str, str]]:
         for key in visits.keys.get(target.protocol, ()):
             word = str(target.expect.get(key) or "")
-            one = _companion(word, vantage, visits.bridges) if word else None
+            one = _companion(word, place, visits.bridges) if word else None
             if one:
                 known = found.setdefault(
                     (one.service, one.port_key), replace(one, id=f"c{len(found) + 1}")
@@ -139,31 +141,31 @@ def _with_companions(
     return done, tuple(found.values())
 
 
-def _companion(word: str, vantage: str, bridges: Sequence[Bridge]) -> Target | None:
+def _companion(word: str, place: Vantage, bridges: Sequence[Bridge]) -> Target | None:
     """The way to `SERVICE` or `SERVICE:PORT` (number or name) that an application would take."""
     service, _, wanted = word.partition(":")
     bridge = next((b for b in bridges if b.service == service), None)
     if bridge is None:
         return None
-    ways = [t for t in _targets(bridge, vantage) if wanted in ("", t.port_key, str(t.port))]
+    ways = [t for t in _targets(bridge, place) if wanted in ("", t.port_key, str(t.port))]
     return min(ways, key=lambda t: t.route not in _MAIN, default=None)
 
 
-def _targets(bridge: Bridge, vantage: str) -> Iterator[Target]:
+def _targets(bridge: Bridge, place: Vantage) -> Iterator[Target]:
     if not bridge.tcp_ports:
-        yield from _name_alone(bridge, vantage)
+        yield from _name_alone(bridge, place)
     for port in bridge.tcp_ports:
-        if vantage == "local":
-            yield from _outside_targets(bridge, port)
-        else:
+        if place.in_pod_network:
             yield from _inside_targets(bridge, port)
             yield from _ingress_targets(bridge, port)
             yield from _node_targets(bridge, port)
+        else:
+            yield from _outside_targets(bridge, port)
 
 
-def _name_alone(bridge: Bridge, vantage: str) -> Iterator[Target]:
+def _name_alone(bridge: Bridge, place: Vantage) -> Iterator[Target]:
     """Nothing can be connected to; whether the name leads anywhere can be asked all the same."""
-    if vantage != "local":
+    if place.in_pod_network:
         made = _target(bridge, NO_PORT, Route.NAME, bridge.service, 0)
     elif bridge.external_name:
         made = _target(bridge, NO_PORT, Route.ORIGIN, bridge.external_name, 0)

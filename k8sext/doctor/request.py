@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from k8sext import registry
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.plan import Budget, Control
 from k8sext.model.report import Gate
 from k8sext.model.workload import WorkloadView
 from k8sext.vantage.job import PodOptions
+from k8sext.vantage.vantage import Vantage
 
 from . import plan
 
@@ -58,6 +60,11 @@ class Request:
     def vantages(self) -> tuple[str, ...]:
         """Where to look from, in order."""
         return (self.vantage, *self.also)
+
+    @property
+    def places(self) -> tuple[Vantage, ...]:
+        """The same, as what they are."""
+        return tuple(registry.vantages()[name] for name in self.vantages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from k8sext import __version__
+from k8sext import __version__, registry
 from k8sext.errors import K8sextError
 from k8sext.kube.workers import Workers
 from k8sext.model.bridge import Bridge, BridgeClass
@@ -83,7 +83,7 @@ def run(
         # Each vantage has a run of its own: two Jobs of one name cannot be.
         run_of = run_id if vantage == request.vantage else os.urandom(4).hex()
         given = logins(namespace) if logins else None
-        if vantage == "local":
+        if not registry.vantages()[vantage].makes_pod:
             return look(namespace, here, cluster, asked, given, run_of, tell, stop)
         under_way.add((run_of, namespace))
         try:

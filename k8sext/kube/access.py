@@ -97,6 +97,7 @@ ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
 )
 # Without them something is skipped by name.
 OPTIONAL = ("better", "like", "workloads", "seen", "wide", "users", "taken")
+PROBING = ("probe", "relay")  # without them there is nothing to see
 PURPOSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "doctor": ("probe", "discover", "better", "wide"),

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 
+from k8sext import registry
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
 
@@ -62,8 +63,8 @@ COMMAND = command()
 
 
 def entry_of(plan: Plan) -> str:
-    """The entry point that carries out a plan."""
-    return RELAY if plan.vantage == RELAY else MAIN
+    """The agent's entry point that carries out a plan in the pod."""
+    return registry.vantages()[plan.vantage].entry
 
 
 def sources(
