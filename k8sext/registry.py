@@ -27,7 +27,7 @@ PROTOCOLS = "k8sext.checks.protocols"
 CLIENTS = "k8sext.checks.clients"
 RULES = "k8sext.checks.rules"
 REPORTS = "k8sext.reports"
-PLACES = "k8sext.vantage.places"
+PLACES, VANTAGE = "k8sext.vantage.places", "k8sext.vantage.vantage"
 P = TypeVar("P")
 
 
@@ -101,11 +101,10 @@ def clients_by_protocol() -> Mapping[str, type[ClientProbe]]:
 @functools.cache
 def vantages() -> Mapping[str, Vantage]:
     """Every vantage by the name that `--from` has for it."""
-    from k8sext.vantage.vantage import Vantage
-
+    base: type[Vantage] = importlib.import_module(VANTAGE).Vantage
     found: dict[str, Vantage] = {}
     for module in _modules(PLACES):
-        for cls in _own(module, Vantage, mark="name"):
+        for cls in _own(module, base, mark="name"):
             _once(found, cls.name, module.__name__)
             found[cls.name] = cls()
     return MappingProxyType(found)

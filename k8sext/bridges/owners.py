@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from k8sext.diagnose.case import Owner
+from k8sext.model.owner import Owner
 
 Object = Mapping[str, Any]
 NODE_NETWORK = {4: 24, 6: 64}  # what is "beside the nodes", in bits: a guess, and told as one

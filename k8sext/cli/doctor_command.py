@@ -120,9 +120,8 @@ def doctor_command(
     keys of the protocol), k8sext.tls (any, require or verify-full; without it any). All of it:
     k8sext explain KX612.
     """
-    from k8sext.doctor import running as doctor
     from k8sext.doctor import vouching
-    from k8sext.doctor.request import Source
+    from k8sext.doctor.request import Request, Source
 
     from . import doctor_run as steps
     from . import output as to
@@ -132,7 +131,7 @@ def doctor_command(
     gate = to.gate(fail_on, require, allow_empty)
     sinks = to.sinks(output, output_file or [], junit)
     places = steps.vantages(vantage)
-    request = doctor.Request(
+    request = Request(
         vantage=places[0],
         also=places[1:],
         names=tuple(services or ()),
@@ -178,14 +177,13 @@ def doctor_command(
 
 def verify(namespace: str, names: Sequence[str], image: str | None, **source: Any) -> int:
     """Check what was just provisioned (`provision --verify`); returns the exit code."""
-    from k8sext.doctor import running as doctor
-    from k8sext.doctor.request import Source
+    from k8sext.doctor.request import Request, Source
 
     from . import doctor_run as steps
     from . import output as to
     from .pod_options import pod_options
 
     pod = pod_options(image=image)
-    request = doctor.Request(names=tuple(names), pod=pod)
+    request = Request(names=tuple(names), pod=pod)
     where = Source(namespace=namespace, **source)
     return steps.run(where, request, to.sinks("table", [], None))

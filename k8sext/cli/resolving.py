@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from k8sext.doctor import lookup
-from k8sext.doctor.request import Cluster
+from k8sext.doctor import lookup, rights
+from k8sext.doctor.cluster import LiveCluster
 from k8sext.kube.session import Session
 from k8sext.provision import desired
 from k8sext.provision.spec import BridgeSpec
 
-from . import console, rights, talk
+from . import console, talk
 from .pod_options import pod_options
 
 
@@ -30,11 +30,7 @@ def resolved(
 def _asked(
     session: Session, names: dict[str, list[str]], image: str | None
 ) -> dict[str, dict[str, tuple[str, ...]]]:
-    cluster = Cluster(
-        api=session,
-        platform_assigns_user=functools.partial(_assigns_user, session),
-        preflight=functools.partial(rights.preflight, session, "doctor"),
-    )
+    cluster = LiveCluster(api=session, user_assigned=functools.partial(_assigns_user, session))
     options = pod_options(image=image)
     progress = console.Progress(quiet=talk.quiet())
     try:

@@ -13,10 +13,11 @@ from typing import Any, cast
 
 from k8sext.diagnose.codes.row import Row
 from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.owner import Owner
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Severity, Stage
 
-from .case import Case, Owner
+from .case import Case
 from .codes import rows_callbacks as rows
 from .saying import say
 from .scrape_words import reason_of

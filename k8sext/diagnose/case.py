@@ -9,6 +9,7 @@ from typing import Any
 from k8sext import registry
 from k8sext.model.bridge import Bridge, Port
 from k8sext.model.diagnosis import Finding
+from k8sext.model.owner import Owner
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Stage, Status
 
@@ -16,21 +17,6 @@ ENDPOINTS = (Route.ENDPOINT,)
 THROUGH = (Route.NAME, Route.CLUSTER_IP, Route.ORIGIN)
 FRONTS = (Route.INGRESS, Route.NODE_PORT)  # for those outside: judged beside the bridge itself
 PROBE_LABELS = {"app.kubernetes.io/managed-by": "k8sext"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """Whose an address is that something outside calls, as the cluster's objects say.
-
-    `kind`: `pod` (alive), `gone` (in a node's pod range, and nobody has it), `node` (a node's, at a
-    port that nothing is known to listen on), `node-port`, `host-port`, `service` (a cluster IP),
-    `stranger` (beside the nodes, in their network), `outside`, `unknown` (could not be read).
-    """
-
-    address: str  # as it was registered: host:port
-    kind: str
-    name: str = ""  # NAMESPACE/NAME of the pod or Service, or the node's name
-    replicas: int = 1  # ready pods behind it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import from_json, to_json
 from k8sext.model.diagnosis import Finding
+from k8sext.model.lint import Linted
 from k8sext.model.plan import Plan
 from k8sext.model.report import BridgeReport, Place, VantageReport, untested
 from k8sext.model.result import Observation
@@ -24,12 +25,14 @@ from k8sext.vantage.follow import PodRun
 from k8sext.vantage.vantage import Errand, Vantage
 
 from . import plan, shards
-from .request import Cluster, Linted, Request
+from .cluster import Cluster
+from .request import Request
 from .vouching import trusted
 
 if TYPE_CHECKING:
     from k8sext.agent.login.credentials import LoginSource
-    from k8sext.diagnose.case import Context, Owner
+    from k8sext.diagnose.case import Context
+    from k8sext.model.owner import Owner
 
 Say = Callable[[str], None]
 
@@ -114,8 +117,8 @@ def look(
     planned = make_plan(namespace, bridges, cluster, request, run_id)
     place = registry.vantages()[request.vantage]
     say(f"{len(bridges)} bridges found, {len(planned.targets)} targets")
-    if cluster.secrets and place.checks_here:
-        logins = cluster.secrets(namespace, job.secrets_of(planned))
+    if place.checks_here:
+        logins = cluster.logins(namespace, job.secrets_of(planned)) or logins
     errand = Errand(
         plan=planned,
         job=None,

@@ -16,8 +16,9 @@ from k8sext.vantage import pod, seen_pod
 from k8sext.vantage.job import PodOptions
 
 from . import plan
+from .cluster import Cluster
 from .look import make_job, observed
-from .request import Cluster, Request
+from .request import Request
 
 
 def addresses(

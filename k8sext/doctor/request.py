@@ -1,26 +1,18 @@
-"""What the caller asked for, and what is known of the cluster before anything is probed."""
+"""What the caller asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from k8sext import registry
-from k8sext.model.bridge import Bridge
-from k8sext.model.diagnosis import Finding
-from k8sext.model.plan import Budget, Control
+from k8sext.model.bridge import Bridge, BridgeClass
+from k8sext.model.plan import Budget
 from k8sext.model.report import Gate
-from k8sext.model.workload import WorkloadView
 from k8sext.vantage.job import PodOptions
 from k8sext.vantage.vantage import Vantage
 
 from . import plan
-
-if TYPE_CHECKING:
-    from k8sext.agent.login.credentials import LoginSource
-    from k8sext.diagnose.case import Owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +28,7 @@ class Source:
     as_user: str | None = None
     as_groups: tuple[str, ...] = ()
     credentials: str | None = None
+    clear_text: bool = False  # the API server may be spoken to without TLS, with credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,36 +60,7 @@ class Request:
         return tuple(registry.vantages()[name] for name in self.vantages)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linted:
-    """What the lint rules found of the objects. `skips` names what could not be read for them."""
-
-    findings: tuple[Finding, ...] = ()
-    workloads: WorkloadView | None = None  # None: nobody asked for them
-    skips: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """What is known of the cluster before anything is probed."""
-
-    api: Any = None  # k8sext.kube.session.Session; None without a cluster
-    bridges: tuple[Bridge, ...] = ()  # all there are: checks may visit those that are not probed
-    context: str = ""
-    server_version: str = ""
-    control: Control = field(default_factory=Control)
-    platform_assigns_user: Callable[[str], bool] = lambda _namespace: False
-    policies: Callable[[str], Sequence[Mapping[str, Any]] | None] = lambda _namespace: None
-    # Whose the addresses are that systems outside call back; read when there are any.
-    owners: Callable[[tuple[str, ...]], tuple[Owner, ...]] = lambda _addresses: ()
-    labels_like: Callable[[str, str], Mapping[str, str]] = lambda _namespace, _workload: {}
-    # Notes; raises where a right is missing.
-    preflight: Callable[[str], tuple[str, ...]] = lambda _namespace: ()
-    notes: tuple[str, ...] = ()
-    cautions: tuple[str, ...] = ()  # of the way to the API server: see Report.cautions
-    # `--credentials cluster`: namespace and names of Secrets to logins.
-    secrets: Callable[[str, tuple[str, ...]], LoginSource] | None = None
-    # What the lint rules find; worked out once, when it is first asked for.
-    rules: Callable[[], Linted] = lambda: Linted()
-    # A connection to (namespace, pod, port); None where there is no way to forward.
-    forward: Callable[[str, str, int], Awaitable[Any]] | None = None
+def wanted(bridge: Bridge, request: Request) -> bool:
+    """Whether it is one of those that are looked at where no name chooses among them."""
+    named = bridge.service in request.names
+    return named or request.include_internal or bridge.bridge_class is BridgeClass.BRIDGE

@@ -14,22 +14,27 @@ from typing import TYPE_CHECKING
 from k8sext import __version__, registry
 from k8sext.errors import K8sextError
 from k8sext.kube.workers import Workers
-from k8sext.model.bridge import Bridge, BridgeClass
+from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.report import BridgeReport, Report
 from k8sext.vantage import interrupt
 
 from . import merge
-from .look import Looked, look, make_job, make_plan
-from .request import Cluster, Request
-from .vouching import trusted
+from .cluster import Cluster
+from .look import Looked, look
+from .request import Request, Source, wanted
+from .vouching import settled, trusted
 
 if TYPE_CHECKING:
     from k8sext.agent.login.credentials import LoginSource
 
-__all__ = ["Cluster", "Request", "make_job", "make_plan", "run", "selected", "wanted"]
 
 NAMESPACES_AT_ONCE = 8
+Say = Callable[[str, str], None]
+
+
+def _nothing(_namespace: str, _text: str) -> None:
+    """Nobody is told what is being waited for."""
 
 
 def selected(bridges: Iterable[Bridge], request: Request) -> tuple[Bridge, ...]:
@@ -50,18 +55,44 @@ def selected(bridges: Iterable[Bridge], request: Request) -> tuple[Bridge, ...]:
     return tuple(b for b in found if wanted(b, request))
 
 
-def wanted(bridge: Bridge, request: Request) -> bool:
-    """Whether it is one of those that are looked at where no name chooses among them."""
-    named = bridge.service in request.names
-    return named or request.include_internal or bridge.bridge_class is BridgeClass.BRIDGE
+def run(source: Source, request: Request | None = None, say: Say = _nothing) -> Report:
+    """Find the bridges of a namespace, probe them and judge what was seen.
+
+    `say(namespace, text)` tells what is being waited for; times in the report are seconds.
+    Raises K8sextError: exit code 2 for what cannot be asked so, 3 where the API server or a right
+    is missing, 5 for a Service that is no bridge.
+    """
+    from .gather import gather
+
+    request = request or Request()
+    cluster, bridges = gather(source, request)
+    return examine(source, request, cluster, bridges, say)
 
 
-def run(
+def examine(
+    source: Source, request: Request, cluster: Cluster, bridges: Sequence[Bridge], say: Say
+) -> Report:
+    """Probe and judge those of the bridges that are asked for. Raises as `run` does."""
+    logins = None
+    chosen = selected(bridges, request)
+    if any(place.checks_here for place in request.places):
+        from k8sext.vantage import handed
+
+        in_cluster = source.credentials == "cluster"
+        if in_cluster and cluster.api is None:
+            raise K8sextError("there is no cluster to take them from", where="--credentials")
+        alone = not source.all_namespaces and len({b.namespace for b in bridges}) < 2
+        logins = handed.logins(None if in_cluster else source.credentials, alone=alone)
+    request = replace(request, vouched=settled(request.vouched, bridges))
+    return probe(chosen, cluster, request, logins, say)
+
+
+def probe(
     bridges: Sequence[Bridge],
     cluster: Cluster,
     request: Request,
     logins: Callable[[str], LoginSource] | None,
-    say: Callable[[str, str], None],
+    say: Say,
 ) -> Report:
     """Probe and judge `bridges`; `logins` gives those that the invoker has for a namespace,
     `say(namespace, text)` tells what is being waited for.

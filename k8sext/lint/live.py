@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from k8sext.doctor.request import Linted
 from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
+from k8sext.model.lint import Linted
 
 if TYPE_CHECKING:
     from k8sext.kube.snapshot import Snapshot

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from .bridge import Bridge
 from .diagnosis import Finding
 from .words import Culprit
-from .workload import Workload
+from .workload import Workload, WorkloadView
 
 Object: TypeAlias = Mapping[str, Any]
 Key: TypeAlias = tuple[str, str]  # namespace and name
@@ -82,3 +82,12 @@ class Rule:
     line: str  # what it looks for, in one line
     judge: Callable[[Subject], Iterable[Finding]]
     culprit: Culprit = Culprit.MANIFEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linted:
+    """What the lint rules found of the objects. `skips` names what could not be read for them."""
+
+    findings: tuple[Finding, ...] = ()
+    workloads: WorkloadView | None = None  # None: nobody asked for them
+    skips: tuple[str, ...] = ()

@@ -14,6 +14,8 @@ from typing import Any
 from k8sext import registry
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.doctor import running as doctor
+from k8sext.doctor.cluster import Cluster
+from k8sext.doctor.request import Request
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.plan import Budget
@@ -203,9 +205,9 @@ def _looked(
     bridges: Sequence[Bridge], budget: Budget, given: Mapping[str, Mapping[str, Secret]]
 ) -> Report:
     """As `k8sext doctor --from local` does it."""
-    request = doctor.Request(vantage="local", budget=budget)
+    request = Request(vantage="local", budget=budget)
     logins = GivenValues(given)
-    return doctor.run(bridges, doctor.Cluster(), request, lambda _: logins, lambda _n, _t: None)
+    return doctor.probe(bridges, Cluster(), request, lambda _: logins, lambda _n, _t: None)
 
 
 def _bridge(case: Case, ports: Sequence[int]) -> Bridge:

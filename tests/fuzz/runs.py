@@ -12,6 +12,8 @@ from unittest import mock
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.run.turns import Pace
 from k8sext.doctor import running as doctor
+from k8sext.doctor.cluster import Cluster
+from k8sext.doctor.request import Request
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.plan import Budget
 from k8sext.model.report import Report
@@ -106,8 +108,8 @@ def looked(attacks: Sequence[Attack], budget: Budget) -> tuple[Report, list[str]
         bridges = [_bridge(a, port) for a, port in zip(attacks, doors.ports, strict=True)]
         # A user each: one rejected login ends those of the same user.
         logins = GivenValues({a.name: {k: Secret(v) for k, v in GOOD.items()} for a in attacks})
-        request = doctor.Request(vantage="local", budget=budget)
-        said = doctor.run(bridges, doctor.Cluster(), request, lambda _: logins, lambda *_: None)
+        request = Request(vantage="local", budget=budget)
+        said = doctor.probe(bridges, Cluster(), request, lambda _: logins, lambda *_: None)
     return said, doors.broken
 
 

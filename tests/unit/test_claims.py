@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from k8sext.bridges import external_ips as claims
-from k8sext.cli import doctor_run
+from k8sext.doctor import gather
 from k8sext.doctor.plan import make
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge, CredentialRef, Endpoint, Kind, Port
@@ -88,7 +88,7 @@ def test_services_of_every_namespace_are_asked() -> None:
         asked.append(1)
         return {"services": (service("theirs", A),)}, ()
 
-    noted = doctor_run._with_claims  # pyright: ignore[reportPrivateUsage]
+    noted = gather.with_claims
     (made,) = noted((bridge(),), snapshot, elsewhere, given=False)
     assert made.claimed == (f"{A}:6379",)
     without = (bridge(credentials=None),)

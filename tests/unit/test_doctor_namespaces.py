@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from k8sext.doctor import running as doctor
-from k8sext.doctor.request import Cluster, Request
+from k8sext.doctor.cluster import Cluster
+from k8sext.doctor.request import Request
 from k8sext.model.bridge import Bridge, Kind
 
 
@@ -24,6 +25,6 @@ def test_namespaces_are_looked_at_side_by_side(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(doctor, "look", look)
     kind = Kind.SELECTORLESS
     bridges = [Bridge(namespace=n, service="db", kind=kind, ports=()) for n in ("one", "two")]
-    report = doctor.run(bridges, Cluster(), Request(vantage="pod"), None, lambda _n, _t: None)
+    report = doctor.probe(bridges, Cluster(), Request(vantage="pod"), None, lambda _n, _t: None)
     assert {namespace for _, namespace in seen} == {"one", "two"}
     assert {run for run, _ in seen} == {report.run_id}

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from k8sext import registry
+from k8sext.doctor import cluster as known_cluster
 from k8sext.doctor import lookup
 from k8sext.doctor import running as doctor
+from k8sext.doctor.request import Request
 from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
 from k8sext.model.codec import to_json
@@ -150,9 +152,9 @@ def injected(pod: dict[str, Any]) -> None:
 
 
 def examined(api: Cluster, start_s: float = 3.0) -> Report:
-    known = doctor.Cluster(api=api, policies=lambda _namespace: [])
-    request = doctor.Request(pod=PodOptions(start_timeout_s=start_s))
-    return doctor.run([bridge()], known, request, None, lambda _n, _t: None)
+    known = known_cluster.Cluster(api=api)
+    request = Request(pod=PodOptions(start_timeout_s=start_s))
+    return doctor.probe([bridge()], known, request, None, lambda _n, _t: None)
 
 
 def told(report: Report) -> list[tuple[str, Severity]]:
@@ -220,7 +222,7 @@ def test_names_are_not_resolved_by_a_pod_that_only_carries_the_label() -> None:
         return log
 
     def asked(api: Cluster, start_s: float) -> Any:
-        known = doctor.Cluster(api=api)
+        known = known_cluster.Cluster(api=api)
         options = PodOptions(start_timeout_s=start_s)
         return lookup.addresses(["redis.example"], "dev", known, options, lambda _text: None)
 

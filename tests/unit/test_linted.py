@@ -3,12 +3,11 @@
 import threading
 from typing import Any
 
-from k8sext.doctor.request import Linted
 from k8sext.kube.snapshot import Snapshot
 from k8sext.lint import live as linted
 from k8sext.lint import run as lint
 from k8sext.model.diagnosis import Finding
-from k8sext.model.lint import Subject
+from k8sext.model.lint import Linted, Subject
 from k8sext.model.words import Severity
 from tests.support.seen import bridge
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from k8sext.bridges.owners import Objects, owners
-from k8sext.diagnose.case import Owner
+from k8sext.model.owner import Owner
 
 
 def pod(name: str, ip: str, node: str = "node1", **more: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from k8sext.agent.run.runner import Runner
 from k8sext.bridges import external_ips as claims
 from k8sext.bridges import filed
 from k8sext.doctor import look, vouching
-from k8sext.doctor.request import Cluster, Request
+from k8sext.doctor.cluster import Cluster
+from k8sext.doctor.request import Request
 from k8sext.model.bridge import Bridge
 from k8sext.model.plan import Budget, Plan
 from k8sext.model.result import Observation

@@ -81,7 +81,7 @@ def test_whatever_ends_it_the_reports_are_written(
 def test_debug_shows_the_traceback_and_still_writes(
     argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(doctor, "run", broken)
+    monkeypatch.setattr(doctor, "probe", broken)
     junit = tmp_path / "j.xml"
     assert app.run([*argv, "--junit", str(junit), "--debug"]) == 3
     assert "KX910" in junit.read_text()

@@ -9,6 +9,7 @@ import pytest
 
 from k8sext.cli import app, doctor_run
 from k8sext.doctor import running as doctor
+from k8sext.doctor.cluster import Cluster
 from k8sext.model.bridge import Bridge, CredentialRef, Kind
 
 CANARY = "canary-4471"
@@ -33,13 +34,13 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         asked.append(given)
         raise SystemExit(0)
 
-    monkeypatch.setattr(doctor, "run", run)
+    monkeypatch.setattr(doctor, "probe", run)
     return asked
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, bridges: list[Bridge], *argv: str) -> int:
-    found = doctor.Cluster(), tuple(bridges)
-    monkeypatch.setattr(doctor_run, "_gather", lambda _source, _request: found)
+    found = Cluster(), tuple(bridges)
+    monkeypatch.setattr(doctor_run, "gather", lambda _source, _request: found)
     try:
         return app.run(["doctor", *argv])
     except SystemExit as end:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context, Owner
+from k8sext.diagnose.case import Context
 from k8sext.diagnose.judge import judge
 from k8sext.model.diagnosis import Diagnosis
+from k8sext.model.owner import Owner
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 from tests.support.seen import ADDRESS, bridge, seen
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from k8sext.cli import app, rbac_command, rights
+from k8sext.cli import app, rbac_command
+from k8sext.doctor import rights
 from k8sext.kube import access
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
@@ -252,7 +253,7 @@ def test_reviews_that_are_refused(server: ApiServer, session: Session) -> None:
 
 
 def test_a_run_goes_on_where_reviews_are_refused(server: ApiServer, session: Session) -> None:
-    from k8sext.doctor.running import Request as Run
+    from k8sext.doctor.request import Request as Run
 
     server.replies = [FORBIDDEN]
     notes = rights.missing(session, "dev", Run())

@@ -16,6 +16,8 @@ from k8sext import registry
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.run.turns import Pace
 from k8sext.doctor import running as doctor
+from k8sext.doctor.cluster import Cluster
+from k8sext.doctor.request import Request
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 from k8sext.model.plan import Budget
 from k8sext.model.report import Report
@@ -80,10 +82,8 @@ def looked() -> Iterator[tuple[Report, int, str]]:
                 n: {"username": Secret(f"{USER}{at}"), "password": password}
                 for at, (n, _, _) in enumerate(runs)
             })  # fmt: skip
-            request = doctor.Request(vantage="local", budget=BUDGET)
-            report = doctor.run(
-                bridges, doctor.Cluster(), request, lambda _: given, lambda _n, _t: None
-            )
+            request = Request(vantage="local", budget=BUDGET)
+            report = doctor.probe(bridges, Cluster(), request, lambda _: given, lambda _n, _t: None)
     finally:
         hurry.undo()
         root.removeHandler(ear)

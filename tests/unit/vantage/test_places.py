@@ -11,6 +11,8 @@ from k8sext.agent.login.credentials import GivenValues
 from k8sext.cli.doctor_run import vantages
 from k8sext.diagnose.case import Context
 from k8sext.doctor import running as doctor
+from k8sext.doctor.cluster import Cluster
+from k8sext.doctor.request import Request
 from k8sext.errors import K8sextError
 from k8sext.kube import access
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
@@ -79,10 +81,10 @@ def test_a_new_place_needs_one_file(toy: str) -> None:
     bridge = Bridge(
         namespace="dev", service="s", kind=Kind.SELECTORLESS, ports=(port,), endpoints=(nobody,)
     )
-    report = doctor.run(
+    report = doctor.probe(
         [bridge],
-        doctor.Cluster(),
-        doctor.Request(vantage="hill"),
+        Cluster(),
+        Request(vantage="hill"),
         lambda _: GivenValues({}),
         lambda _n, _t: None,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from k8sext.doctor.request import Request
 from k8sext.errors import K8sextError
 from k8sext.kube import access
 from k8sext.kube.session import ApiError, Session
 from k8sext.model.shell import word
+
+from .request import Request
 
 
 def missing(session: Session, namespace: str | None, request: Request) -> tuple[str, ...]:
