@@ -1,7 +1,7 @@
 """A login that was not tried because the same one was rejected elsewhere: it fails here, too.
 
-One rejected login ends the logins with it on that server (ARCHITECTURE: Manners), so the second
-bridge that holds it is not asked. It is as broken as the first.
+One rejected login ends the logins with it on that server (docs/architecture.md, "Promises to
+servers"), so the second bridge that holds it is not asked. It is as broken as the first.
 """
 
 from __future__ import annotations

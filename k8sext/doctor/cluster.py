@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from k8sext.errors import K8sextError
-from k8sext.kube import workload
-from k8sext.kube.session import Session
+from k8sext.kube import workload as workloads
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge
 from k8sext.model.lint import Linted
@@ -72,7 +71,6 @@ class Cluster:
 class LiveCluster(Cluster):
     """One with an API server."""
 
-    api: Session
     snapshot: Snapshot = field(default_factory=Snapshot)
     job: str = "doctor"  # whose rights are asked for, by `k8sext rbac --for`
     asks_each: bool = True  # for rights, in each namespace; or it was done for the only one
@@ -113,9 +111,9 @@ class LiveCluster(Cluster):
         except K8sextError:
             return None
 
-    def labels_like(self, namespace: str, workload_name: str) -> Mapping[str, str]:
+    def labels_like(self, namespace: str, workload: str) -> Mapping[str, str]:
         """See Cluster."""
-        return workload.labels_like(self.api, namespace, workload_name)
+        return workloads.labels_like(self.api, namespace, workload)
 
     def logins(self, namespace: str, secrets: tuple[str, ...]) -> LoginSource | None:
         """See Cluster."""

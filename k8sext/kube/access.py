@@ -35,7 +35,7 @@ def _rights(group: str, resource: str, verbs: str, cluster: bool = False) -> tup
     return tuple(Right(verb, resource, group, cluster) for verb in verbs.split())
 
 
-# ARCHITECTURE, "Rights". Groups of one purpose are printed together.
+# Groups of one purpose are printed together.
 ROLES: Mapping[str, tuple[Right, ...]] = MappingProxyType(
     {
         "probe": (

@@ -96,7 +96,7 @@ class Board:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The sums, under the names of CLI.md. `cases` counts faults only."""
+        """The sums; `cases` counts faults only."""
         return {
             "cases": len(self.faults),
             "localised": sum(r.localised for r in self.faults),
@@ -119,7 +119,7 @@ class Board:
         return 0 if self.results and self.accuracy >= BAR and not broken else 1
 
     def as_json(self) -> dict[str, Any]:
-        """The document of CLI.md, "Scoreboards"."""
+        """The scoreboard as a document (tests/gym/README.md)."""
         return {
             "summary": self.summary,
             "cases": [

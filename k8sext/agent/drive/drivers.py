@@ -1,7 +1,8 @@
 """Client probes, after the wire probes: one for each bridge port, each under a watchdog.
 
 A driver keeps no deadline, so it runs in a daemon thread that is left behind when its time is up.
-Its login is the wire probe's, and only one that nobody has rejected (ARCHITECTURE: Manners).
+Its login is the wire probe's, and only one that nobody has rejected (docs/architecture.md,
+"Promises to servers").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Carries out a plan: every target becomes an observation, side by side, politely.
 
-Manners (ARCHITECTURE: Manners towards servers): one connection a probe; logins one at a time for
-each server and credential; one rejected login ends the logins with it; endpoints log in first.
+Manners (docs/architecture.md, "Promises to servers"): one connection a probe; logins one at a time
+for each server and credential; one rejected login ends the logins with it; endpoints log in first.
 """
 
 from __future__ import annotations

@@ -1,29 +1,27 @@
 """Redis' wire format: every type of versions 2 and 3, and whatever a hostile server sends."""
 
 import asyncio
+import importlib
 import random
 import tracemalloc
+from typing import Any
 
 import pytest
-from k8sext.checks.protocols.redis.resp import (
-    RedisError,
-    Reply,
-    ReplyReader,
-    command,
-    items,
-    mapping,
-)
 
 from k8sext.agent.check import Fault
 from k8sext.model.words import Reason
 from tests.support.converse import fed
 
+resp: Any = importlib.import_module("k8sext.checks.protocols.redis.resp")
+RedisError, ReplyReader = resp.RedisError, resp.ReplyReader
+command, items, mapping = resp.command, resp.items, resp.mapping
 
-def read(data: bytes) -> Reply:
+
+def read(data: bytes) -> Any:
     return asyncio.run(_read(data))
 
 
-async def _read(data: bytes) -> Reply:
+async def _read(data: bytes) -> Any:
     return await ReplyReader(fed(data)).read()
 
 
@@ -53,7 +51,7 @@ async def _read(data: bytes) -> Reply:
         (b"%?\r\n+a\r\n:1\r\n.\r\n", {"a": 1}),
     ],
 )  # fmt: skip
-def test_every_type(data: bytes, value: Reply) -> None:
+def test_every_type(data: bytes, value: Any) -> None:
     assert read(data) == value
 
 

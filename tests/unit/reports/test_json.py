@@ -1,4 +1,4 @@
-"""k8sext.report/v1: what CLI.md promises is there."""
+"""k8sext.report/v1: what its schema promises is there."""
 
 import json
 import socket
