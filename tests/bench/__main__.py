@@ -203,7 +203,8 @@ def run(lab: Lab) -> list[Result]:
         compare("list-5000", lab, ["sh", "-c", listed], ["sh", "-c", raw], 2.5,
                 "kubectl get --raw of services, endpointslices and endpoints, one after another")
     )  # fmt: skip
-    lab.kubectl("delete", "namespace", MANY_NAMESPACE, "--wait=false")
+    # Waited for: whatever runs next would share the API server with 10,000 deletions.
+    lab.run(["kubectl", "delete", "namespace", MANY_NAMESPACE], timeout=600, check=True)
     return results
 
 
