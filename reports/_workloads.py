@@ -51,16 +51,14 @@ def workloads(report: Report, options: Options, wide: bool) -> list[Text]:
     found = verdicts(report)
     many = len({v.workload.namespace for v in found}) > 1
     blocks = [_block(v, many) for v in found]
-    left = _left(report.workloads.without, bool(blocks))
+    left = _left(report.workloads.without, bool(blocks)) if report.workloads.without else None
     rows = [*_columns(blocks, options, wide), *([left] if left else [])]
     notes = (folded(printable(n), options.width - 3) for n in report.workloads.notes)
     return [*rows, *(Text(" · " + "\n   ".join(n), style="dim") for n in notes)]
 
 
-def _left(without: int, some: bool) -> Text | None:
+def _left(without: int, some: bool) -> Text:
     """How many are not listed."""
-    if not without and some:
-        return None
     more = "more " if some else ""
     verb = "workload uses" if without == 1 else "workloads use"
     return Text(f"   {without} {more}{verb} no bridge", style="dim")

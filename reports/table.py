@@ -97,6 +97,8 @@ def _head(report: Report) -> str:
 
 
 def _place(vantage: VantageReport) -> str:
+    if not vantage.namespace:
+        return f"namespace (unknown), probed from: {vantage.vantage}"
     where = f"from {vantage.vantage}"
     if vantage.node:
         where += f" on {vantage.node} ({vantage.address})"

@@ -78,7 +78,7 @@ def _version(wanted: bool) -> None:
 
 def _root(
     version: bool = typer.Option(
-        False, "--version", is_eager=True, callback=_version, help="Print the version and leave."
+        False, "--version", is_eager=True, callback=_version, help="Print the version and exit."
     ),
 ) -> None:
     """Find, check and explain the bridges from Kubernetes to the middleware outside it."""

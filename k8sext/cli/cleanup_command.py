@@ -20,7 +20,7 @@ def cleanup_command(
     namespace: opt.Namespace = None,
     all_namespaces: opt.AllNamespaces = False,
     all_runs: Annotated[
-        bool, typer.Option("--all", help="Also runs that may still be under way.")
+        bool, typer.Option("--all", help="Also delete Jobs of runs that may still be in progress.")
     ] = False,
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,

@@ -66,7 +66,7 @@ def config_option() -> Any:
         expose_value=False,
         is_eager=True,
         callback=_load,
-        help=f"File of defaults that you trust; {DEFAULT_FILE} in this folder may set a few.",
+        help=f"Read defaults from this file; without it {DEFAULT_FILE} here may set a few.",
     )
 
 
@@ -140,7 +140,7 @@ def _checked(data: Any, path: str, known: set[str], inner: str = "") -> dict[str
 
             near = difflib.get_close_matches(name, sorted(known), 1)
             raise K8sextError(
-                f"{inner + '.' if inner else ''}{name} is no option of k8sext",
+                f"unknown option: {inner + '.' if inner else ''}{name}",
                 where=path,
                 fix=f"did you mean `{near[0]}`?" if near else "k8sext COMMAND -h lists them",
             )

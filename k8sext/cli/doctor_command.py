@@ -13,7 +13,7 @@ from . import options as opt
 
 def doctor_command(
     services: Annotated[
-        list[str] | None, typer.Argument(help="Services to check; default all.")
+        list[str] | None, typer.Argument(help="Services to check; default: all bridges.")
     ] = None,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = None,
@@ -22,94 +22,126 @@ def doctor_command(
     selector: opt.Selector = None,
     filename: opt.Filename = None,
     vantage: Annotated[
-        str, typer.Option("--from", help="Where to look from: pod, relay, pod,relay or local.")
+        str,
+        typer.Option("--from", help="Where the checks run: pod, relay, both (pod,relay) or local."),
     ] = "pod",
     output: Annotated[
-        str, typer.Option("--output", "-o", help="table, wide, json or junit.")
+        str, typer.Option("--output", "-o", help="Output format: table, wide, json or junit.")
     ] = "table",
     output_file: Annotated[
         list[str] | None,
-        typer.Option("--output-file", metavar="FORMAT=PATH", help="Also write; repeatable."),
+        typer.Option(
+            "--output-file",
+            metavar="FORMAT=PATH",
+            help="Also write this format to a file; repeatable.",
+        ),
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Short for --output-file junit=PATH.")] = None,
-    fail_on: Annotated[str, typer.Option(help="warn, fail or never.")] = "fail",
+    junit: Annotated[Path | None, typer.Option(help="Same as --output-file junit=PATH.")] = None,
+    fail_on: Annotated[str, typer.Option(help="Exit 1 on warn, on fail, or never.")] = "fail",
     require: Annotated[
-        str | None, typer.Option(help="Least depth: connect, handshake, auth or verify.")
+        str | None,
+        typer.Option(
+            help="Minimum depth each bridge must be tested to: connect, handshake, auth or verify."
+        ),
     ] = None,
-    allow_empty: Annotated[bool, typer.Option(help="Exit 0 where there is no bridge.")] = False,
+    allow_empty: Annotated[bool, typer.Option(help="Exit 0 even if there is no bridge.")] = False,
     include: Annotated[
-        str | None, typer.Option(help="internal: also probe what is not a bridge.")
+        str | None, typer.Option(help="internal: also probe Services that are not bridges.")
     ] = None,
-    image: Annotated[str | None, typer.Option(help="Image of the probe pod.")] = None,
+    image: Annotated[str | None, typer.Option(help="Container image of the probe pod.")] = None,
     image_pull_secret: Annotated[
-        list[str] | None, typer.Option(help="Pull secret of the image; repeatable.")
+        list[str] | None, typer.Option(help="Image pull secret; repeatable.")
     ] = None,
     pod_patch: Annotated[
-        Path | None, typer.Option(help="YAML merged into the pod template.")
+        Path | None, typer.Option(help="YAML file to merge into the pod template.")
     ] = None,
-    pod_start_timeout: Annotated[float, typer.Option(help="Seconds to wait for the pod.")] = 120.0,
+    pod_start_timeout: Annotated[
+        float, typer.Option(help="Seconds to wait for the pod to start.")
+    ] = 120.0,
     pod_ttl: Annotated[
-        float, typer.Option(help="Seconds that an ended Job stays if nobody deletes it.")
+        float, typer.Option(help="Seconds until Kubernetes deletes a finished Job.")
     ] = 60.0,
     node_selector: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Node label; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Label of nodes the pod may run on; repeatable."),
     ] = None,
     toleration: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY[=VALUE][:EFFECT]", help="Taint to tolerate; repeatable."),
+        typer.Option(metavar="KEY[=VALUE][:EFFECT]", help="Taint the pod tolerates; repeatable."),
     ] = None,
     pod_label: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Label of the pod; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Label to add to the pod; repeatable."),
     ] = None,
     pod_annotation: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Annotation of the pod; repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="Annotation to add to the pod; repeatable."),
     ] = None,
     like: Annotated[
         str | None,
-        typer.Option(metavar="WORKLOAD", help="Take on the pod labels of [KIND/]NAME."),
+        typer.Option(
+            metavar="WORKLOAD",
+            help="Give the probe pod the labels of this workload's pods ([KIND/]NAME).",
+        ),
     ] = None,
-    shards: Annotated[int, typer.Option(help="Spread the bridges over so many pods.")] = 1,
-    mesh: Annotated[bool, typer.Option(help="Let a mesh inject its sidecar.")] = False,
+    shards: Annotated[int, typer.Option(help="Number of probe pods.")] = 1,
+    mesh: Annotated[bool, typer.Option(help="Allow a service mesh to inject its sidecar.")] = False,
     client: Annotated[
         bool,
-        typer.Option("--client", help="The official drivers too (from relay: always)."),
+        typer.Option("--client", help="Also try the official drivers (--from relay always does)."),
     ] = False,
     credentials_from: Annotated[
         list[str] | None,
         typer.Option(
             metavar="SECRET=SERVICE",
-            help="Secret whose login may go to that Service (k8sext explain KX612); repeatable.",
+            help="Use this Secret although it does not name the Service (see "
+            "k8sext explain KX612); repeatable.",
         ),
     ] = None,
     trust_annotations: Annotated[
-        bool, typer.Option(help="Vouch for every Secret that an annotation names.")
+        bool,
+        typer.Option(help="Use every Secret that an annotation names, whatever the Secret says."),
     ] = False,
     credentials: Annotated[
-        str | None, typer.Option(help="For relay and local: env, file:PATH or cluster.")
+        str | None,
+        typer.Option(
+            help="Source of logins for --from relay and local: env, file:PATH or cluster."
+        ),
     ] = None,
     active: Annotated[
         bool,
-        typer.Option("--active", help="Allow checks that write marked data, and remove it."),
+        typer.Option(
+            "--active", help="Allow checks to write marked test data; they remove it afterwards."
+        ),
     ] = False,
     reverse: Annotated[
         bool,
-        typer.Option("--reverse", help="Let outside systems call the pod back; needs --active."),
+        typer.Option(
+            "--reverse",
+            help="Register the pod with outside systems and wait for their call; needs --active.",
+        ),
     ] = False,
     reverse_app: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Sacrificial application to register it under."),
+        typer.Option(
+            metavar="NAME", help="Test application whose name the probe may register under."
+        ),
     ] = None,
     workloads: Annotated[
         bool,
-        typer.Option("--workloads", help="Which workload uses which bridge, and reaches it."),
+        typer.Option(
+            "--workloads",
+            help="Also show which workloads use each bridge, and whether they reach it.",
+        ),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds for all probes.")] = 60.0,
-    stage_timeout: Annotated[float, typer.Option(help="Seconds for one stage.")] = 3.0,
+    timeout: Annotated[float, typer.Option(help="Seconds for all probes together.")] = 60.0,
+    stage_timeout: Annotated[float, typer.Option(help="Seconds for each stage of a probe.")] = 3.0,
     wait: Annotated[
-        str | None, typer.Option(help="Look again for so long (90s, 5m) until it passes.")
+        str | None, typer.Option(help="Repeat for up to this long (90s, 5m) until the run passes.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Print the Job and its code; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print the Job and its code, and run nothing.")
+    ] = False,
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:

@@ -25,7 +25,8 @@ def graph_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Colour by a saved run; one of doctor --workloads is drawn without the cluster.",
+            help="Colour the picture by this saved run; a run of doctor "
+            "--workloads needs no cluster.",
         ),
     ] = None,
     as_user: opt.As = None,

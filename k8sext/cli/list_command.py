@@ -27,9 +27,9 @@ def list_command(
     selector: opt.Selector = None,
     output: Annotated[str, typer.Option("--output", "-o", help="table, wide or json.")] = "table",
     include: Annotated[
-        str | None, typer.Option(help="internal: also show what is not a bridge.")
+        str | None, typer.Option(help="internal: also show Services that are not bridges.")
     ] = None,
-    allow_empty: Annotated[bool, typer.Option(help="Exit 0 where there is no bridge.")] = False,
+    allow_empty: Annotated[bool, typer.Option(help="Exit 0 even if there is no bridge.")] = False,
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,
 ) -> int:

@@ -23,25 +23,29 @@ Kubeconfig = Annotated[
     typer.Option(
         "--kubeconfig",
         is_eager=True,  # the file of defaults has a part for each context
-        help="Kubeconfig file; default $KUBECONFIG, ~/.kube/config.",
+        help="Path of the kubeconfig file; default $KUBECONFIG, then ~/.kube/config.",
     ),
 ]
 Context = Annotated[
-    str | None, typer.Option("--context", is_eager=True, help="Context of the kubeconfig.")
+    str | None, typer.Option("--context", is_eager=True, help="Kubeconfig context to use.")
 ]
 Namespace = Annotated[
     str | None,
     typer.Option(
-        "--namespace", "-n", callback=_namespace, help="Namespace; default the context's."
+        "--namespace", "-n", callback=_namespace, help="Namespace; default: that of the context."
     ),
 ]
-AllNamespaces = Annotated[
-    bool, typer.Option("--all-namespaces", "-A", help="Every namespace that has bridges.")
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Use all namespaces.")]
+Selector = Annotated[
+    str | None, typer.Option("--selector", "-l", help="Select Services by label, as kubectl does.")
 ]
-Selector = Annotated[str | None, typer.Option("--selector", "-l", help="Label selector.")]
 Filename = Annotated[
     list[str] | None,
-    typer.Option("--filename", "-f", help="File, folder or - (standard input); repeatable."),
+    typer.Option(
+        "--filename",
+        "-f",
+        help="Read bridges from this file, folder or - (standard input); repeatable.",
+    ),
 ]
 As = Annotated[str | None, typer.Option("--as", help="User to impersonate.")]
 AsGroup = Annotated[

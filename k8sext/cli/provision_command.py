@@ -15,9 +15,9 @@ NARROW = 80  # columns that every terminal has
 
 
 def provision_command(
-    name: Annotated[str | None, typer.Argument(help="Service to make.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the Service to create.")] = None,
     to: Annotated[
-        list[str] | None, typer.Option("--to", help="HOST[:PORT] out there; repeatable.")
+        list[str] | None, typer.Option("--to", help="HOST[:PORT] the bridge leads to; repeatable.")
     ] = None,
     filename: opt.Filename = None,
     kubeconfig: opt.Kubeconfig = None,
@@ -25,26 +25,37 @@ def provision_command(
     namespace: opt.Namespace = None,
     port: Annotated[int | None, typer.Option(help="Port of the Service.")] = None,
     protocol: Annotated[str, typer.Option(help="Protocol, as in `k8sext checks`.")] = "",
-    credentials: Annotated[str, typer.Option(help="Secret that holds the login.")] = "",
+    credentials: Annotated[str, typer.Option(help="Name of the Secret with the login.")] = "",
     origin: Annotated[
-        str, typer.Option(help="Outside name of these addresses; doctor compares.")
+        str, typer.Option(help="DNS name the addresses came from; doctor compares them with it.")
     ] = "",
     resolve: Annotated[
-        bool, typer.Option(help="Lead to the addresses that the host name has in the cluster.")
+        bool, typer.Option(help="Use the addresses that the host name has in the cluster's DNS.")
     ] = False,
     ingress: Annotated[
-        str, typer.Option("--ingress", help="HOST[/PATH]: an Ingress that leads to it, too.")
+        str, typer.Option("--ingress", help="Also create an Ingress for HOST[/PATH].")
     ] = "",
-    ingress_class: Annotated[str, typer.Option(help="Its IngressClass.")] = "",
-    ingress_tls: Annotated[str, typer.Option(help="Secret with its certificate.")] = "",
-    dry_run: Annotated[str | None, typer.Option(help="client or server: write nothing.")] = None,
-    diff: Annotated[bool, typer.Option(help="Show differences; exit 1 if any.")] = False,
+    ingress_class: Annotated[str, typer.Option(help="IngressClass of that Ingress.")] = "",
+    ingress_tls: Annotated[
+        str, typer.Option(help="Secret with the certificate of that Ingress.")
+    ] = "",
+    dry_run: Annotated[
+        str | None,
+        typer.Option(help="Write nothing: check here (client) or on the API server (server)."),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option(help="Show the differences, write nothing; exit 1 if there are any.")
+    ] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="text, yaml or json.")] = "text",
-    adopt: Annotated[bool, typer.Option(help="Take over what others manage.")] = False,
-    force_conflicts: Annotated[bool, typer.Option(help="Take over conflicting fields.")] = False,
-    verify: Annotated[bool, typer.Option(help="Run doctor on what was applied.")] = False,
+    adopt: Annotated[
+        bool, typer.Option(help="Take over objects that another tool manages.")
+    ] = False,
+    force_conflicts: Annotated[
+        bool, typer.Option(help="Take over fields that another tool manages.")
+    ] = False,
+    verify: Annotated[bool, typer.Option(help="Run doctor on the bridges afterwards.")] = False,
     image: Annotated[
-        str | None, typer.Option(help="Image of the pod of --verify and --resolve.")
+        str | None, typer.Option(help="Container image of the pod that --verify and --resolve use.")
     ] = None,
     as_user: opt.As = None,
     as_group: opt.AsGroup = None,

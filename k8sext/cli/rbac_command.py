@@ -20,16 +20,19 @@ def rbac_command(
     purpose: Annotated[
         str, typer.Option("--for", metavar="JOB", help=f"One of {', '.join(JOBS)}.")
     ] = "doctor",
-    check: Annotated[bool, typer.Option(help="Ask the cluster what you lack.")] = False,
+    check: Annotated[
+        bool, typer.Option(help="Check your own rights, and list those that are missing.")
+    ] = False,
     service_account: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Also print this ServiceAccount and its bindings, for CI."
+            metavar="NAME",
+            help="Also print a ServiceAccount of this name and its bindings, for CI.",
         ),
     ] = None,
     secret: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Also the right to read this Secret (repeatable)."),
+        typer.Option(metavar="NAME", help="Also allow reading this Secret; repeatable."),
     ] = None,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = None,
@@ -91,7 +94,7 @@ def _check(session: Any, where: str | None, purpose: str) -> int:
         for right in _missing(session, where, group):
             lines.setdefault(right, f"missing{' (optional)' if optional else ''}: {right}\n")
             refused = refused or not optional
-    end = "" if refused else f"you may {purpose}\n"
+    end = "" if refused else f"you have all the rights that {purpose} needs\n"
     if not talk.quiet():
         console.data("".join(lines.values()) + end)
     return 1 if refused else 0
@@ -105,7 +108,7 @@ def _missing(session: Any, where: str | None, group: str) -> Any:
         return access.missing(session, where, group)
     except ApiError as error:
         raise K8sextError(
-            "what you may cannot be asked (SelfSubjectAccessReview)",
+            "your rights could not be checked (SelfSubjectAccessReview)",
             where=session.server,
             why=error.message,
             fix="without --check the Role is printed all the same",

@@ -12,21 +12,26 @@ import typer
 def report_command(
     file: Annotated[Path, typer.Argument(help="What `doctor --output-file json=FILE` wrote.")],
     output: Annotated[
-        str, typer.Option("--output", "-o", help="table, wide, json or junit.")
+        str, typer.Option("--output", "-o", help="Output format: table, wide, json or junit.")
     ] = "table",
     output_file: Annotated[
         list[str] | None,
-        typer.Option("--output-file", metavar="FORMAT=PATH", help="Also write; repeatable."),
+        typer.Option(
+            "--output-file",
+            metavar="FORMAT=PATH",
+            help="Also write this format to a file; repeatable.",
+        ),
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Short for --output-file junit=PATH.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Same as --output-file junit=PATH.")] = None,
     as_saved: Annotated[
-        bool, typer.Option("--as-saved", help="Show the verdicts as they were, judge nothing.")
+        bool, typer.Option("--as-saved", help="Show the saved verdicts without judging again.")
     ] = False,
     fail_on: Annotated[
-        str | None, typer.Option(help="warn, fail or never; default as in that run.")
+        str | None, typer.Option(help="Exit 1 on warn, on fail, or never; default: as in that run.")
     ] = None,
     require: Annotated[
-        str | None, typer.Option(help="Least depth; default as in that run.")
+        str | None,
+        typer.Option(help="Minimum depth each bridge must be tested to; default: as in that run."),
     ] = None,
 ) -> int:
     """Show a saved run and judge its facts again, offline."""

@@ -42,13 +42,19 @@ def clear_text() -> bool:
 def options(cluster: bool = False) -> list[Any]:
     """Fresh option objects for one command; `cluster`: one that speaks with the API server."""
     flags: list[tuple[list[str], dict[str, Any]]] = [
-        (["--quiet", "-q"], {"is_flag": True, "help": "Print nothing; the exit code tells."}),
-        (["--verbose", "-v"], {"count": True, "help": "Say more on stderr; repeatable."}),
-        (["--debug"], {"is_flag": True, "help": "Each request; tracebacks of internal errors."}),
-        (["--no-color"], {"is_flag": True, "help": "No colour (NO_COLOR does the same)."}),
+        (["--quiet", "-q"], {"is_flag": True, "help": "Print nothing; only set the exit code."}),
+        (["--verbose", "-v"], {"count": True, "help": "Print more to standard error; repeatable."}),
+        (
+            ["--debug"],
+            {
+                "is_flag": True,
+                "help": "Print every API request, and tracebacks of internal errors.",
+            },
+        ),
+        (["--no-color"], {"is_flag": True, "help": "Do not use colour (same as NO_COLOR)."}),
     ]
     if cluster:
-        text = "Send the login to an API server whose URL is http://, readable on the way."
+        text = "Allow a login to be sent unencrypted to an API server at an http:// URL."
         flags.append((["--insecure-clear-text"], {"is_flag": True, "help": text}))
     return [
         TyperOption(param_decls=names, expose_value=False, callback=_note, **extra)

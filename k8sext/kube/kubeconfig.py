@@ -58,7 +58,7 @@ def load(kubeconfig: Path | None, context: str | None) -> Access:
         if kubeconfig is None and context is None and in_cluster_available():
             return in_cluster()
         where = str(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config")
-        raise _refused("no kubeconfig there", where, "give --kubeconfig or set KUBECONFIG")
+        raise _refused("kubeconfig not found", where, "give --kubeconfig or set KUBECONFIG")
     return from_config(merged(found), context, tuple(map(str, found)))
 
 

@@ -129,8 +129,10 @@ class Through:
     ) -> Carrier | None:
         way = await self.way()
         until = asyncio.get_running_loop().time() + 10
+        if not isinstance(way, _Way):
+            await way.close()
+            return None
         try:
-            assert isinstance(way, _Way)
             address = target.host
             if not is_address(address):
                 address = (await way.resolve(address, until)).addresses[0]
@@ -139,7 +141,7 @@ class Through:
                 return None
             ends = await way.connected(address, target.port, until)
             return Carrier(way, (address, target.port), ends, reader, writer)
-        except (Fault, AssertionError):
+        except Fault:
             await way.close()
             return None
 

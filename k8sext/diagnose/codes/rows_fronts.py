@@ -101,8 +101,8 @@ GATEWAY = Row(
     "KX334", Culprit.PATH,
     "the ingress controller at {address} does not reach what is behind {service}: {status} for "
     "{leads}, where the bridge itself answers {direct} from the probe's pod",
-    "allow the controller's way out: on the firewall before the server, and in NetworkPolicies of "
-    "the controller's namespace; its log names the address that it tried",
+    "allow the controller to connect: on the firewall in front of the server, and in "
+    "NetworkPolicies of the controller's namespace; its log names the address that it tried",
 )  # fmt: skip
 SPEAKS_TLS = Row(
     "KX334", Culprit.MANIFEST,

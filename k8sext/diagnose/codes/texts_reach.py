@@ -112,7 +112,7 @@ how: Connecting by name and to the address itself both ended at the deadline, wh
   own network is proven by other connections or by the control probes.
 see: From a pod: timeout 3 bash -c '</dev/tcp/HOST/PORT'; from a node the same: if that works, the
   firewall knows only some of the nodes.
-repair: Let the firewall before the server pass the port from the addresses of all nodes: pods
+repair: Allow the port on the firewall in front of the server, from the addresses of all nodes: pods
   leave the cluster with their node's address.
 wrong: A host that is switched off, or a wrong address, is just as silent. So is a NetworkPolicy,
   if policies could not be read (the reason then says so).
@@ -188,8 +188,8 @@ KX310
 means: The connection is reset by the other side.
 how: ECONNRESET, while connecting or when the first bytes were sent.
 see: timeout 3 bash -c 'cat </dev/tcp/HOST/PORT' | od -c | head
-repair: Look for host rules, connection limits and proxies before the server, then in the server's
-  log.
+repair: Look for host rules, connection limits and proxies in front of the server, then in
+  the server's log.
 wrong: A firewall that rejects established connections, or a crash of the server, look the same.
 
 KX311
@@ -214,7 +214,7 @@ means: The connection is accepted and then nothing comes: something accepts in t
   or this port speaks another protocol that waits for its client.
 how: Not one byte arrived until the deadline after a harmless opener of the protocol.
 see: timeout 5 bash -c 'cat </dev/tcp/HOST/PORT' | od -c | head
-repair: Correct the port or the protocol of the bridge; look at what stands before the server.
+repair: Correct the port or the protocol of the bridge; look at what stands in front of the server.
 wrong: A server under heavy load, or one that looks up the client's name in a slow DNS, may be
   that late.
 
@@ -251,8 +251,8 @@ means: The bridge is marked as one that must not be reachable (expect.unreachabl
 how: A probe got an answer of the server at the named stage; with plain TCP an accepted connection
   is enough.
 see: kubectl exec -n NAMESPACE YOUR-POD -- timeout 3 bash -c '</dev/tcp/HOST/PORT'
-repair: Deny the port on the firewall before the server or by a NetworkPolicy with egress rules; or
-  take unreachable out of k8sext.io/expect if the bridge is meant to work now.
+repair: Deny the port on the firewall in front of the server or by a NetworkPolicy with egress
+  rules; or take unreachable out of k8sext.io/expect if the bridge is meant to work now.
 wrong: A proxy that accepts for everybody answers plain TCP probes even where the server behind it
   is closed: give the port its protocol.
 

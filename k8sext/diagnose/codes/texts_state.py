@@ -119,10 +119,10 @@ wrong: On PostgreSQL the seconds since the last replayed transaction also grow w
   and the connection to the primary is down.
 
 KX722
-means: The expectation that is written at the bridge is none that this protocol can check, so
-  nothing is known of it.
-how: The annotation k8sext.io/expect was read, and its keys and values were compared with what the
-  check declares. Whatever else passed: what was expected has not been looked at.
+means: This protocol cannot check the expectation that is set on the bridge, so nothing is known of
+  it.
+how: The keys and values of the annotation k8sext.io/expect were compared with those that the check
+  knows. What was expected has not been checked, whatever else passed.
 see: k8sext checks
 repair: Correct the key or its value. A typing error would otherwise pass for ever.
 wrong: The expectation may be meant for a check of a newer k8sext.

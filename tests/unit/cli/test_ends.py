@@ -52,7 +52,7 @@ ENDS = [(broken, 3, "KX910"), (stopped, 130, "KX916")]
 
 
 @pytest.mark.parametrize(("end", "code", "said"), ENDS, ids=["defect", "interrupted"])
-@pytest.mark.parametrize("where", ["run", "selected"])
+@pytest.mark.parametrize("where", ["probe", "selected"])
 def test_whatever_ends_it_the_reports_are_written(
     end: Any,
     code: int,

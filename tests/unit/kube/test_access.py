@@ -288,9 +288,10 @@ def test_an_unknown_purpose(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("denied", "code", "said"),
     [
-        ((), 0, "you may doctor\n"),
+        ((), 0, "you have all the rights that doctor needs\n"),
         (("list events", "list nodes"), 0,
-         "missing (optional): list events\nmissing (optional): list nodes\nyou may doctor\n"),
+         "missing (optional): list events\nmissing (optional): list nodes\n"
+         "you have all the rights that doctor needs\n"),
         (("create jobs", "list events"), 1,
          "missing: create jobs.batch\nmissing (optional): list events\n"),
     ],

@@ -459,7 +459,7 @@ def test_what_is_no_kubeconfig_is_not_quoted(tmp_path: Path, text: str) -> None:
 
 
 def test_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "no kubeconfig there" in refused(tmp_path / "missing")
+    assert "kubeconfig not found" in refused(tmp_path / "missing")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
     assert "missing" in refused()
 

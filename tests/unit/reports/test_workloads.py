@@ -188,7 +188,7 @@ def test_without_utf8_everything_is_ascii(form: str) -> None:
 
 def test_the_table_says_nothing_where_nobody_asked() -> None:
     assert "WORKLOAD" not in render(sample())
-    assert "0 workloads use no bridge" in render(sample(workloads=WorkloadView()))
+    assert "no bridge" not in render(sample(workloads=WorkloadView()))
     assert "1 workload uses no bridge" in render(sample(workloads=WorkloadView(without=1)))
 
 
