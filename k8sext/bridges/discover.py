@@ -7,27 +7,20 @@ second.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from k8sext import registry
 from k8sext.agent import expect
-from k8sext.model.bridge import Bridge, BridgeClass, Endpoint, Kind, Port
+from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
 
 from . import annotations as notes
 from . import handmade, infer
+from .classes import classified
 
 Object = Mapping[str, Any]
 SERVICE_NAME = "kubernetes.io/service-name"
-LEADER = "control-plane.alpha.kubernetes.io/leader"
-MANAGERS = (
-    "kube-controller-manager",
-    "kube-apiserver",
-    "PrometheusOperator",
-    "Patroni",
-    "operator",
-)
 
 
 class Objects(Protocol):
@@ -51,7 +44,7 @@ class _Index:
 
     slices: Mapping[tuple[str, str], list[Object]]
     endpoints: Mapping[tuple[str, str], Object]
-    owners: Mapping[str, str]  # address to "node NAME" or "pod NAMESPACE/NAME"
+    owners: Mapping[str, str]  # see `classes.classified`
     virtual: frozenset[str]  # cluster IPs of the Services that are seen
     words: infer.Vocabulary
 
@@ -121,7 +114,8 @@ def _bridge(service: Object, index: _Index) -> Bridge:
     outside = kind is Kind.EXTERNAL_NAME
     endpoints, problems = ((), ()) if outside else _endpoints(key, index, families)
     external_name = spec.get("externalName") or "" if outside else ""
-    bridge_class, reason = _class(service, key, external_name, endpoints, index)
+    legacy = index.endpoints.get(key)
+    bridge_class, reason = classified(service, external_name, endpoints, legacy, index.owners)
     ports = _ports(service, said, kind, index.words)
     unknown = (*said.unknown, *notes.of_no_port(said, ports))
     made = Bridge(
@@ -354,85 +348,3 @@ def _of_endpoints(item: Object) -> Iterator[Endpoint]:
                         node=address.get("nodeName") or "",
                         controlled=controlled,
                     )
-
-
-# -- whose it is --------------------------------------------------------------------------------
-
-
-def _class(
-    service: Object,
-    key: tuple[str, str],
-    external_name: str,
-    endpoints: Sequence[Endpoint],
-    index: _Index,
-) -> tuple[BridgeClass, str]:
-    """The class and the fact that decided it; what people made, or annotated, is a bridge."""
-    bridge_class, reason = _own_class(service, key, external_name, endpoints, index)
-    if reason and notes.asks(service["metadata"].get("annotations") or {}):
-        return BridgeClass.BRIDGE, f"annotated, although {reason}"
-    return bridge_class, reason
-
-
-def _own_class(
-    service: Object,
-    key: tuple[str, str],
-    external_name: str,
-    endpoints: Sequence[Endpoint],
-    index: _Index,
-) -> tuple[BridgeClass, str]:
-    """The same without a look at annotations of ours."""
-    if key == ("default", "kubernetes"):
-        return BridgeClass.INTERNAL, "the API server's own Service"
-    inside = _inside_name(external_name) if external_name else ""
-    if inside:
-        return BridgeClass.INTERNAL, inside
-    owned = _owned(service) or _kept_by_controller(key, index)
-    if owned:
-        return BridgeClass.CONTROLLER_OWNED, owned
-    owners = [index.owners.get(e.address) for e in endpoints]
-    owner = next((o for o in owners if o), None)
-    if owner and all(owners):
-        address = endpoints[0].address
-        return BridgeClass.INTERNAL, f"its addresses are the cluster's own ({address}: {owner})"
-    return BridgeClass.BRIDGE, ""
-
-
-def _inside_name(name: str) -> str:
-    """Why it is none of ours; `….svc` is no whole name and leads nowhere (see `aliases`)."""
-    inside = name.rstrip(".").lower().endswith(".svc.cluster.local")
-    return f"its externalName {name} is a Service of this cluster" if inside else ""
-
-
-def _owned(service: Object) -> str:
-    meta = service["metadata"]
-    for owner in meta.get("ownerReferences") or []:
-        return f"owned by {owner.get('kind')}/{owner.get('name')}"
-    for field in meta.get("managedFields") or []:
-        manager = str(field.get("manager", ""))
-        if not _wrote_spec(field):
-            continue
-        if manager in MANAGERS or manager.endswith(("-operator", "-controller-manager")):
-            return f"written by {manager}"
-    return ""
-
-
-def _wrote_spec(field: Object) -> bool:
-    """Controllers write status and annotations into what people made; that makes it not theirs."""
-    return not field.get("subresource") and "f:spec" in field.get("fieldsV1", ("f:spec",))
-
-
-def _kept_by_controller(key: tuple[str, str], index: _Index) -> str:
-    """A controller's Endpoints: leader elections, and Patroni's keys (patroni/dcs/kubernetes)."""
-    item = index.endpoints.get(key)
-    if item is None:
-        return ""
-    meta = item["metadata"]
-    annotations = meta.get("annotations") or {}
-    if LEADER in annotations:
-        return "its Endpoints hold a leader election"
-    if (
-        {"leader", "optime"} & set(annotations) and "ttl" in annotations
-    ) or "initialize" in annotations:
-        return "its Endpoints hold Patroni's keys"
-    managers = (str(f.get("manager", "")) for f in meta.get("managedFields") or [])
-    return next((f"its Endpoints are written by {m}" for m in managers if m == "Patroni"), "")
