@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from k8sext.cli import app
-from k8sext.diagnose import start
+from k8sext.diagnose import drivers, start
 from k8sext.diagnose.codes import table, texts
 from k8sext.diagnose.codes.row import Row
 from k8sext.lint import run as lint
-from k8sext.model.words import Culprit
+from k8sext.model.words import Culprit, Reason
 
 CODES = {r.code for r in table.all_rows()} | set(start.FIXES) | set(lint.rules())
+
 ROOT = Path(__file__).parents[2]
 RANGES = {
     1: "manifest",
@@ -88,3 +89,26 @@ def test_explain_refuses_what_is_not_there(
 ) -> None:
     assert app.run(["explain", *arguments]) == 2
     assert capsys.readouterr().err.startswith("k8sext: ")
+
+
+# A driver that gets through contradicts a wire probe that ended so, and libraries have one word.
+CONTRADICTED = {
+    Reason.AUTH_REJECTED, Reason.AUTH_METHOD_UNSUPPORTED, Reason.HOST_NOT_ALLOWED,
+    Reason.LOCKED_OUT, Reason.PROTECTED_MODE, Reason.LOOPBACK_ONLY_USER, Reason.PASSWORD_EXPIRED,
+    Reason.ACCOUNT_LOCKED, Reason.DATABASE_MISSING, Reason.VHOST_MISSING,
+    Reason.TOO_MANY_CONNECTIONS, Reason.SERVER_ERROR, Reason.INTERNAL_ERROR,
+    Reason.HOST_NAME_UNKNOWN, Reason.SIGNED_FOR_ANOTHER_HOST,
+}  # fmt: skip
+# No login was sent, or no probe was made: there is nothing to compare.
+NOT_COMPARED = {
+    Reason.NOT_REACHED, Reason.NOT_APPLICABLE, Reason.NO_CREDENTIALS, Reason.DRIVER_MISSING,
+    Reason.SECRET_MISSING, Reason.SECRET_KEY_MISSING, Reason.SECRET_FORBIDDEN, Reason.NO_CONSENT,
+    Reason.CONSENT_ELSEWHERE, Reason.KEY_NOT_ALLOWED, Reason.TLS_DEMANDED,
+    Reason.LOGIN_REJECTED_BEFORE, Reason.VANTAGE_UNPROVEN,
+}  # fmt: skip
+
+
+def test_a_new_reason_is_weighed_against_drivers() -> None:
+    """Without a decision a driver that works would put the wire probe's own verdict in doubt."""
+    decided = CONTRADICTED | NOT_COMPARED | set(drivers.NOT_ASKED)
+    assert set(Reason) == decided.union(*drivers.FAMILIES)

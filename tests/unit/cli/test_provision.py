@@ -444,8 +444,6 @@ def test_what_changes_between_dry_run_and_write_is_told(
 def test_without_a_cluster(capsys: Captured, tmp_path: Path) -> None:
     said = refused([*REDIS, "--kubeconfig", str(tmp_path / "x")], capsys, 3)
     assert "kubeconfig not found" in said
-        [*REDIS, "--kubeconfig", str(tmp_path / "x")], capsys, 3
-    )
 
 
 # -- verify -------------------------------------------------------------------------------------
