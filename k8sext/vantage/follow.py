@@ -94,6 +94,9 @@ class Follower:
                 self._give_up(run)
         for run in self._open():
             run.trouble = run.trouble or Trouble("KX908", "the run took too long", "")
+        for pod in self.pods.values():
+            if shard_of(pod) in self.claims.chosen:  # the proven one was quicker than the answer
+                self.claims.admitted(pod, None, "the run ended before its admission was known")
         self.runs[0].intruders = tuple(self.claims.intruders.values())
         return self.runs
 

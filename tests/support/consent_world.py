@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from k8sext.bridges import discover
-from k8sext.bridges import external_ips as claims
+from k8sext.bridges import discover, external_ips
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge
 from tests.support import nameserver
@@ -83,7 +82,7 @@ class World:
             endpointslices=tuple(self.slices),
             server_version="v1.35.0",
         )
-        return claims.noted(discover.bridges(found), (self.service, *self.others))
+        return external_ips.noted(discover.bridges(found), (self.service, *self.others))
 
     @property
     def behind(self) -> set[str]:

@@ -16,8 +16,7 @@ from k8sext.agent.login.credentials import HeldSecrets, LoginSource, MountedSecr
 from k8sext.agent.main import load_checks
 from k8sext.agent.net.resolver import Config
 from k8sext.agent.run.runner import Runner
-from k8sext.bridges import external_ips as claims
-from k8sext.bridges import filed
+from k8sext.bridges import external_ips, filed
 from k8sext.doctor import look, vouching
 from k8sext.doctor.cluster import Cluster
 from k8sext.doctor.request import Request
@@ -103,7 +102,7 @@ def bridges_of(world: cw.World, source: str, vantage: str) -> tuple[Bridge, ...]
         secret=SECRET,
     )
     files = desired.to_bridges([spec])
-    over = claims.noted(filed.over(found, files), (world.service, *world.others))
+    over = external_ips.noted(filed.over(found, files), (world.service, *world.others))
     return files if vantage == "local" else over
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.bridges import external_ips as claims
+from k8sext.bridges import external_ips
 from k8sext.doctor import gather
 from k8sext.doctor.plan import make
 from k8sext.kube.snapshot import Snapshot
@@ -53,7 +53,7 @@ BALANCER: dict[str, Any] = {"status": {"loadBalancer": {"ingress": [{"ip": A}]}}
     ],
 )
 def test_what_others_claim(services: list[Any], claimed: tuple[str, ...]) -> None:
-    (made,) = claims.noted([bridge()], services)
+    (made,) = external_ips.noted([bridge()], services)
     assert made.claimed == claimed
 
 

@@ -166,6 +166,16 @@ def test_without_anybody_else_the_dead_server_is_dead() -> None:
     assert (report.exit_code, told(report)) == (1, [])
 
 
+def test_an_intruder_is_told_although_the_run_is_over_before_admission_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The proven pod's log is read in no time; the question about the other one is still open."""
+    monkeypatch.setattr(listen.Listener, "ask_admission", lambda *_: None)
+    report = examined(Cluster(other_image))
+    assert told(report) == [("KX926", Severity.WARN)]
+    assert "image is" in report.vantages[0].diagnoses[0].why
+
+
 @pytest.mark.parametrize("forge", [alone, other_image])
 def test_a_forged_pass_does_not_pass_a_dead_server(forge: Any) -> None:
     report = examined(Cluster(forge))
