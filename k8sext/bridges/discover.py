@@ -7,8 +7,8 @@ second.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from k8sext import registry
@@ -47,6 +47,8 @@ class _Index:
     owners: Mapping[str, str]  # see `classes.classified`
     virtual: frozenset[str]  # cluster IPs of the Services that are seen
     words: infer.Vocabulary
+    # Ports alike of Services without annotations are one object: by what the API says of them.
+    ports: dict[tuple[object, ...], Port] = field(default_factory=dict[tuple[object, ...], Port])
 
 
 def bridges(snapshot: Objects) -> tuple[Bridge, ...]:
@@ -116,7 +118,7 @@ def _bridge(service: Object, index: _Index) -> Bridge:
     external_name = spec.get("externalName") or "" if outside else ""
     legacy = index.endpoints.get(key)
     bridge_class, reason = classified(service, external_name, endpoints, legacy, index.owners)
-    ports = _ports(service, said, kind, index.words)
+    ports = _ports(service, said, kind, index)
     unknown = (*said.unknown, *notes.of_no_port(said, ports))
     made = Bridge(
         namespace=meta["namespace"],
@@ -186,17 +188,34 @@ def _cluster_ips(spec: Object) -> list[str]:
     return spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
 
 
-def _ports(
-    service: Object, said: notes.Said, kind: Kind, words: infer.Vocabulary
-) -> tuple[Port, ...]:
-    name = service["metadata"]["name"]
+def _ports(service: Object, said: notes.Said, kind: Kind, index: _Index) -> tuple[Port, ...]:
+    name, words = service["metadata"]["name"], index.words
     given = (service.get("spec") or {}).get("ports") or []
     if given:
-        return tuple(_port(p, name, said, words) for p in given)
+        known = index.ports if said is notes.NOTHING_SAID else {}
+        return tuple(known.get(_looks(p)) or _new_port(p, name, said, words, known) for p in given)
     if said.ports:
         listed = ({"port": number, "protocol_word": word} for number, word in said.ports)
         return tuple(_port(p, name, said, words) for p in listed)
     return _default_port(name, said, words) if kind is Kind.EXTERNAL_NAME else ()
+
+
+def _looks(port: Object) -> tuple[object, ...]:
+    get = port.get
+    return (get("name"), get("port"), get("protocol"), get("targetPort"), get("nodePort"),
+            get("appProtocol"))  # fmt: skip
+
+
+def _new_port(
+    port: Object, service: str, said: notes.Said, words: infer.Vocabulary,
+    known: dict[tuple[object, ...], Port],
+) -> Port:  # fmt: skip
+    """Remembered where the Service's name has no say in what it speaks."""
+    made = _port(port, service, said, words)
+    own = infer.by_port(words, made.app_protocol, made.name, made.port)
+    if own and (own.protocol != infer.FALLBACK or own.product):
+        known[_looks(port)] = made
+    return made
 
 
 def _port(port: Object, service: str, said: notes.Said, words: infer.Vocabulary) -> Port:
@@ -273,7 +292,7 @@ def _endpoints(
         return tuple(_of_endpoints(legacy)) if legacy else (), ()
     legacy = index.endpoints.get(key)
     usable = [s for s in slices if _family(s) in families]
-    endpoints = _each_once(e for s in usable for e in _of_slice(s, legacy))
+    endpoints = _each_once([e for s in usable for e in _of_slice(s, legacy)])
     if len(usable) == len(slices):
         return endpoints, ()
     known = " and ".join(families)
@@ -289,10 +308,12 @@ def _family(item: Object) -> str:
     return str(item.get("addressType") or "IPv4")
 
 
-def _each_once(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+def _each_once(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     """What several slices name (a mirrored one beside one of ours) is one; ready where one is,
     else serving where one is; by people where one is.
     """
+    if len(endpoints) < 2:
+        return tuple(endpoints)
     found: dict[tuple[str, int, str], Endpoint] = {}
     for endpoint in endpoints:
         key = (endpoint.address, endpoint.port, endpoint.port_name)

@@ -78,7 +78,7 @@ class Vocabulary:
     ports: Mapping[int, str]
     default_ports: Mapping[str, int]
     expects: Mapping[str, Declared]
-    at_port: dict[tuple[str, str, int], Inferred | None] = field(
+    by_port: dict[tuple[str, str, int], Inferred | None] = field(
         default_factory=dict
     )  # known so far
 
@@ -135,7 +135,7 @@ def protocol(
 ) -> Inferred:
     """What one port speaks, how we know, and what it is if that is wrong."""
     app, name = app_protocol.lower(), port_name.lower()
-    found = _annotated(annotation) or _at_port(words, app, name, port)
+    found = _annotated(annotation) or by_port(words, app_protocol, port_name, port)
     if found is None:
         generic = GENERIC.get(app) or _generic(name) or _generic_number(words, port)
         found = _by_service(words, service, name, generic)
@@ -145,14 +145,15 @@ def protocol(
     return replace(found, product=_unchecked(app, name, port, service))
 
 
-def _at_port(words: Vocabulary, app: str, name: str, port: int) -> Inferred | None:
+def by_port(words: Vocabulary, app_protocol: str, port_name: str, port: int) -> Inferred | None:
     """What the port says by itself, whatever its Service is called; worked out once for each."""
-    key = (app, name, port)
-    if key not in words.at_port:
+    key = (app_protocol, port_name, port)
+    if key not in words.by_port:
+        app, name = app_protocol.lower(), port_name.lower()
         generic = GENERIC.get(app) or _generic(name)
         found = _specific(words, app, name) or _by_number(words, port, generic)
-        words.at_port[key] = _with_tls(app, name, found) if found else None
-    return words.at_port[key]
+        words.by_port[key] = _with_tls(app, name, found) if found else None
+    return words.by_port[key]
 
 
 def _with_tls(app: str, name: str, found: Inferred) -> Inferred:

@@ -524,3 +524,16 @@ def test_a_hostile_annotation_costs_its_own_bridge() -> None:
     assert second.credentials is not None
     assert second.tls is not None
     assert second.tls.ca_secret == "ca"
+
+
+def test_ports_alike_are_one_only_where_the_name_of_the_service_has_no_say() -> None:
+    web = {"name": "web", "port": 18080}
+    alike = seen(service("a"), service("b"))
+    assert alike[0].ports[0] is alike[1].ports[0]
+    by_name = seen(service("grafana", ports=[web]), service("zipkin", ports=[web]))
+    assert [b.ports[0].protocol for b in by_name] == ["grafana", "zipkin"]
+    theirs = {"annotations": {"k8sext.io/protocol": "tcp"}}
+    told = seen(service("a"), service("b", meta=theirs), service("c"))
+    assert [b.ports[0].protocol for b in told] == ["redis", "tcp", "redis"]
+    other = seen(service("a"), service("b", ports=[{**PORT, "targetPort": 7}]))
+    assert [b.ports[0].target_port for b in other] == ["26379", "7"]
