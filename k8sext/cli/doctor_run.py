@@ -140,9 +140,9 @@ def dry_run(source: Source, request: Request) -> int:
 def _sources(planned: Plan) -> Mapping[str, str]:
     from k8sext.vantage import pack
 
-    entry = pack.entry_of(planned)
-    modules = () if entry == pack.RELAY else planned.modules
-    return pack.sources(modules, entry, planned.clients)
+    place = registry.vantages()[planned.vantage]
+    part = place.pod_part(planned)
+    return pack.sources(part.modules, place.entry, part.clients)
 
 
 def _warm_later(names: Sequence[str]) -> None:

@@ -1,1 +1,1 @@
-"""Where a probe looks from: one file each."""
+"""Where a probe looks from (`places/`), and what these have in common: the Job, its pod, its log."""
