@@ -1,1 +1,1 @@
-"""Where a probe looks from (`places/`), and what these have in common: the Job, its pod, its log."""
+"""Where a probe looks from (`places/`), and what places have in common: Job, pod, log."""
