@@ -49,6 +49,10 @@ class Tls(Protocol):
         """The Fault for an error of an encrypted connection: some alerts come only with a read."""
         ...
 
+    def forget(self) -> None:
+        """The connection is over: nothing is asked about it any more."""
+        ...
+
 
 class Relayed(Protocol):
     """What lies between a stream and its server, where they are not connected directly."""
@@ -365,3 +369,6 @@ class Stream:
             # Not TLS's own: that of Python 3.11.2 fails in `abort` after `close`.
             assert self.socket is not None
             self.socket.abort()
+        finally:
+            if self.tls:
+                self.tls.forget()

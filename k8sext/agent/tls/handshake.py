@@ -8,6 +8,8 @@ keeps them. Public since Python 3.7; the chain of an unverified peer is public s
 
 from __future__ import annotations
 
+import gc
+import itertools
 import ssl
 from typing import Any
 
@@ -15,6 +17,8 @@ from k8sext.agent.net.stream import FIRST_BYTES
 
 HANDSHAKE, NEW_TICKET, CERTIFICATE_REQUEST = 22, 4, 13  # RFC 8446 section 4
 MAX_CHAIN = 16
+SWEEP_EACH = 50  # connections
+_FORGOTTEN = itertools.count(1)
 
 
 class LookedInto(ssl.SSLObject):
@@ -72,6 +76,16 @@ class Context(ssl.SSLContext):
         elif verify:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         return context
+
+    def forget(self) -> None:
+        """Let go of the connection, which holds this context in turn, unseen by Python's collector
+        (Modules/_ssl.c, PySSL_traverse). asyncio's own circle (SSLProtocol) is left, and the
+        collector counts objects where each is nearly a megabyte of authorities.
+        """
+        self.handle = None
+        setattr(self, "_msg_callback", None)  # noqa: B010 - not public, see above
+        if next(_FORGOTTEN) % SWEEP_EACH == 0:
+            gc.collect()
 
     def _message(self, connection: Any, direction: str, version: Any, *about: Any) -> None:
         """Every TLS message: content type, message type, bytes."""

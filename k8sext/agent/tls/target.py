@@ -161,11 +161,17 @@ class TargetTls:
         if not usable or usable.startswith(b"."):
             raise Fault(Reason.TLS_FAILED, f"{self.server_name!r} cannot be asked for as a name")
 
+    def forget(self) -> None:
+        """The connection is over."""
+        if self.context:
+            self.context.forget()
+
     async def _handshake(self, stream: Stream, *, verify: bool) -> None:
         from .handshake import Context
 
         assert stream.writer is not None
         self.received_before = stream.received
+        self.forget()
         try:
             self.context = context = Context.make(self.ca, verify=verify)
         except (ssl.SSLError, ValueError, TypeError) as error:
