@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from k8sext.model.plan import Target
 from k8sext.model.tls import TlsMode
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what a check says of itself is read without asyncio (`k8sex
     from k8sext.agent.net.stream import Stream
 
 __all__ = [
-    "Announced", "Callbacks", "CheckInfo", "Fault", "Key", "Login", "Registered", "Seen",
+    "Announced", "Callbacks", "CheckInfo", "Checks", "Fault", "Key", "Login", "Registered", "Seen",
     "WireCheck",
 ]  # fmt: skip
 
@@ -148,3 +148,6 @@ class WireCheck:
 
     async def goodbye(self) -> None:
         """Leave as a well-behaved client does. Called whatever happened after connect."""
+
+
+Checks: TypeAlias = Mapping[str, type[WireCheck]]  # by protocol

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from k8sext.agent.login.credentials import MountedSecrets
 from k8sext.agent.run.runner import Runner
-from k8sext.agent.run.shared import Checks
 from k8sext.model.plan import Plan
 
 from . import summary
-from .check import WireCheck
+from .check import Checks, WireCheck
 from .ending import leave
 from .output import Output, heartbeat, read_plan
 

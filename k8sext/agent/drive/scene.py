@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from k8sext.agent.check import WireCheck
+from k8sext.agent.check import Checks
 from k8sext.agent.login.credentials import LoginSource
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
@@ -13,7 +13,6 @@ from k8sext.model.result import Observation
 from .client import ClientProbe
 
 Clients = Mapping[str, type[ClientProbe]]  # by protocol
-Checks = Mapping[str, type[WireCheck]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from k8sext.agent import expect
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen
+from k8sext.agent.check import CheckInfo, Checks, Fault, Login, Seen
 from k8sext.agent.fault import raised
 from k8sext.agent.login.credentials import LoginSource, Missing
 from k8sext.agent.net import families, resolver
@@ -28,7 +28,7 @@ from .announced import GREETING, Look, Looked, look_at, looked, target_of
 from .callbacks import look_back
 from .crowd import Crowd
 from .sent import Sent
-from .shared import FRONTS, Checks, Shared
+from .shared import FRONTS, Shared
 from .stages import StageLog, connect, converse
 from .turns import rejection, spared
 from .visits import Visits

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import replace
 
-from k8sext.agent.check import WireCheck
+from k8sext.agent.check import Checks
 from k8sext.agent.login.credentials import LoginSource
 from k8sext.agent.net import resolver
 from k8sext.agent.net.network import Network, Way
@@ -17,7 +16,6 @@ from k8sext.model.words import Route
 
 from .turns import Logins, Pace
 
-Checks = Mapping[str, type[WireCheck]]
 # Ways for those outside, told beside the bridge's own: no login goes over them.
 FRONTS = (Route.INGRESS, Route.NODE_PORT)
 
