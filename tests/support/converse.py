@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsSpec
 from k8sext.model.words import Reason, Route, Stage
+from tests.support.loopback import Handler, answering
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 PATIENT = Budget(stage_s=10, resolve_s=10, probe_s=30, run_s=40)  # few cores, many tests
 SHORT = Budget(stage_s=0.5, resolve_s=0.5, probe_s=2.0, run_s=3.0)  # for what runs into it
 
@@ -77,20 +77,8 @@ def against(handler: Handler, module: str, protocol: str, **options: Any) -> Obs
     """One probe of a scripted server on loopback (a stand-in made for the test)."""
 
     async def served() -> Observation:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await handler(reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        try:
+        async with answering(handler) as port:
             return await asyncio.to_thread(observe, module, protocol, "127.0.0.1", port, **options)
-        finally:
-            server.close()
 
     return asyncio.run(served())
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support.loopback import answering
+
 FULL = b"-ERR max number of clients reached\r\n"
 
 
@@ -32,12 +34,8 @@ class CountingRedis:
     @asynccontextmanager
     async def serve(self) -> AsyncGenerator[CountingRedis]:
         """For the length of the block."""
-        server = await asyncio.start_server(self._one, "0.0.0.0", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with answering(self._one, "0.0.0.0") as self.port:
             yield self
-        finally:
-            server.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

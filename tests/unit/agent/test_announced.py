@@ -13,6 +13,7 @@ from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Budget, Plan, Target, split_address
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage, Status
+from tests.support.loopback import answering
 
 FAST = Budget(stage_s=0.4, resolve_s=0.4, probe_s=2.0, run_s=4.0)
 
@@ -64,52 +65,47 @@ class Town:
     async def _good(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.greeted += 1
         writer.write(b"HI\r\n")
-        await self._end(reader, writer)
+        await reader.read()
 
     async def _other(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400\r\n")
-        await self._end(reader, writer)
-
-    async def _end(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
     async def see(
         self, check: type[WireCheck], told: str, times: int = 1
     ) -> tuple[Observation, ...]:
-        good = await asyncio.start_server(self._good, "127.0.0.1", 0)
-        other = await asyncio.start_server(self._other, "127.0.0.1", 0)
-        closed = await asyncio.start_server(self._good, "127.0.0.1", 0)
-        ports = [s.sockets[0].getsockname()[1] for s in (good, other, closed)]
-        closed.close()
-        words = told.format(good=f"127.0.0.1:{ports[0]}", other=f"127.0.0.1:{ports[1]}",
-                            closed=f"127.0.0.1:{ports[2]}")  # fmt: skip
+        async with answering(self._good) as good, answering(self._other) as other:
+            async with answering(self._good) as closed:
+                pass
+            ports = {"good": good, "other": other, "closed": closed}
+            words = told.format(**{name: f"127.0.0.1:{port}" for name, port in ports.items()})
+            return await self._seen(check, words, times)
 
+    async def _seen(
+        self, check: type[WireCheck], words: str, times: int
+    ) -> tuple[Observation, ...]:
         async def told_by(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HI\r\n")
             if await reader.read(1):
                 writer.write(words.encode() + b"\r\n")
-            await self._end(reader, writer)
+            await reader.read()
 
-        host = await asyncio.start_server(told_by, "127.0.0.1", 0)
-        port = host.sockets[0].getsockname()[1]
-        targets = tuple(
-            Target(
-                id=f"o{n}",
-                service="svc",
-                port_key="p",
-                protocol="toy",
-                route=Route.ENDPOINT,
-                host="127.0.0.1",
-                port=port,
-            )
-            for n in range(times)
-        )
-        plan = Plan(run_id="t", namespace="dev", targets=targets, modules=(), budget=FAST)
         seen: list[Observation] = []
-        await Runner(plan, {"toy": check}, NoLogins(), seen.append).run()
-        for server in (good, other, host):
-            server.close()
+        async with answering(told_by) as port:
+            targets = tuple(
+                Target(
+                    id=f"o{n}",
+                    service="svc",
+                    port_key="p",
+                    protocol="toy",
+                    route=Route.ENDPOINT,
+                    host="127.0.0.1",
+                    port=port,
+                )
+                for n in range(times)
+            )
+            plan = Plan(run_id="t", namespace="dev", targets=targets, modules=(), budget=FAST)
+            await Runner(plan, {"toy": check}, NoLogins(), seen.append).run()
         return tuple(seen)
 
 

@@ -11,6 +11,7 @@ from k8sext.agent.run.runner import Runner
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Status
+from tests.support.loopback import answering
 
 
 class Rude(WireCheck):
@@ -39,28 +40,30 @@ def test_the_other_probes_are_seen_all_the_same() -> None:
     async def run() -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
-            writer.close()
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        targets = tuple(
-            Target(
-                id=f"o-{protocol}", service="svc", port_key="p", protocol=protocol,
-                route=Route.ENDPOINT, host="127.0.0.1", port=port, server=protocol,
+        async with answering(serve) as port:
+            targets = tuple(
+                Target(
+                    id=f"o-{protocol}",
+                    service="svc",
+                    port_key="p",
+                    protocol=protocol,
+                    route=Route.ENDPOINT,
+                    host="127.0.0.1",
+                    port=port,
+                    server=protocol,
+                )
+                for protocol in ("rude", "tcp")
             )
-            for protocol in ("rude", "tcp")
-        )  # fmt: skip
-        plan = Plan(
-            run_id="t",
-            namespace="dev",
-            targets=targets,
-            modules=("tcp",),
-            budget=Budget(stage_s=2, run_s=10),
-        )
-        checks = {**load_checks(plan.modules), "rude": Rude}
-        async with server:
+            plan = Plan(
+                run_id="t",
+                namespace="dev",
+                targets=targets,
+                modules=("tcp",),
+                budget=Budget(stage_s=2, run_s=10),
+            )
+            checks = {**load_checks(plan.modules), "rude": Rude}
             await Runner(plan, checks, GivenValues({}), seen.append).run()
-            await asyncio.sleep(0)
 
     asyncio.run(run())
     by = {o.protocol: o for o in seen}

@@ -20,6 +20,7 @@ from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Route, Stage, Status
 from tests.support import nameserver, trails
+from tests.support.loopback import answering
 from tests.support.nameserver import Asked, a
 
 HOST, VIRTUAL, EVIL = "127.0.11.2", "127.0.11.9", "127.0.11.66"
@@ -72,9 +73,14 @@ Store.info = replace(Store.info, expects={"name": Key("a name")})
 
 def target(protocol: str, route: Route, host: str, port: int, **more: Any) -> Target:
     base: dict[str, Any] = {
-        "id": f"{protocol}-{host}", "service": f"{protocol}-svc", "port_key": "p",
-        "protocol": protocol, "route": route, "host": host, "port": port,
-    }  # fmt: skip
+        "id": f"{protocol}-{host}",
+        "service": f"{protocol}-svc",
+        "port_key": "p",
+        "protocol": protocol,
+        "route": route,
+        "host": host,
+        "port": port,
+    }
     return Target(**{**base, **more})
 
 
@@ -90,22 +96,24 @@ def looked(
             while data := await reader.read(4096):
                 got[here] = got.get(here, b"") + data
                 writer.write(b"ok, whatever it is\n")
-        writer.close()
 
     def dns(asked: Asked) -> list[bytes]:
         return [asked.reply(a(asked.name, leads))]
 
     async def run(config: Config) -> list[Observation]:
-        server = await asyncio.start_server(answer, "0.0.0.0", 0)
-        targets, companions = make(server.sockets[0].getsockname()[1])
-        plan = Plan(
-            run_id="t", namespace="dev", targets=targets, companions=companions, modules=("m",),
-            budget=Budget(stage_s=2, probe_s=5, run_s=10),
-        )  # fmt: skip
-        held = {k: Secret(v) for k, v in {"password": CANARY, **secret}.items()}
-        seen: list[Observation] = []
-        await Runner(plan, CHECKS, HeldSecrets({"s": held}), seen.append, config).run()
-        server.close()
+        async with answering(answer, "0.0.0.0") as port:
+            targets, companions = make(port)
+            plan = Plan(
+                run_id="t",
+                namespace="dev",
+                targets=targets,
+                companions=companions,
+                modules=("m",),
+                budget=Budget(stage_s=2, probe_s=5, run_s=10),
+            )
+            held = {k: Secret(v) for k, v in {"password": CANARY, **secret}.items()}
+            seen: list[Observation] = []
+            await Runner(plan, CHECKS, HeldSecrets({"s": held}), seen.append, config).run()
         return seen
 
     with nameserver.serve(dns) as server:
@@ -123,18 +131,32 @@ OWN = {"k8sext.service": "store-svc"}
         (OWN, trails.by_service(HOST, virtual=(VIRTUAL,), peer=""), EVIL, False),
         (OWN, trails.by_service(HOST, virtual=(VIRTUAL,), peer="", people=False), VIRTUAL, False),
         ({}, trails.by_service(HOST, virtual=(VIRTUAL,), peer=""), VIRTUAL, False),
-        ({**OWN, "host": HOST}, trails.by_service(HOST, EVIL, virtual=(VIRTUAL,), peer=""),
-         VIRTUAL, False),
-        ({**OWN, "k8sext.tls": "require"}, trails.by_service(HOST, virtual=(VIRTUAL,), peer=""),
-         VIRTUAL, False),
+        (
+            {**OWN, "host": HOST},
+            trails.by_service(HOST, EVIL, virtual=(VIRTUAL,), peer=""),
+            VIRTUAL,
+            False,
+        ),
+        (
+            {**OWN, "k8sext.tls": "require"},
+            trails.by_service(HOST, virtual=(VIRTUAL,), peer=""),
+            VIRTUAL,
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_visit_asks_for_consent_where_it_is_led(
     secret: dict[str, str], trail: Trail, leads: str, sent: bool
 ) -> None:
     def make(port: int) -> Any:
-        own = target("visitor", Route.ENDPOINT, HOST, port, expect={"store": "store-svc"},
-                     companions=(("store", "c1"),))  # fmt: skip
+        own = target(
+            "visitor",
+            Route.ENDPOINT,
+            HOST,
+            port,
+            expect={"store": "store-svc"},
+            companions=(("store", "c1"),),
+        )
         store = target("store", Route.NAME, "store-svc", port, credentials=REF, trail=trail)
         return (own,), (replace(store, id="c1"),)
 
@@ -162,10 +184,23 @@ def test_a_name_that_the_server_tells_of(name: str, leads: str, may: bool) -> No
     """As a registry tells of its token service under the bridge's own name."""
 
     def make(port: int) -> Any:
-        end = target("store", Route.ENDPOINT, HOST, port, expect={"name": name}, credentials=REF,
-                     trail=trails.to_endpoint(HOST, peer=""))  # fmt: skip
-        by_name = target("store", Route.NAME, "store-svc", port, credentials=REF,
-                         trail=trails.by_service(HOST, virtual=(VIRTUAL,), peer=""))  # fmt: skip
+        end = target(
+            "store",
+            Route.ENDPOINT,
+            HOST,
+            port,
+            expect={"name": name},
+            credentials=REF,
+            trail=trails.to_endpoint(HOST, peer=""),
+        )
+        by_name = target(
+            "store",
+            Route.NAME,
+            "store-svc",
+            port,
+            credentials=REF,
+            trail=trails.by_service(HOST, virtual=(VIRTUAL,), peer=""),
+        )
         return (end, by_name), ()
 
     seen, _ = looked(make, OWN, leads or VIRTUAL)
@@ -179,8 +214,14 @@ def test_a_check_that_does_not_encrypt_is_given_no_login(demand: str, sent: bool
     """What the connection is, and not what was asked of it, is compared before the login."""
 
     def make(port: int) -> Any:
-        one = target("careless", Route.ENDPOINT, HOST, port, credentials=REF,
-                     trail=trails.to_endpoint(HOST, peer=""))  # fmt: skip
+        one = target(
+            "careless",
+            Route.ENDPOINT,
+            HOST,
+            port,
+            credentials=REF,
+            trail=trails.to_endpoint(HOST, peer=""),
+        )
         return (one,), ()
 
     secret = {"k8sext.service": "careless-svc", "k8sext.tls": demand}

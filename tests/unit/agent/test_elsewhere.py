@@ -16,6 +16,7 @@ from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Route, Stage
 from tests.support.converse import PATIENT
+from tests.support.loopback import answering
 from tests.support.ports import HOST, free_ports
 
 
@@ -43,19 +44,21 @@ def sent(where: str, network: Direct | None = None) -> Observation:
     async def run() -> Observation:
         async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"welcome\n")
-            writer.close()
 
-        server = await asyncio.start_server(greet, HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        Sent.where = where.format(port=port)
-        target = Target(
-            id="o1", service="s", port_key="p", protocol="sent", route=Route.ENDPOINT, host=HOST,
-            port=port,
-        )  # fmt: skip
-        plan = Plan(run_id="t", namespace="dev", targets=(target,), modules=(), budget=PATIENT)
-        seen: list[Observation] = []
-        await Runner(plan, {"sent": Sent}, NoLogins(), seen.append, network=network).run()
-        server.close()
+        async with answering(greet) as port:
+            Sent.where = where.format(port=port)
+            target = Target(
+                id="o1",
+                service="s",
+                port_key="p",
+                protocol="sent",
+                route=Route.ENDPOINT,
+                host=HOST,
+                port=port,
+            )
+            plan = Plan(run_id="t", namespace="dev", targets=(target,), modules=(), budget=PATIENT)
+            seen: list[Observation] = []
+            await Runner(plan, {"sent": Sent}, NoLogins(), seen.append, network=network).run()
         return seen[0]
 
     return asyncio.run(run())

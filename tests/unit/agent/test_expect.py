@@ -19,6 +19,7 @@ from k8sext.model.words import Reason, Route, Stage
 from k8sext.provision.desired import complete
 from k8sext.provision.spec import BridgeSpec
 from tests.support.converse import PATIENT, against, observe
+from tests.support.loopback import answering
 
 DECLARED: dict[str, Key | str] = {
     "role": Key("", choices=("primary", "standby")),
@@ -78,9 +79,8 @@ def test_no_check_takes_a_version_that_is_none(name: str) -> None:
     assert wrong
 
 
-async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def accept(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     await reader.read(64)
-    writer.close()
 
 
 def test_a_probe_that_passes_with_a_misspelt_expectation_fails_for_it() -> None:
@@ -101,19 +101,18 @@ def test_a_whole_services_expectation_may_be_of_another_port() -> None:
     seen: list[Observation] = []
 
     async def served() -> None:
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        base: dict[str, Any] = {"service": "mq", "route": Route.ENDPOINT, "host": "127.0.0.1"}
-        base |= {"port": port, "expect": {"queue": "orders"}}
-        targets = (
-            Target(id="o1", port_key="amqp", protocol="rabbitmq", **base),
-            Target(id="o2", port_key="web", protocol="tcp", **base),
-        )
-        modules = ("rabbitmq", "tcp")
-        plan = Plan(run_id="t", namespace="dev", targets=targets, modules=modules, budget=PATIENT)
-        await Runner(plan, load_checks(modules), NoLogins(), seen.append).run()
-        server.close()
-        await asyncio.sleep(0.05)  # the connections' own ends
+        async with answering(accept) as port:
+            base: dict[str, Any] = {"service": "mq", "route": Route.ENDPOINT, "host": "127.0.0.1"}
+            base |= {"port": port, "expect": {"queue": "orders"}}
+            targets = (
+                Target(id="o1", port_key="amqp", protocol="rabbitmq", **base),
+                Target(id="o2", port_key="web", protocol="tcp", **base),
+            )
+            modules = ("rabbitmq", "tcp")
+            plan = Plan(
+                run_id="t", namespace="dev", targets=targets, modules=modules, budget=PATIENT
+            )
+            await Runner(plan, load_checks(modules), NoLogins(), seen.append).run()
 
     asyncio.run(served())
     web = next(o for o in seen if o.id == "o2")

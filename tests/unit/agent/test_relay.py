@@ -7,8 +7,7 @@ import json
 import resource
 import socket
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import pytest
@@ -21,6 +20,7 @@ from k8sext.agent.relay import Allowed
 from k8sext.model.plan import Budget, Control, Plan, Target
 from k8sext.model.words import Reason, Route
 from tests.support import nameserver
+from tests.support.loopback import answering
 from tests.support.nameserver import Asked, a
 from tests.support.relay_ends import Ends, relayed
 
@@ -43,26 +43,6 @@ def plan(*places: tuple[str, int], service: str = "db-svc") -> Plan:
         for number, (host, port) in enumerate(places)
     )
     return Plan(run_id="abcd", namespace="dev", targets=targets, modules=(), budget=Budget())
-
-
-@asynccontextmanager
-async def server(serve: Serve) -> AsyncGenerator[int]:
-    tasks: set[asyncio.Task[None] | None] = set()
-
-    async def served(reader: Reader, writer: Writer) -> None:
-        tasks.add(asyncio.current_task())
-        with contextlib.suppress(OSError):
-            await serve(reader, writer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-    listening = await asyncio.start_server(served, "127.0.0.1", 0)
-    try:
-        yield listening.sockets[0].getsockname()[1]
-    finally:
-        listening.close()
-        await asyncio.wait_for(asyncio.gather(*(t for t in tasks if t)), 5)
 
 
 async def echo(reader: Reader, writer: Writer) -> None:
@@ -96,7 +76,7 @@ async def everything(incoming: wire.Incoming) -> tuple[bytes, wire.Kind | None, 
 
 def test_it_connects_and_says_from_where() -> None:
     async def run() -> None:
-        async with server(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
             answer, incoming, writer = await connect(ends, port)
             assert answer["peer"] == f"127.0.0.1:{port}"
             assert answer["local"].startswith("127.0.0.1:")
@@ -122,7 +102,7 @@ def test_it_connects_and_says_from_where() -> None:
 )
 def test_what_the_plan_does_not_name_is_refused(request_: dict[str, Any]) -> None:
     async def run() -> None:
-        async with server(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
             asked = {**request_, "port": request_.get("port") or port}
             answer, _, _ = await ask(ends, **asked)
             assert answer["fault"]["reason"] == "internal_error"
@@ -137,7 +117,7 @@ def test_addresses_of_a_name_are_open_once_it_resolved_here() -> None:
         return [asked.reply(*found)]
 
     async def run(config: Any) -> None:
-        async with server(echo) as port, relayed(plan(("db-svc", port)), config) as ends:
+        async with answering(echo) as port, relayed(plan(("db-svc", port)), config) as ends:
             before, _, _ = await connect(ends, port)
             assert before["fault"]["reason"] == "internal_error"
             named, _, _ = await ask(ends, op="resolve", name="db-svc", within=5)
@@ -183,7 +163,7 @@ def test_faults_of_the_operating_system_travel_with_their_evidence() -> None:
 
 def test_a_second_request_may_follow_a_fault() -> None:
     async def run() -> None:
-        async with server(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
             answer, incoming, writer = await ask(
                 ends, op="connect", address="127.0.0.1", port=1, within=1
             )
@@ -211,7 +191,7 @@ def test_the_server_may_end_first_and_still_listens() -> None:
         heard.append(await reader.read())
 
     async def run() -> None:
-        async with server(says_bye) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(says_bye) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, incoming, writer = await connect(ends, port)
             assert await everything(incoming) == (b"bye", wire.Kind.END, b"")
             writer.write(wire.frame(wire.Kind.DATA, b"still here"))
@@ -228,7 +208,7 @@ def test_we_may_end_first_and_still_listen() -> None:
         writer.write(b"got " + said)
 
     async def run() -> None:
-        async with server(after_all) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(after_all) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, incoming, writer = await connect(ends, port)
             writer.write(wire.frame(wire.Kind.DATA, b"all"))
             writer.write(wire.frame(wire.Kind.END))
@@ -245,7 +225,7 @@ def test_a_reset_is_told_from_an_end() -> None:
         writer.transport.abort()
 
     async def run() -> None:
-        async with server(slams) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(slams) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, incoming, writer = await connect(ends, port)
             writer.write(wire.frame(wire.Kind.DATA, b"x"))
             _, kind, word = await everything(incoming)
@@ -271,7 +251,7 @@ def test_when_we_are_gone_the_server_is_let_go(ended: bool) -> None:
                         await asyncio.sleep(0.01)
             gone.set()
 
-        async with server(waits) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(waits) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, _, writer = await connect(ends, port)
             if ended:
                 writer.write(wire.frame(wire.Kind.END))
@@ -304,7 +284,7 @@ GARBAGE = (
 @pytest.mark.parametrize("sent", GARBAGE)
 def test_garbage_ends_its_own_connection_and_no_other(sent: bytes) -> None:
     async def run() -> None:
-        async with server(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
             reader, writer = await ends.raw()
             writer.write(sent)
             writer.write_eof()
@@ -318,7 +298,7 @@ def test_garbage_ends_its_own_connection_and_no_other(sent: bytes) -> None:
 
 def test_frames_that_are_none_end_the_connection() -> None:
     async def run() -> None:
-        async with server(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
             for bad in (b"\x07\0\0\0\1x", b"\0\xff\xff\xff\xff", b"\0\0\1\0\1"):
                 _, incoming, writer = await connect(ends, port)
                 writer.write(bad)
@@ -332,7 +312,7 @@ def test_a_flood_of_connections_is_bounded_and_survived(monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "MAX_CONNECTIONS", 8)
 
     async def run() -> None:
-        async with server(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
+        async with answering(echo) as port, relayed(plan(("127.0.0.1", port))) as ends:
             flood = [await ends.raw() for _ in range(40)]
             said = [await asyncio.wait_for(r.readline(), 5) for r, _ in flood[8:]]
             reasons = {json.loads(text)["fault"]["reason"] for text in said}
@@ -349,7 +329,7 @@ def test_a_flood_of_connections_is_bounded_and_survived(monkeypatch: pytest.Monk
 
 def test_it_ends_itself_when_idle() -> None:
     async def run() -> None:
-        async with server(echo) as port, relayed(plan(("127.0.0.1", port)), idle_s=0.3) as ends:
+        async with answering(echo) as port, relayed(plan(("127.0.0.1", port)), idle_s=0.3) as ends:
             await connect(ends, port)  # an open connection on which nothing moves keeps nobody
             assert await asyncio.wait_for(ends.serving, 10) == "idle"
             with pytest.raises(OSError):
@@ -385,7 +365,7 @@ def test_half_a_gigabyte_goes_through_in_little_memory(up: bool) -> None:
     async def run() -> None:
         nonlocal counted
         async with (
-            server(takes if up else gives) as port,
+            answering(takes if up else gives) as port,
             relayed(plan(("127.0.0.1", port))) as ends,
         ):
             _, incoming, writer = await connect(ends, port)

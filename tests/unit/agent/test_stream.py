@@ -13,34 +13,24 @@ from k8sext.agent.fault import Fault, fault_of
 from k8sext.agent.net.stream import BYTE_BUDGET, FIRST_BYTES, Reader, Stream
 from k8sext.model.words import Reason
 from tests.support.converse import fed
+from tests.support.loopback import Handler, answering
 
 Act = Callable[[Stream], Awaitable[Any]]
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def against(serve: Serve, act: Act, seconds: float = 5.0) -> tuple[Any, Stream]:
+def against(serve: Handler, act: Act, seconds: float = 5.0) -> tuple[Any, Stream]:
     """What `act` gives or the Fault it ends with, and the stream."""
 
     async def run() -> tuple[Any, Stream]:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with answering(serve) as port:
+            deadline = asyncio.get_running_loop().time() + seconds
+            stream = await Stream.connect("127.0.0.1", port, deadline)
             try:
-                await serve(reader, writer)
-            except ConnectionError:
-                pass
+                return await act(stream), stream
+            except Fault as fault:
+                return fault, stream
             finally:
-                writer.close()
-
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        deadline = asyncio.get_running_loop().time() + seconds
-        stream = await Stream.connect("127.0.0.1", port, deadline)
-        try:
-            return await act(stream), stream
-        except Fault as fault:
-            return fault, stream
-        finally:
-            await stream.close()
-            server.close()
+                await stream.close()
 
     return asyncio.run(run())
 
@@ -62,7 +52,7 @@ async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         await writer.drain()
 
 
-def says(data: bytes) -> Serve:
+def says(data: bytes) -> Handler:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
         await writer.drain()

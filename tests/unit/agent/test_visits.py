@@ -29,6 +29,7 @@ from k8sext.model.plan import Budget, Plan
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
 from k8sext.model.words import Reason, Stage, Status
+from tests.support.loopback import answering
 
 HOST = "127.0.0.1"
 
@@ -93,13 +94,6 @@ CHECKS: Mapping[str, type[WireCheck]] = {"store": Store, "path": Path, "caller":
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        await _answer(reader, writer)
-    finally:
-        writer.close()
-
-
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while line := await reader.readline():
         words = line.decode().split()
         if words[0] == "call":
@@ -130,21 +124,19 @@ def looked(
     """The probe of one bridge, with a store beside it that is not probed itself."""
 
     async def run() -> Observation:
-        server = await asyncio.start_server(_echo, HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        made = plan.make(
-            [bridge(first, port, expect)],
-            run_id="r",
-            namespace="dev",
-            modules=dict.fromkeys(CHECKS, "m"),
-            vantage="local",
-            visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
-            acting=plan.Acting(**acting) if acting else None,
-        )
-        seen: list[Observation] = []
-        logins = GivenValues({"store-svc": {"password": Secret(password)}})
-        await Runner(made, CHECKS, logins, seen.append).run()
-        server.close()
+        async with answering(_echo) as port:
+            made = plan.make(
+                [bridge(first, port, expect)],
+                run_id="r",
+                namespace="dev",
+                modules=dict.fromkeys(CHECKS, "m"),
+                vantage="local",
+                visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+                acting=plan.Acting(**acting) if acting else None,
+            )
+            seen: list[Observation] = []
+            logins = GivenValues({"store-svc": {"password": Secret(password)}})
+            await Runner(made, CHECKS, logins, seen.append).run()
         return seen[0]
 
     Store.logins.clear()
@@ -177,22 +169,23 @@ def test_a_companion_is_a_service_name(value: str) -> None:
 
 def test_registered_addresses_become_evidence_and_the_doubtful_are_looked_at() -> None:
     async def run() -> Observation:
-        server = await asyncio.start_server(_echo, HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        Caller.known = (
-            Registered(
-                address=f"{HOST}:{port}", app="shop", state="down", error="late", age_s=3.14
-            ),
-            Registered(address=f"{HOST}:1", app="shop"),
-            Registered(address="198.51.100.22:80", app="web", state="up"),
-        )
-        made = plan.make(
-            [bridge("caller", port)], run_id="r", namespace="dev", modules={"caller": "m"},
-            vantage="local",
-        )  # fmt: skip
-        seen: list[Observation] = []
-        await Runner(made, CHECKS, GivenValues({}), seen.append).run()
-        server.close()
+        async with answering(_echo) as port:
+            Caller.known = (
+                Registered(
+                    address=f"{HOST}:{port}", app="shop", state="down", error="late", age_s=3.14
+                ),
+                Registered(address=f"{HOST}:1", app="shop"),
+                Registered(address="198.51.100.22:80", app="web", state="up"),
+            )
+            made = plan.make(
+                [bridge("caller", port)],
+                run_id="r",
+                namespace="dev",
+                modules={"caller": "m"},
+                vantage="local",
+            )
+            seen: list[Observation] = []
+            await Runner(made, CHECKS, GivenValues({}), seen.append).run()
         return seen[0]
 
     stage = asyncio.run(run()).stage(Stage.VERIFY)
@@ -247,24 +240,25 @@ def test_a_long_visit_keeps_nobody_from_logging_in() -> None:
     """The lock is that of the login, not of what follows it."""
 
     async def run() -> list[str]:
-        server = await asyncio.start_server(_echo, HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        made = plan.make(
-            [bridge("path", port, {"store": "store-svc"})], run_id="r", namespace="dev",
-            modules=dict.fromkeys(CHECKS, "m"), vantage="local",
-            visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
-        )  # fmt: skip
-        logins = GivenValues({"store-svc": {"password": Secret("right")}})
-        runner = Runner(made, CHECKS, logins, lambda _: None)
-        (target,), (store,) = made.targets, made.companions
-        check = Path(target, await Stream.connect(HOST, port, None))
-        check.around = runner.visits
-        login, held = Login({"password": Secret("right")}), []
-        keys = runner.order.keys(store, HOST, login)
-        async with check.visit("store"):
-            held.append(str(not runner.order.turns.free(keys)))
-        await check.stream.close()
-        server.close()
+        async with answering(_echo) as port:
+            made = plan.make(
+                [bridge("path", port, {"store": "store-svc"})],
+                run_id="r",
+                namespace="dev",
+                modules=dict.fromkeys(CHECKS, "m"),
+                vantage="local",
+                visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+            )
+            logins = GivenValues({"store-svc": {"password": Secret("right")}})
+            runner = Runner(made, CHECKS, logins, lambda _: None)
+            (target,), (store,) = made.targets, made.companions
+            check = Path(target, await Stream.connect(HOST, port, None))
+            check.around = runner.visits
+            login, held = Login({"password": Secret("right")}), []
+            keys = runner.order.keys(store, HOST, login)
+            async with check.visit("store"):
+                held.append(str(not runner.order.turns.free(keys)))
+            await check.stream.close()
         return held
 
     assert asyncio.run(run()) == ["False"]
@@ -289,19 +283,26 @@ def test_who_waits_for_a_long_turn_does_not_connect_before_it() -> None:
         await _echo(reader, writer)
 
     async def run() -> None:
-        server = await asyncio.start_server(accept, HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        one = bridge("slow", port)
-        made = plan.make(
-            [one, replace(one, service="other-svc")], run_id="r", namespace="dev",
-            modules={"slow": "m"}, vantage="local", acting=plan.Acting(),
-        )  # fmt: skip
-        shared = replace(made, targets=tuple(
-            replace(t, credentials=CredentialRef(secret="one")) for t in made.targets
-        ))  # fmt: skip
-        logins = GivenValues({s: {"password": Secret("right")} for s in ("slow-svc", "other-svc")})
-        await Runner(shared, {"slow": Slow}, logins, lambda _: None).run()
-        server.close()
+        async with answering(accept) as port:
+            one = bridge("slow", port)
+            made = plan.make(
+                [one, replace(one, service="other-svc")],
+                run_id="r",
+                namespace="dev",
+                modules={"slow": "m"},
+                vantage="local",
+                acting=plan.Acting(),
+            )
+            shared = replace(
+                made,
+                targets=tuple(
+                    replace(t, credentials=CredentialRef(secret="one")) for t in made.targets
+                ),
+            )
+            logins = GivenValues(
+                {s: {"password": Secret("right")} for s in ("slow-svc", "other-svc")}
+            )
+            await Runner(shared, {"slow": Slow}, logins, lambda _: None).run()
 
     asyncio.run(run())
     first, second = connected
@@ -312,21 +313,22 @@ def test_a_visit_does_not_spend_its_stage_on_waiting_for_who_acts() -> None:
     """Another probe of the same login waits for what it has written, longer than a stage lasts."""
 
     async def run() -> Observation:
-        server = await asyncio.start_server(_echo, HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        made = plan.make(
-            [bridge("path", port, {"store": "store-svc"})], run_id="r", namespace="dev",
-            modules=dict.fromkeys(CHECKS, "m"), vantage="local",
-            visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
-            budget=replace(Budget(), stage_s=0.6),
-        )  # fmt: skip
-        (store,), seen = made.companions, list[Observation]()
-        logins = GivenValues({"store-svc": {"password": Secret("right")}})
-        runner = Runner(made, CHECKS, logins, seen.append)
-        login = Login({"password": Secret("right")})
-        async with runner.order.turns.turn(runner.order.keys(store, HOST, login)):
-            await runner.run()
-        server.close()
+        async with answering(_echo) as port:
+            made = plan.make(
+                [bridge("path", port, {"store": "store-svc"})],
+                run_id="r",
+                namespace="dev",
+                modules=dict.fromkeys(CHECKS, "m"),
+                vantage="local",
+                visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+                budget=replace(Budget(), stage_s=0.6),
+            )
+            (store,), seen = made.companions, list[Observation]()
+            logins = GivenValues({"store-svc": {"password": Secret("right")}})
+            runner = Runner(made, CHECKS, logins, seen.append)
+            login = Login({"password": Secret("right")})
+            async with runner.order.turns.turn(runner.order.keys(store, HOST, login)):
+                await runner.run()
         return seen[0]
 
     stage = asyncio.run(run()).stage(Stage.VERIFY)

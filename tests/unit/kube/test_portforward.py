@@ -19,6 +19,7 @@ from k8sext.kube import portforward
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import ApiError, Session
 from k8sext.model.secret import Secret
+from tests.support.loopback import answering
 
 PORT = 40123
 BEGIN = (b"\x00" + struct.pack("<H", PORT), b"\x01" + struct.pack("<H", PORT))
@@ -183,12 +184,9 @@ def test_what_is_no_websocket() -> None:
         async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readline()
             writer.write(b"SSH-2.0-x\r\n")
-            writer.close()
 
-        listening = await asyncio.start_server(plain, "127.0.0.1", 0)
-        port = listening.sockets[0].getsockname()[1]
-        with pytest.raises(K8sextError, match="port-forward cannot be opened"):
-            await forward(Api(port))
-        listening.close()
+        async with answering(plain) as port:
+            with pytest.raises(K8sextError, match="port-forward cannot be opened"):
+                await forward(Api(port))
 
     asyncio.run(run())
