@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from k8sext.agent.check import CheckInfo, WireCheck
+from k8sext.agent.check import CheckInfo, Fingerprint, WireCheck
 from k8sext.errors import K8sextError
 
 if TYPE_CHECKING:  # loaded where drivers are asked for
@@ -54,6 +54,11 @@ def wire_checks() -> Mapping[str, WireCheckEntry]:
             _once(found, cls.info.name, module.__name__)
             found[cls.info.name] = WireCheckEntry(cls.info, cls, module.__name__)
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def fingerprints() -> tuple[Fingerprint, ...]:
+    """By which first bytes each product that a check knows is recognised."""
+    return tuple(f for entry in wire_checks().values() for f in entry.info.fingerprints)
 
 
 def _own(module: Any, base: type[P], mark: str = "info") -> Iterator[type[P]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.check import CheckInfo, Fault, Login, Seen
+from k8sext.agent.check import CheckInfo, Fault, Fingerprint, Login, Seen
 from k8sext.agent.expect import Key
 from k8sext.agent.wire.http import HttpConnection, Response
 from k8sext.agent.wire.http_api import (
@@ -41,6 +41,7 @@ class Http(HttpApi):
         summary="any HTTP service",
         proves="the path answers with the expected status, or at least below 500",
         ports=(80, 8080),
+        fingerprints=(Fingerprint(product="HTTP", starts="HTTP/"),),
         port_names=("http", "web"),
         app_protocols=("http",),
         credential_keys=CREDENTIALS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from k8sext.agent.check import CheckInfo, Key, Seen
+from k8sext.agent.check import CheckInfo, Fingerprint, Key, Seen
 from k8sext.agent.wire.amqp import queue_state
 from k8sext.agent.wire.amqp_check import CREDENTIALS, AmqpCheck
 from k8sext.model.result import Json
@@ -19,6 +19,10 @@ class Rabbitmq(AmqpCheck):
         summary="RabbitMQ and other AMQP 0-9-1 brokers",
         proves="logged in to the virtual host; expected queue and exchange are there",
         ports=(5672,),
+        fingerprints=(
+            Fingerprint(product="AMQP (RabbitMQ)", starts="AMQP"),
+            Fingerprint(product="AMQP (RabbitMQ)", starts="\x01\0\0\0\0"),
+        ),
         port_names=("rabbitmq", "amqp", "rabbit"),
         service_names=("rabbitmq", "rabbit", "amqp"),
         app_protocols=("amqp",),

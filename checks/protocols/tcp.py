@@ -9,16 +9,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from k8sext.agent.check import CheckInfo, Fault, Seen, WireCheck
-from k8sext.agent.net.guess import speaker
+from k8sext.agent.net.guess import product
+from k8sext.model.fingerprint import Fingerprint
 from k8sext.model.result import Json
 from k8sext.model.secret import printable
 from k8sext.model.words import Reason, Stage
 
 LISTEN_S = 0.3
-# Beginnings of what servers say first that no check of ours is likely to meet otherwise.
-_SPEAKERS = (
-    (b"RFB ", "VNC"), (b"+OK ", "POP3"), (b"* OK", "IMAP"), (b"@RSYNCD", "rsync"),
-)  # fmt: skip
 MYSQL = "annotate k8sext.io/protocol=mysql: a broken handshake counts against this address"
 
 
@@ -30,6 +27,15 @@ class PlainTcp(WireCheck):
         summary="any TCP service",
         proves="a connection is accepted; the protocol is not checked",
         stages=(Stage.RESOLVE, Stage.CONNECT),
+        fingerprints=(  # of products without a check of their own
+            Fingerprint(product="SSH", starts="SSH-"),
+            Fingerprint(product="SMTP or FTP", starts="220 "),
+            Fingerprint(product="NATS", starts="INFO {"),
+            Fingerprint(product="VNC", starts="RFB "),
+            Fingerprint(product="POP3", starts="+OK "),
+            Fingerprint(product="IMAP", starts="* OK"),
+            Fingerprint(product="rsync", starts="@RSYNCD"),
+        ),
     )
     verify_needs_login = False
 
@@ -44,7 +50,7 @@ class PlainTcp(WireCheck):
             raise
         if not said:
             raise Fault(Reason.CLOSED_EARLY, "the connection was accepted and closed at once")
-        who = heard(said)
+        who = product(said, self.stream.fingerprints)
         evidence: dict[str, Json] = {**self.stream.first_bytes_fact()}
         line = said.splitlines()[0].decode("ascii", "replace") if who else ""
         if line.isprintable() and line.isascii():
@@ -52,8 +58,3 @@ class PlainTcp(WireCheck):
         hint = f" ({MYSQL})" if who.startswith("MySQL") else ""
         text = f"says {who}{hint}" if who else f"says {len(said)} bytes that tell no protocol"
         return Seen(detail=text, evidence=evidence)
-
-
-def heard(said: bytes) -> str:
-    """Who speaks first like that; "" where it is not known."""
-    return next((who for start, who in _SPEAKERS if said.startswith(start)), "") or speaker(said)

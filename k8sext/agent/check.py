@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
+from k8sext.model.fingerprint import Fingerprint
 from k8sext.model.plan import Target
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Stage
@@ -24,8 +25,8 @@ if TYPE_CHECKING:  # what a check says of itself is read without asyncio (`k8sex
     from k8sext.agent.net.stream import Stream
 
 __all__ = [
-    "Announced", "Callbacks", "CheckInfo", "Checks", "Fault", "Key", "Login", "Registered", "Seen",
-    "WireCheck",
+    "Announced", "Callbacks", "CheckInfo", "Checks", "Fault", "Fingerprint", "Key", "Login",
+    "Registered", "Seen", "WireCheck",
 ]  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class CheckInfo:
     active: str = ""  # what --active adds
     server_speaks_first: bool = False
     shipped: tuple[tuple[str, str], ...] = ()  # logins that new installations have: user, password
+    fingerprints: tuple[Fingerprint, ...] = ()  # by which other checks recognise the product
 
 
 class Around(Protocol):

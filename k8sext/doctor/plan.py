@@ -75,6 +75,7 @@ def make(
         budget=budget or Budget(),
         control=control or Control(),
         vantage=vantage,
+        fingerprints=registry.fingerprints(),
     )
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field, replace
 
 from .bridge import CredentialRef, Kind
+from .fingerprint import Fingerprint
 from .result import Facts, Json
 from .tls import TlsMode, TlsSpec
 from .words import Route
@@ -146,6 +147,7 @@ class Plan:
     companions: tuple[Target, ...] = ()  # what checks may visit beside their own target
     cluster_domain: str = ""
     clients: tuple[str, ...] = ()  # names of modules under k8sext.checks.clients: drivers to try
+    fingerprints: tuple[Fingerprint, ...] = ()  # of every check's product, carried along or not
     nonce: str = ""  # stands in each record of the log; whoever reads Jobs or logs knows it
 
     @property

@@ -25,6 +25,7 @@ from tests.lab.lab import Lab
 from tests.lab.place import LabError
 
 AT_ONCE = 4
+AFTER_EFFECT_S = (2, 4, 8)  # pauses before the twin is looked at once more
 Judge = Callable[[Case, score.Seen, Look], score.Result]
 _NOT_RUN = (
     LabError,
@@ -224,10 +225,24 @@ class Gym:
     def _twin(self, run: Scene, namespace: str, result: score.Result) -> score.Result:
         """The verdict, and what came out without the fault."""
         for look in run.case.looks:
-            twin = score.judge_twin(run.case, self._seen(run, namespace, look, ".twin"))
-            if twin:
-                return replace(result, twin=twin, false_alarm=True)
+            result = self._recovered(run, namespace, look, result)
+            if result.twin:
+                return replace(result, false_alarm=True)
         return result
+
+    def _recovered(
+        self, run: Scene, namespace: str, look: Look, result: score.Result
+    ) -> score.Result:
+        """One look without the fault. A server that leans on one that was down takes a while to
+        find it again, and a verdict that says so is right: it is asked for once more.
+        """
+        for pause in (*AFTER_EFFECT_S, None):
+            twin = score.judge_twin(run.case, self._seen(run, namespace, look, ".twin"))
+            if pause is None or not score.is_after_effect(result, twin):
+                break
+            time.sleep(pause)
+            result = replace(result, recovery_s=result.recovery_s + pause)
+        return replace(result, twin=twin)
 
     def _seen(self, run: Scene, namespace: str, look: Look, which: str = "") -> score.Seen:
         with self.clock.part("doctor"):
@@ -250,4 +265,6 @@ def line_of(result: score.Result) -> str:
     kind = "control" if result.case.control else "fault"
     text = f"{mark} {kind:7} {result.case.id:36} {result.case.expected:24} {result.got:24}"
     more = [*result.wrong, *([f"without the fault: {result.twin}"] if result.twin else [])]
+    if result.recovery_s:
+        more.append(f"the fault's verdict lasted {result.recovery_s} s longer than the fault")
     return f"{text} {result.seconds:5.1f} s" + "".join(f"\n      {m}" for m in more)

@@ -64,6 +64,8 @@ class Result:
     """All that is not as the case says."""
     twin: str = ""
     """What the run without the fault said when it was not healthy."""
+    recovery_s: int = 0
+    """How much longer than the fault its verdict was waited out, seconds."""
     localised: bool = False
     false_ok: bool = False
     false_alarm: bool = False
@@ -260,6 +262,11 @@ def judge_twin(case: Case, seen: Seen) -> str:
     """One run with the fault taken away: what is wrong with it, empty where nothing is."""
     got, wrong = judge_healthy(case, seen, [str(case.expect.get("healthy", "pass"))])
     return f"{got} ({'; '.join(wrong)})" if wrong else ""
+
+
+def is_after_effect(result: Result, twin: str) -> bool:
+    """Whether what is wrong without the fault is what was right with it."""
+    return result.ok and f": {result.got}" in twin
 
 
 def all_of(case: Case, results: Sequence[tuple[Look, Result]]) -> Result:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from k8sext import registry
 from k8sext.agent.check import WireCheck
 from k8sext.agent.fault import Fault
 from k8sext.agent.login.credentials import GivenValues
@@ -65,7 +66,14 @@ def observe(
         expect=expect or {},
         **more,
     )
-    plan = Plan(run_id="t", namespace="dev", targets=(target,), modules=(module,), budget=budget)
+    plan = Plan(
+        run_id="t",
+        namespace="dev",
+        targets=(target,),
+        modules=(module,),
+        budget=budget,
+        fingerprints=registry.fingerprints(),
+    )
     values = {"svc": {k: Secret(v) for k, v in (login or {}).items()}} if login else {}
     seen: list[Observation] = []
     runner = Runner(plan, load_checks((module,)), GivenValues(values), seen.append)

@@ -26,6 +26,7 @@ if __name__ == "__main__":
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
 from k8sext.agent.run.runner import Runner
+from k8sext.model.fingerprint import Fingerprint
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.secret import Secret
@@ -426,7 +427,14 @@ def probe(
     own = server or Server(serve)
     budget = Budget(stage_s=case.stage_s, probe_s=30.0, run_s=40.0)
     made = targets(own.port) if targets else (target_of(case, own.port),)
-    plan = Plan(run_id="t", namespace="dev", targets=made, modules=("redis",), budget=budget)
+    plan = Plan(
+        run_id="t",
+        namespace="dev",
+        targets=made,
+        modules=("redis",),
+        budget=budget,
+        fingerprints=(Fingerprint(product="MySQL or MariaDB", starts="\0\x0a", at=3),),
+    )
     seen: list[Observation] = []
     runner = Runner(plan, load_checks(plan.modules), logins_of(case, folder), seen.append)
     try:

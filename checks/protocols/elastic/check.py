@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from k8sext.agent.check import Announced, CheckInfo, Fault, Login, Seen
+from k8sext.agent.check import Announced, CheckInfo, Fault, Fingerprint, Login, Seen
 from k8sext.agent.expect import Key, numbers
 from k8sext.agent.wire.http import HttpConnection, Response
 from k8sext.agent.wire.http_api import JSON, HttpApi, mapping, sequence, some, text_of
@@ -57,6 +57,12 @@ class Elasticsearch(HttpApi):
         summary="Elasticsearch and OpenSearch",
         proves="the cluster names itself, is green and takes writes; expected index is there",
         ports=(9200,),
+        fingerprints=(
+            Fingerprint(
+                product="Elasticsearch's transport port (9300), not its HTTP port (9200)",
+                starts="This is not a",
+            ),
+        ),
         port_names=("elasticsearch", "elastic", "es", "opensearch"),
         service_names=("elasticsearch", "elastic", "es", "opensearch"),
         app_protocols=("elasticsearch",),

@@ -14,7 +14,7 @@ import struct
 from dataclasses import replace
 from typing import ClassVar
 
-from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
+from k8sext.agent.check import CheckInfo, Fault, Fingerprint, Key, Login, Seen, WireCheck
 from k8sext.agent.net.guess import wrong_protocol
 from k8sext.agent.tls.wish import wants_tls
 from k8sext.agent.wire import sql
@@ -67,6 +67,10 @@ class Mysql(WireCheck):
             "charset": Key("character set of the schema, e.g. utf8mb4"),
         },
         server_speaks_first=True,
+        fingerprints=(  # packet 0: greeting 10, or an error
+            Fingerprint(product="MySQL or MariaDB", starts="\0\x0a", at=3),
+            Fingerprint(product="MySQL or MariaDB", starts="\0\xff", at=3),
+        ),
     )
     order: ClassVar[tuple[Stage, ...]] = (Stage.HANDSHAKE, Stage.TLS, Stage.AUTH, Stage.VERIFY)
     sequence = 0

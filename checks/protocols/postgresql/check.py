@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen, WireCheck
+from k8sext.agent.check import CheckInfo, Fault, Fingerprint, Key, Login, Seen, WireCheck
 from k8sext.agent.login import scram
 from k8sext.agent.tls.wish import wants_tls
 from k8sext.agent.wire import sql
@@ -61,6 +61,9 @@ class Postgresql(WireCheck):
         summary="PostgreSQL and what speaks its protocol (TimescaleDB, PgBouncer, CockroachDB)",
         proves="logged in to the database; role, lag, connections and identity are known",
         ports=(5432,),
+        fingerprints=(  # ErrorResponse of less than 64 KiB
+            Fingerprint(product="PostgreSQL", starts="E\0\0"),
+        ),
         port_names=("postgresql", "postgres", "pgsql", "pg", "timescaledb"),
         service_names=("postgresql", "postgres", "pgsql", "pg", "timescaledb"),
         app_protocols=("postgresql", "postgres"),

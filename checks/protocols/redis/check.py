@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import ClassVar
 
-from k8sext.agent.check import Announced, CheckInfo, Fault, Key, Login, Seen, WireCheck
+from k8sext.agent.check import Announced, CheckInfo, Fault, Fingerprint, Key, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
 from k8sext.agent.net.guess import wrong_protocol
 from k8sext.agent.net.second_look import explain_hang_up
@@ -46,6 +46,11 @@ class Redis(WireCheck):
         summary="Redis, Valkey, KeyDB or Dragonfly: server, replica, cluster node or Sentinel",
         proves="logged in, and the server says its version, role and that it takes commands",
         ports=(6379,),
+        fingerprints=(
+            Fingerprint(product="Redis", starts="-ERR"),
+            Fingerprint(product="Redis", starts="-NOAUTH"),
+            Fingerprint(product="Redis", starts="-DENIED"),
+        ),
         port_names=("redis", "valkey", "keydb", "dragonfly"),
         service_names=("redis", "valkey", "keydb", "dragonfly"),
         app_protocols=("redis",),

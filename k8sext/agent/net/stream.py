@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8sext.agent.fault import Fault, fault_of
+from k8sext.model.fingerprint import Fingerprint
 from k8sext.model.result import Facts, Json
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode
@@ -99,6 +100,7 @@ class Stream:
         self.tls_note = Note()
         self.relayed: Relayed | None = None
         self.granted: list[Secret] = []
+        self.fingerprints: Sequence[Fingerprint] = ()  # of products, for an unexpected answer
 
     def keeps_secret(self, *values: str | bytes) -> None:
         """To be masked in what this server says: proofs that were made for it, sessions and tokens
@@ -345,7 +347,7 @@ class Stream:
         if self.deadline is None:
             raise Fault(Reason.CLOSED_EARLY, "the connection is gone")
         second = await self._another()
-        second.tls = self.tls
+        second.tls, second.fingerprints = self.tls, self.fingerprints
         return second
 
     async def _another(self) -> Stream:

@@ -373,6 +373,7 @@ class Runner:
             if _awaited(target):
                 self.unreached.add(target.server)
             return None
+        stream.fingerprints = self.plan.fingerprints
         self.connected = True
         if _awaited(target):
             self.reached.add(target.server)

@@ -168,10 +168,12 @@ class Visits:
         await self.shared.pace.wait(address)
         way = await self.shared.network.way()
         try:
-            return await way.connect(address, port, deadline)  # type: ignore[arg-type]
+            stream = await way.connect(address, port, deadline)  # type: ignore[arg-type]
         except BaseException:
             await way.close()
             raise
+        stream.fingerprints = self.shared.plan.fingerprints
+        return stream
 
     def _login(self, one: Target, cls: type[WireCheck]) -> Login | None:
         """The login, if there is one. Raises Fault where it may not be used."""

@@ -225,7 +225,7 @@ class TargetTls:
         context = self.context
         first = context.first_bytes if context else b""
         if not is_tls(first):
-            return _clear_text("the answer to the TLS handshake is not TLS", first)
+            return _clear_text("the answer to the TLS handshake is not TLS", first, stream)
         word = (error.reason or str(error)) if isinstance(error, ssl.SSLError) else ""
         ours = self._about_our_certificate(word, stream)
         if ours:
@@ -418,9 +418,9 @@ class TargetTls:
         return hashlib.sha256(b"".join((*chain, (self.ca or "").encode()))).hexdigest()
 
 
-def _clear_text(why: str, first: bytes) -> Fault:
-    from k8sext.agent.net.guess import speaker
+def _clear_text(why: str, first: bytes, stream: Stream) -> Fault:
+    from k8sext.agent.net.guess import product
 
-    who = speaker(first)
-    said = f"{why}; this is {who}" if who else why
+    name = product(first, stream.fingerprints)
+    said = f"{why}; this is {name}" if name else why
     return Fault(Reason.TLS_NOT_OFFERED, said, first_bytes=first.hex())

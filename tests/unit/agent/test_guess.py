@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from k8sext.agent.net.guess import speaker, wrong_protocol
+from k8sext import registry
+from k8sext.agent.net.guess import product, wrong_protocol
 from k8sext.model.words import Reason
 from tests.support.converse import fed
 
@@ -22,12 +23,20 @@ from tests.support.converse import fed
     ],
 )
 def test_who_speaks_like_that(said: bytes, who: str) -> None:
-    assert speaker(said) == who
+    assert product(said, registry.fingerprints()) == who
+
+
+def test_no_two_products_claim_the_same_bytes() -> None:
+    known = registry.fingerprints()
+    claims = {(f.at, f.starts): f.product for f in known}
+    assert len(claims) == len(known)
+    assert all(f.starts for f in known)
 
 
 def test_the_rest_of_the_answer_is_read_for_the_evidence() -> None:
     async def one_byte_read() -> tuple[Reason, str, object]:
         stream = fed(b"SSH-2.0-OpenSSH_9.2")
+        stream.fingerprints = registry.fingerprints()
         await stream.read_exactly(1)
         fault = await wrong_protocol(stream, "not this")
         return fault.reason, fault.detail, fault.evidence["first_bytes"]

@@ -178,6 +178,22 @@ def test_a_control_that_is_not_healthy_is_a_false_alarm(run: Seen, alarm: bool) 
     assert found.false_alarm is alarm
 
 
+@pytest.mark.parametrize(
+    ("result", "twin", "lasts"),
+    [
+        (Result(FAULT, "KX302 path"), "svc: KX302 path (svc: KX302 path; exit code is 1)", True),
+        (Result(FAULT, "KX302 path"), "a: KX709 server-state, svc: KX302 path (…)", True),
+        (Result(FAULT, "KX302 path"), "svc: KX301 path (svc: KX301 path; exit code is 1)", False),
+        (Result(FAULT, "KX302 path", ("code",)), "svc: KX302 path (svc: KX302 path)", False),
+        (Result(FAULT, "KX302 path"), "", False),
+    ],
+)
+def test_only_the_verdict_of_the_fault_itself_is_waited_out(
+    result: Result, twin: str, lasts: bool
+) -> None:
+    assert score.is_after_effect(result, twin) is lasts
+
+
 def board(*results: Result) -> Board:
     return Board(results, 12.34)
 

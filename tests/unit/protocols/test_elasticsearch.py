@@ -17,7 +17,8 @@ from k8sext.agent.wire.http import HttpConnection, Response
 from k8sext.model.plan import Budget
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import Handler, against, end_of, fed
+from tests.support.converse import against, end_of, fed
+from tests.support.loopback import Handler
 
 read = importlib.import_module("k8sext.checks.protocols.elastic.answers")
 

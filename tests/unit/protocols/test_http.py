@@ -17,7 +17,8 @@ from k8sext.model.result import Observation
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason, Stage, Status
 from tests.support import converse
-from tests.support.converse import SHORT, Handler, fed, observe
+from tests.support.converse import SHORT, fed, observe
+from tests.support.loopback import Handler
 
 NAMES = ("web", "web.dev", "web.dev.svc", "web.dev.svc.cluster.local", "www.example.com")
 BRIDGED: dict[str, Any] = {"tls_names": NAMES}

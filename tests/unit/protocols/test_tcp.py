@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from k8sext.model.words import Reason, Stage, Status
-from tests.support.converse import Handler, against
+from tests.support.converse import against
+from tests.support.loopback import Handler
 
 
 def speaking(greeting: bytes, heard: list[bytes]) -> Handler:
