@@ -236,12 +236,13 @@ class Gym:
         """One look without the fault. A server that leans on one that was down takes a while to
         find it again, and a verdict that says so is right: it is asked for once more.
         """
-        for pause in (*AFTER_EFFECT_S, None):
-            twin = score.judge_twin(run.case, self._seen(run, namespace, look, ".twin"))
-            if pause is None or not score.is_after_effect(result, twin):
+        twin = score.judge_twin(run.case, self._seen(run, namespace, look, ".twin"))
+        for pause in AFTER_EFFECT_S:
+            if not score.is_after_effect(result, twin):
                 break
             time.sleep(pause)
             result = replace(result, recovery_s=result.recovery_s + pause)
+            twin = score.judge_twin(run.case, self._seen(run, namespace, look, ".twin"))
         return replace(result, twin=twin)
 
     def _seen(self, run: Scene, namespace: str, look: Look, which: str = "") -> score.Seen:

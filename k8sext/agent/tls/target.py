@@ -132,7 +132,8 @@ class TargetTls:
         self.reached = TlsMode.REQUIRE
         early = await stream.waiting()
         if early:
-            raise _clear_text("the server speaks in clear text before the TLS handshake", early)
+            why = "the server speaks in clear text before the TLS handshake"
+            raise _clear_text(why, early, stream)
         self._check_server_name()
         if not self.wants_chain or self._ca_problem:
             await self._handshake(stream, verify=False)
