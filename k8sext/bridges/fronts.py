@@ -12,9 +12,10 @@ from typing import Any
 from k8sext.model.bridge import Bridge, BridgeClass, Port
 from k8sext.model.front import Front
 
+from .infer import HTTP_PRODUCTS
+
 Object = Mapping[str, Any]
 Rule = tuple[str, str, Front]  # namespace, Service, what leads there
-NOT_HTTP = frozenset({"tcp", "postgresql", "mysql", "redis", "rabbitmq", "elk"})
 _WEB = re.compile(r"(^|-)(http|https|web|ui|dashboard)(-|$)")
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -27,7 +28,7 @@ MAX_NODES = 4
 
 def speaks_http(protocol: str) -> bool:
     """Whether an Ingress can carry it."""
-    return protocol not in NOT_HTTP
+    return protocol in HTTP_PRODUCTS or protocol in ("http", "https")
 
 
 def is_web_name(name: str) -> bool:

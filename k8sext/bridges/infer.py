@@ -49,7 +49,7 @@ DECIDED: Mapping[str | int, str] = {}
 UNCHECKED_WORDS = {
     "kafka": "Kafka", "mongo": "MongoDB", "mongodb": "MongoDB", "oracle": "Oracle",
     "mssql": "SQL Server", "sqlserver": "SQL Server", "zookeeper": "ZooKeeper", "zk": "ZooKeeper",
-    "memcached": "memcached", "memcache": "memcached", "cassandra": "Cassandra", "nats": "NATS",
+    "cassandra": "Cassandra", "nats": "NATS",
     "etcd": "etcd", "mqtt": "MQTT", "ldap": "LDAP", "ldaps": "LDAP", "smtp": "SMTP",
     "smtps": "SMTP", "sftp": "SFTP", "ssh": "SSH", "ftp": "FTP", "nacos": "Nacos",
     "rocketmq": "RocketMQ", "pulsar": "Pulsar", "activemq": "ActiveMQ", "clickhouse": "ClickHouse",
@@ -58,7 +58,7 @@ UNCHECKED_WORDS = {
 }  # fmt: skip
 UNCHECKED_PORTS = {
     27017: "MongoDB", 9092: "Kafka", 1521: "Oracle", 1433: "SQL Server",
-    2181: "ZooKeeper", 11211: "memcached", 9042: "Cassandra", 4222: "NATS", 2379: "etcd",
+    2181: "ZooKeeper", 9042: "Cassandra", 4222: "NATS", 2379: "etcd",
     1883: "MQTT", 8883: "MQTT", 389: "LDAP", 636: "LDAP", 25: "SMTP", 465: "SMTP", 587: "SMTP",
     22: "SSH", 21: "FTP", 8848: "Nacos", 9876: "RocketMQ", 6650: "Pulsar", 61616: "ActiveMQ",
     7687: "Neo4j", 50000: "Db2", 143: "IMAP", 993: "IMAP", 88: "Kerberos", 4369: "epmd",

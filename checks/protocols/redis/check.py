@@ -109,7 +109,7 @@ class Redis(WireCheck):
             # Redis' own TLS port resets a client that speaks in clear (measured on 7.0.15).
             if fault.reason in (Reason.RESET, Reason.CLOSED_EARLY) and not self.stream.received:
                 fault.detail += _NO_WORD
-            raise await explain_hang_up(self.stream, fault) from fault
+            raise await explain_hang_up(self.stream, fault, own="Redis") from fault
 
     async def auth(self, login: Login | None) -> Seen | None:
         """AUTH once; with an empty password as clients do, which send none (redis-py, go-redis)."""

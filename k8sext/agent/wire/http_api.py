@@ -158,7 +158,7 @@ class HttpApi(WireCheck):
                 method, f"{self.base}{path}", {**usual, **(headers or {})}, body
             )
         except Fault as fault:
-            raise await explain_hang_up(self.stream, fault) from fault
+            raise await explain_hang_up(self.stream, fault, own="HTTP") from fault
 
     async def json(self, path: str, what: str = "") -> Any:
         """The JSON that a path gives. `what` names it in a Fault: anything but 200 and JSON."""

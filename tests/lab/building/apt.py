@@ -18,7 +18,7 @@ BUILD = ("mmdebstrap", "debian-archive-keyring", "gcc", "libc6-dev", "maven", "u
 SERVERS = (
     "postgresql-15", "mariadb-server", "rabbitmq-server", "redis-server", "nginx-light",
     "openjdk-17-jre-headless", "haproxy", "pgbouncer", "prometheus", "prometheus-alertmanager",
-    "docker-registry",
+    "docker-registry", "memcached", "libsasl2-modules", "sasl2-bin",
 )  # fmt: skip
 PACKAGES = (*CLUSTER, *BUILD, *SERVERS)
 _POLICY = Path("/usr/sbin/policy-rc.d")

@@ -195,7 +195,7 @@ def test_words_want_tls_and_numbers_hint_at_it(
         ({"port_name": "tcp", "port": 9999, "service": "zookeeper-svc"}, "ZooKeeper"),
         ({"app_protocol": "mongo", "port": 1}, "MongoDB"),
         ({"app_protocol": "grpc", "port": 9999}, "gRPC"),
-        ({"annotation": "tcp", "port": 11211}, "memcached"),
+        ({"annotation": "tcp", "port": 9042}, "Cassandra"),
         ({"port_name": "transport", "port": 9300, "service": "elasticsearch"},
          "Elasticsearch's transport"),
         ({"port": 9999}, ""),
