@@ -23,7 +23,7 @@ class K8sextError(Exception):
     def __init__(
         self, what: str, *, where: str = "", why: str = "", fix: str = "", exit_code: int = 2
     ) -> None:
-        what, where, why = _told(what), _told(where), _told(why)
+        what, where, why = _masked(what), _masked(where), _masked(why)
         super().__init__(what)
         self.what, self.where, self.why, self.fix = what, where, why, fix
         self.exit_code = exit_code
@@ -34,7 +34,7 @@ class K8sextError(Exception):
         return f"{head}{reason}; {self.fix}" if self.fix else f"{head}{reason}"
 
 
-def _told(text: str) -> str:
+def _masked(text: str) -> str:
     """Without a login in an address, and without a secret that this process has sent."""
     from k8sext.model.guard import guarded
     from k8sext.model.scrub import scrub

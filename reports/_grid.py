@@ -88,7 +88,7 @@ def grid(report: Report, options: Options, wide: bool) -> list[Text]:
     columns = _columns(lines, options)
     return [
         _header(columns, options),
-        *(t for line in lines for t in _told(line, columns, options)),
+        *(t for line in lines for t in _row(line, columns, options)),
     ]
 
 
@@ -147,7 +147,7 @@ def _header(columns: Columns, options: Options) -> Text:
     return Text(" " * (columns.mark + 2) + GAP.join(cells), style="bold")
 
 
-def _told(line: Line, columns: Columns, options: Options) -> Iterator[Text]:
+def _row(line: Line, columns: Columns, options: Options) -> Iterator[Text]:
     first = Text(" ")
     first.append_text(_padded(line.mark, columns.mark))
     whole = len(line.speaks) <= columns.protocol

@@ -10,7 +10,7 @@ from rich.text import Text
 from k8sext.model.report import Report, WorkloadVerdict, verdicts
 from k8sext.model.secret import printable
 from k8sext.model.words import Severity, Status
-from k8sext.model.workload import PASSES_BY, How, login_of, told
+from k8sext.model.workload import PASSES_BY, How, login_of, place_and_text
 
 from ._grid import GAP, folded, mark
 from ._options import Options
@@ -92,7 +92,7 @@ def _line(ref: str, status: Status, verdict: WorkloadVerdict, codes: Sequence[st
     if status is Status.SKIP:
         words.append("(not looked at)")
     words += dict.fromkeys(codes)
-    places = list(dict.fromkeys(told(u) for u in uses))
+    places = list(dict.fromkeys(place_and_text(u) for u in uses))
     more = f" and {len(places) - PLACES_AT_MOST} more" if len(places) > PLACES_AT_MOST else ""
     return Line(status, " ".join(words), login_of(tuple(uses)), "; ".join(places[:3]) + more)
 

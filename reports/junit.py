@@ -28,7 +28,7 @@ from k8sext.model.report import (
 )
 from k8sext.model.result import Observation
 from k8sext.model.words import Severity, Status
-from k8sext.model.workload import Workload, told
+from k8sext.model.workload import Workload, place_and_text
 
 from ._options import Options
 
@@ -110,7 +110,7 @@ def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) ->
     kind = _kind(seen, status)
     if bridge.status is Status.SKIP and not kind:
         return Case(name, title, seen.duration_s, "skipped", text=bridge.skipped or _skipped(seen))
-    said = "\n".join(_told(d) for d in bridge.diagnoses)
+    said = "\n".join(_failure_text(d) for d in bridge.diagnoses)
     stages = "\n".join(
         f"{s.stage}: {s.status}{f' ({s.reason})' if s.reason else ''} {s.detail}".rstrip()
         for s in seen.stages
@@ -154,14 +154,14 @@ def _kind(seen: Observation, status: Status) -> str:
 
 def _untested_case(name: str, said: Diagnosis) -> Case:
     """What nobody looked at, beside what was."""
-    return Case(name, f"not tested: {said.summary}"[:200], kind="skipped", text=_told(said))
+    return Case(name, f"not tested: {said.summary}"[:200], kind="skipped", text=_failure_text(said))
 
 
 def _verdict_case(name: str, bridge: BridgeReport, kind: str, short: str) -> Case:
     """The bridge's verdict, where no single probe carries it (a gate, an unproven vantage). `short`
     is what the gate says of it.
     """
-    said = "\n".join(_told(d) for d in bridge.diagnoses)
+    said = "\n".join(_failure_text(d) for d in bridge.diagnoses)
     text = "\n".join(filter(None, (short, said))) or bridge.skipped or "the gate fails it"
     code = bridge.diagnoses[0].code if bridge.diagnoses else "gate"
     return Case(name, "verdict", kind=kind, type=code, text=text)
@@ -174,7 +174,7 @@ def _vantage_case(report: Report, namespace: str, said: Diagnosis) -> Case:
     if report.gate.fail_on != "never" and report.exit_code == 1:
         counts[Severity.FAIL] = "failure"
     kind = counts.get(said.severity, "")
-    text = "\n".join((_told(said), *said.consequences))
+    text = "\n".join((_failure_text(said), *said.consequences))
     title = f"{said.code} {said.summary}"[:200]
     return Case(name, title, 0.0, kind, said.code, text, "" if kind else text)
 
@@ -198,7 +198,7 @@ def _workload_case(verdict: WorkloadVerdict) -> Case:
 
 def _told_use(workload: Workload, ref: str) -> str:
     use = workload.uses_of(ref)[0]
-    return f"{'likely ' if use.likely else ''}{told(use)}"
+    return f"{'likely ' if use.likely else ''}{place_and_text(use)}"
 
 
 def _lint_case(
@@ -227,7 +227,7 @@ def _finding_case(report: Report, found: Finding) -> Case:
     return Case("k8sext.lint", title, 0.0, kind, found.code, text, "" if kind else text)
 
 
-def _told(said: Diagnosis) -> str:
+def _failure_text(said: Diagnosis) -> str:
     parts = (
         f"{said.code} {said.culprit}: {said.summary}",
         said.why,

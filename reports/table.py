@@ -120,7 +120,7 @@ def _explanations(report: Report, options: Options) -> Iterator[Text]:
     ):
         yield _explained(name, said, options)
     for found in sorted(_untold(report), key=lambda f: order.index(f.severity)):
-        yield _found(found, options)
+        yield _finding(found, options)
     notes = [f"{v.namespace}: {n}" for v in report.vantages for n in v.notes]
     problems = [f"{b.bridge.service}: {p}" for b in report.bridges for p in _unsaid(b)]
     if notes or problems:
@@ -157,7 +157,7 @@ def _explained(name: str, said: Diagnosis, options: Options) -> Text:
     return out
 
 
-def _found(found: Finding, options: Options) -> Text:
+def _finding(found: Finding, options: Options) -> Text:
     """A lint finding, as short as a diagnosis."""
     out = _headline(
         SEVERITY[found.severity], f"{found.object}   {found.code}   ", found.summary, options

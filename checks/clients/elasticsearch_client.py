@@ -72,7 +72,7 @@ class ElasticsearchClient(ClientProbe):
                 raise Fault(Reason.UNHEALTHY, "the cluster is red")
             notes.passed(Stage.VERIFY, detail=f"cluster is {colour}")
 
-    def told(self, error: Exception) -> Fault | None:
+    def fault_for(self, error: Exception) -> Fault | None:
         """By class and status; a transport's error by what lies below it."""
         import elastic_transport
         import elasticsearch

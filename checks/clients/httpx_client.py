@@ -75,7 +75,7 @@ class HttpxClient(ClientProbe):
             notes.passed(Stage.HANDSHAKE, detail=text, status=answer.status_code)
         return answer.status_code, answer.reason_phrase
 
-    def told(self, error: Exception) -> Fault | None:
+    def fault_for(self, error: Exception) -> Fault | None:
         """What lies below; else by class."""
         import httpx
 

@@ -57,7 +57,7 @@ class PikaClient(ClientProbe):
             connection.channel()
             notes.passed(Stage.VERIFY, detail="channel opened")
 
-    def told(self, error: Exception) -> Fault | None:
+    def fault_for(self, error: Exception) -> Fault | None:
         """The broker's own close, wherever pika keeps it, else what lies below."""
         import pika.exceptions as errors
 

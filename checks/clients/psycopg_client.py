@@ -94,7 +94,7 @@ class PsycopgClient(ClientProbe):
             row = connection.execute("SELECT current_database()").fetchone()
             notes.passed(Stage.VERIFY, detail=f"database {row[0] if row else ''}")
 
-    def told(self, error: Exception) -> Fault | None:
+    def fault_for(self, error: Exception) -> Fault | None:
         """By text: libpq hands over no code for a connection that was not made."""
         import psycopg
 

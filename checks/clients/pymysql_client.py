@@ -84,7 +84,7 @@ class PymysqlClient(ClientProbe):
             row = cursor.fetchone()
         notes.passed(Stage.VERIFY, detail=f"schema {(row and row[0]) or 'none'}")
 
-    def told(self, error: Exception) -> Fault | None:
+    def fault_for(self, error: Exception) -> Fault | None:
         """By number; what lies below a lost connection says more than the number."""
         import pymysql
 

@@ -71,7 +71,7 @@ class RedisClient(ClientProbe):
             with contextlib.suppress(redis.RedisError):
                 client.client_setname("k8sext")
 
-    def told(self, error: Exception) -> Fault | None:
+    def fault_for(self, error: Exception) -> Fault | None:
         """By class, then by what lies below, then by words."""
         from redis import exceptions as errors
 

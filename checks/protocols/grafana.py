@@ -23,8 +23,8 @@ from k8sext.agent.wire.http_api import (
     mapping,
     sequence,
     some,
+    status_line,
     text_of,
-    told,
     wrong_product,
 )
 from k8sext.model.result import Json
@@ -92,7 +92,7 @@ class Grafana(HttpApi):
         self.authorization = authorization(login, "")
         answer = await self.get("/api/org", {"Accept": JSON})
         if answer.status == 401:
-            words = text_of(mapping(answer.json()).get("message")) or told(answer)
+            words = text_of(mapping(answer.json()).get("message")) or status_line(answer)
             raise Fault(Reason.AUTH_REJECTED, f"401: {words[:MAX_WORDS]}", code="401")
         return self.logged_in()
 
@@ -125,7 +125,7 @@ class Grafana(HttpApi):
         """Name and path of each data source, expected ones first; None where nobody tells."""
         answer = await self.get("/api/datasources", {"Accept": JSON})
         if answer.status in (401, 403) and not wanted:
-            self.evidence["datasources_not_told"] = told(answer)
+            self.evidence["datasources_not_told"] = status_line(answer)
             return None
         if answer.status == 401:
             raise Fault(Reason.AUTH_REQUIRED, "data sources are told to a login only", code="401")
@@ -171,7 +171,7 @@ class Grafana(HttpApi):
         if state in ("ok", "error"):
             return state, words
         if answer.status >= 500:
-            return "error", words or told(answer)
+            return "error", words or status_line(answer)
         return "unknown", words
 
 

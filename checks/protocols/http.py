@@ -15,7 +15,7 @@ from k8sext.agent.wire.http_api import (
     raise_gateway,
     refuse_host,
     refuse_transport,
-    told,
+    status_line,
 )
 from k8sext.agent.wire.refusals import object_store, signature_words
 from k8sext.model.result import Json
@@ -68,7 +68,7 @@ class Http(HttpApi):
 
     def recognise(self, answer: Response) -> Seen:
         """Any server will do."""
-        return Seen(detail=told(answer), evidence=self._facts())
+        return Seen(detail=status_line(answer), evidence=self._facts())
 
     async def auth(self, login: Login | None) -> Seen | None:
         """A login, unless the 401 is what is expected."""
@@ -86,9 +86,9 @@ class Http(HttpApi):
             raise_unwell(self.answer, "status" not in self.target.expect)
         if not meets and "status" in self.target.expect:
             wish = " or ".join(map(str, _listed(self.target.expect["status"])))
-            text = f"{told(self.answer)}, expected is {wish}"
+            text = f"{status_line(self.answer)}, expected is {wish}"
             raise Fault(Reason.UNEXPECTED, text, **self._facts())
-        said = f"{self.opening} answers {told(self.answer)}"
+        said = f"{self.opening} answers {status_line(self.answer)}"
         wanted = str(self.target.expect.get("body_contains") or "")
         if wanted and wanted.encode() not in self.answer.body:
             raise Fault(Reason.UNEXPECTED, f"{said}, without {wanted!r} in it", **self._facts())
@@ -118,7 +118,10 @@ class Http(HttpApi):
                 answer = await self.get(self.opening)
                 if answer.status >= 400 or not self._wanted(answer):
                     continue
-                text = f"{told(self.answer)} for Host {host}, and {told(answer)} for Host {other}"
+                text = (
+                    f"{status_line(self.answer)} for Host {host}, "
+                    f"and {status_line(answer)} for Host {other}"
+                )
                 reason = Reason.HOST_NAME_UNKNOWN
                 if signature_words(self.answer):
                     reason = Reason.SIGNED_FOR_ANOTHER_HOST
@@ -166,7 +169,7 @@ def raise_unwell(answer: Response, any_status: bool) -> None:
     """
     raise_gateway(answer)
     if any_status and answer.status >= 500:
-        raise Fault(Reason.UNHEALTHY, told(answer), code=str(answer.status))
+        raise Fault(Reason.UNHEALTHY, status_line(answer), code=str(answer.status))
 
 
 def status_in(status: int, wanted: Json) -> bool:

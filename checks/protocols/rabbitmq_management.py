@@ -83,7 +83,7 @@ class RabbitmqManagement(HttpApi):
     def recognise(self, answer: Response) -> Seen:
         """It never answers without a login."""
         if answer.status >= 500:
-            raise Fault(Reason.SERVER_ERROR, said(answer), code=str(answer.status))
+            raise Fault(Reason.SERVER_ERROR, status_and_reason(answer), code=str(answer.status))
         raise wrong_product(answer, "RabbitMQ's management API")
 
     def shipped_login(self, login: Login) -> bool:
@@ -120,12 +120,12 @@ class RabbitmqManagement(HttpApi):
         if not version:
             raise Fault(Reason.WRONG_PRODUCT, "it names no version, as RabbitMQ does to every user")
         try:
-            return await self._looked(version, cluster)
+            return await self._state(version, cluster)
         except Fault as fault:
             fault.evidence.setdefault("cluster_name", cluster)
             raise
 
-    async def _looked(self, version: str, cluster: str) -> Seen:
+    async def _state(self, version: str, cluster: str) -> Seen:
         evidence: dict[str, Json] = {
             "product": "rabbitmq",
             "version": version,
@@ -168,7 +168,7 @@ class RabbitmqManagement(HttpApi):
             return None
         found = [mapping(a) for a in sequence(mapping(answer.json()).get("alarms"))[:8]]
         which = ", ".join(f"{a.get('resource')} on {a.get('node')}" for a in found)
-        return f"the broker blocks publishers: {which or said(answer)}"
+        return f"the broker blocks publishers: {which or status_and_reason(answer)}"
 
     async def _nodes(self) -> str:
         """What the nodes say of each other; "" where all is well, or where the user may not ask.
@@ -246,7 +246,7 @@ class RabbitmqManagement(HttpApi):
 
 def refused(answer: Response, otherwise: Reason) -> Fault:
     """A refusal by its words."""
-    words = said(answer)
+    words = status_and_reason(answer)
     lower = words.lower()
     reason = next((r for part, r in _REASONS if part in lower), otherwise)
     if answer.status not in (401, 403):
@@ -254,7 +254,7 @@ def refused(answer: Response, otherwise: Reason) -> Fault:
     return Fault(reason, words, words=words, code=str(answer.status))
 
 
-def said(answer: Response) -> str:
+def status_and_reason(answer: Response) -> str:
     """Status and the API's own reason."""
     known = mapping(answer.json())
     return f"{answer.status}: {known.get('reason') or known.get('error') or answer.reason}"

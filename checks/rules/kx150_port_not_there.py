@@ -9,7 +9,7 @@ from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.plan import join_address
 from k8sext.model.words import Severity
-from k8sext.model.workload import How, Use, Workload, told
+from k8sext.model.workload import How, Use, Workload, place_and_text
 
 THROUGH = (How.NAME, How.CLUSTER_IP)
 
@@ -52,7 +52,7 @@ def _finding(workload: Workload, bridge: Bridge, uses: list[Use]) -> Finding:
         code=RULE.code,
         severity=Severity.FAIL if use.keyed else Severity.WARN,
         object=workload.ref,
-        summary=f"{told(use)}{implied}{more}, and {bridge.service} has port {ports}",
+        summary=f"{place_and_text(use)}{implied}{more}, and {bridge.service} has port {ports}",
         fix=f"write {wanted} there, or give Service {bridge.service} the port {use.port}",
         confidence="high" if use.keyed else "medium",
         bridge=bridge.ref,

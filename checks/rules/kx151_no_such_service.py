@@ -8,7 +8,7 @@ from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.nearest import distance
 from k8sext.model.words import Severity
-from k8sext.model.workload import Stray, Workload, told
+from k8sext.model.workload import Stray, Workload, place_and_text
 
 SHORT = 6  # names of fewer letters may differ by one change, others by two
 
@@ -32,7 +32,7 @@ def _finding(workload: Workload, stray: Stray, meant: str) -> Finding:
         code=RULE.code,
         severity=Severity.FAIL if stray.only_a_service else Severity.WARN,
         object=workload.ref,
-        summary=f"{told(stray)}, and there is no Service {stray.service} in namespace "
+        summary=f"{place_and_text(stray)}, and there is no Service {stray.service} in namespace "
         f"{stray.namespace}; likely {meant} is meant",
         fix=f"did you mean {meant}? Write that name there, or make the Service {stray.service}",
         confidence="likely",

@@ -8,7 +8,7 @@ from k8sext.model.bridge import Bridge
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.words import Severity
-from k8sext.model.workload import PASSES_BY, How, Use, Workload, told
+from k8sext.model.workload import PASSES_BY, How, Use, Workload, place_and_text
 
 
 def judge(subject: Subject) -> Iterator[Finding]:
@@ -33,8 +33,8 @@ def _finding(workload: Workload, bridge: Bridge, uses: list[Use]) -> Finding:
         code=RULE.code,
         severity=Severity.WARN,
         object=workload.ref,
-        summary=f"{told(use)}{more}, {likely}{what} {bridge.service}: what changes at the bridge "
-        "does not reach this workload",
+        summary=f"{place_and_text(use)}{more}, {likely}{what} {bridge.service}: what changes "
+        "at the bridge does not reach this workload",
         fix=f"write {name} there",
         confidence="likely" if use.likely else "high",
         bridge=bridge.ref,

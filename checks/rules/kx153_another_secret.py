@@ -9,7 +9,7 @@ from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Rule, Subject
 from k8sext.model.shell import part, word
 from k8sext.model.words import Severity
-from k8sext.model.workload import Use, told
+from k8sext.model.workload import Use, place_and_text
 
 
 def judge(subject: Subject) -> Iterator[Finding]:
@@ -38,8 +38,9 @@ def _finding(ref: str, bridge: Bridge, use: Use, named: list[str]) -> Finding:
         code=RULE.code,
         severity=Severity.NOTE,
         object=ref,
-        summary=f"{told(use)} takes its login from Secret {use.secret}, and {bridge.service} is "
-        f"tested with Secret {known}: that the one works says nothing of the other",
+        summary=f"{place_and_text(use)} takes its login from Secret {use.secret}, "
+        f"and {bridge.service} is tested with Secret {known}: "
+        "that the one works says nothing of the other",
         fix=f"let both use one Secret, or test with this one too: kubectl annotate service -n "
         f"{word(bridge.namespace)} {word(bridge.service)} k8sext.io/credentials={part(use.secret)} "
         "--overwrite",

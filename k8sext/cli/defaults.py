@@ -83,7 +83,7 @@ def _load(ctx: Any, _param: Any, value: str | None) -> None:
     if value is None and not path.is_file():
         return
     data = files.mapping(path, "the file of defaults")
-    known = _known(ctx.find_root().command)
+    known = _option_names(ctx.find_root().command)
     ctx.meta[_CONFIG] = (_checked(data, str(path), known), str(path))
     _apply(ctx)
 
@@ -117,7 +117,7 @@ def _judged() -> Iterator[str]:
                 yield name if value is True else f"{name} {printable(str(value), 60)}"
 
 
-def _known(root: Any) -> set[str]:
+def _option_names(root: Any) -> set[str]:
     """Names of the options of every command: one file serves them all."""
     commands: Mapping[str, Any] = getattr(root, "commands", {"": root})
     options = (p for c in commands.values() for p in c.params if p.param_type_name == "option")

@@ -35,7 +35,7 @@ def explain_command(
     if output == "json":
         console.data(json.dumps(_document(chosen), indent=1, ensure_ascii=False) + "\n")
     elif code:
-        console.data(_told(wanted, known[wanted]))
+        console.data(_page(wanted, known[wanted]))
     else:
         console.data("".join(f"{name}  {culprits(name):28}  {text.line}\n"
                              for name, text in known.items()))  # fmt: skip
@@ -65,7 +65,7 @@ def _document(chosen: Mapping[str, Text]) -> list[dict[str, object]]:
     ]
 
 
-def _told(code: str, text: Text) -> str:
+def _page(code: str, text: Text) -> str:
     """A command is broken between words only, so that it can still be read and put together."""
     parts = [f"{code}  {culprits(code)}"]
     for head, paragraph in text.paragraphs():

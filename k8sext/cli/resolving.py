@@ -23,11 +23,11 @@ def resolved(
     for spec in specs:
         if spec.resolve:
             names.setdefault(spec.namespace, []).append(spec.to[0])
-    found = _asked(session, names, image)
+    found = _addresses(session, names, image)
     return tuple(desired.led_to(s, found[s.namespace][s.to[0]]) if s.resolve else s for s in specs)
 
 
-def _asked(
+def _addresses(
     session: Session, names: dict[str, list[str]], image: str | None
 ) -> dict[str, dict[str, tuple[str, ...]]]:
     cluster = LiveCluster(api=session, user_assigned=functools.partial(_assigns_user, session))

@@ -38,11 +38,11 @@ def selftest_command(
     if output == "json":
         console.data(json.dumps(outcome.document(), indent=1) + "\n")
     elif not talk.quiet():
-        console.data(_told(outcome))
+        console.data(_table(outcome))
     return outcome.exit_code
 
 
-def _told(outcome: Outcome) -> str:
+def _table(outcome: Outcome) -> str:
     """The table that doctor prints, what is wrong with it, and how much of it is right.
 
     Its own summary ("… failed") is left out: to fail is what most of these servers are for.

@@ -74,7 +74,7 @@ def judge(case: Case) -> list[Diagnosis]:
     for entry in entries:
         for row, severity in _verdicts(entry, entries, case, distinct=bool(facts.get("distinct"))):
             by_row.setdefault(row, []).append((entry, severity))
-    return [_said(case, row, hits, seen, stage, facts) for row, hits in by_row.items()]
+    return [_diagnosis(case, row, hits, seen, stage, facts) for row, hits in by_row.items()]
 
 
 def addresses(observations: Sequence[Observation]) -> tuple[str, ...]:
@@ -97,10 +97,10 @@ def _evidence(case: Case) -> tuple[Observation, StageResult, Mapping[str, Any]] 
         facts = _facts(stage)
         if stage and facts:
             found.append((seen, stage, facts))
-    return max(found, key=lambda one: _known(one[2]), default=None)
+    return max(found, key=lambda one: _reach_known(one[2]), default=None)
 
 
-def _known(facts: Mapping[str, Any]) -> int:
+def _reach_known(facts: Mapping[str, Any]) -> int:
     """Of how many addresses it says whether it reaches them."""
     entries = (e for e in facts.get("entries") or () if isinstance(e, dict))
     return sum(e.get("state") in (UP, DOWN) for e in entries)
@@ -233,7 +233,7 @@ def _one_sided(host: str) -> bool:
 # -- saying it -----------------------------------------------------------------------------------
 
 
-def _said(
+def _diagnosis(
     case: Case,
     row: Row,
     hits: list[tuple[_Entry, Severity]],
@@ -241,7 +241,7 @@ def _said(
     stage: StageResult,
     facts: Mapping[str, Any],
 ) -> Diagnosis:
-    told = "; ".join(_told(entry) for entry, _ in hits[:SHOWN])
+    told = "; ".join(_entry_text(entry) for entry, _ in hits[:SHOWN])
     more = f"; and {len(hits) - SHOWN} more" if len(hits) > SHOWN else ""
     caller = str(facts.get("caller") or "the system")
     texts = {"caller": caller, "entries": told + more, "advice": _advice(facts)}
@@ -251,7 +251,7 @@ def _said(
     return replace(said, severity=worst, why=_why(case, row, hits))
 
 
-def _told(entry: _Entry) -> str:
+def _entry_text(entry: _Entry) -> str:
     owner = {
         "pod": f"pod {entry.owner.name}",
         "node-port": f"node port of Service {entry.owner.name}",

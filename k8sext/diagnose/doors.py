@@ -38,7 +38,7 @@ def _compared(report: BridgeReport, reports: Sequence[BridgeReport]) -> BridgeRe
     pair = _two_clusters(report.observations, (*report.observations, *beside))
     if pair is None:
         return report
-    said = _told(pair, missing, report)
+    said = _diagnosis(pair, missing, report)
     rest = tuple(d for d in report.diagnoses if d is not missing)
     status = Status.WARN if report.status is Status.PASS else report.status
     return replace(report, diagnoses=(said, *rest) if missing else (*rest, said), status=status)
@@ -57,7 +57,7 @@ def _two_clusters(
     return None
 
 
-def _told(
+def _diagnosis(
     pair: tuple[Observation, Observation], missing: Diagnosis | None, report: BridgeReport
 ) -> Diagnosis:
     row, (one, other) = rows.ANSWERS[Reason.OTHER_BROKER], pair

@@ -102,7 +102,7 @@ def _by_page(bridge: Bridge, front: Front, page: Observation, context: Context) 
     row = _row_of(bridge, front, greeting, status, direct)
     if row is None:
         return None
-    said = _say(bridge, front, row, page, **_told(greeting, status, direct))
+    said = _say(bridge, front, row, page, **_texts(greeting, status, direct))
     unsure = front.rewrites and said.severity is Severity.FAIL and row is rows.NOT_LED
     return replace(said, severity=Severity.WARN) if unsure else said
 
@@ -114,7 +114,7 @@ def _unanswered(
     if ended.status is not Status.FAIL:
         return None
     if ended.reason is Reason.TLS_REQUIRED and _speaks_tls(bridge, front):
-        return _say(bridge, front, rows.SPEAKS_TLS, page, **_told(ended, 400, _direct(ended)))
+        return _say(bridge, front, rows.SPEAKS_TLS, page, **_texts(ended, 400, _direct(ended)))
     row = rows.TLS_FAILS if ended.stage is Stage.TLS else rows.CONTROLLER
     said = _say(bridge, front, row, page, detail=_words(ended))
     return _unless_kept_away(said, page, context) if row is rows.CONTROLLER else said
@@ -173,7 +173,7 @@ def _row_of(
     return rows.DIFFERS if status >= 400 and well else None
 
 
-def _told(greeting: StageResult, status: int, direct: Mapping[str, Any]) -> dict[str, str]:
+def _texts(greeting: StageResult, status: int, direct: Mapping[str, Any]) -> dict[str, str]:
     own = str(direct.get("status") or str(direct.get("reason") or "nothing").replace("_", " "))
     location = str(greeting.evidence.get("location") or "")
     return {"status": str(status), "direct": own, "location": location}

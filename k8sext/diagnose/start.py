@@ -79,7 +79,7 @@ def start_failure(
 ) -> Diagnosis:
     """Why the probe of one namespace did not start; `why` is the cluster's own words."""
     place = namespace or "NAMESPACE"
-    known = _known(code, why, place)
+    known = _fix_by_words(code, why, place)
     return Diagnosis(
         code=code,
         severity=severity,
@@ -91,7 +91,7 @@ def start_failure(
     )
 
 
-def _known(code: str, why: str, namespace: str) -> str:
+def _fix_by_words(code: str, why: str, namespace: str) -> str:
     """What to do where the words name the cause; "" where they do not."""
     for pattern, fix in BY_WORDS.get(code, ()):
         if match := pattern.search(why):

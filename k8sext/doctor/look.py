@@ -214,7 +214,7 @@ def _look_from_one(
 ) -> Looked:
     """What one pod saw of its bridges."""
     mine = seen_pod.bridges_of(planned, bridges, ran.shard)
-    said = seen_pod.told(ran, planned)
+    said = seen_pod.trouble_to_report(ran, planned)
     vantage = seen_pod.described(vantage, ran, planned)
     if said:
         told = start.start_failure(said.code, planned.namespace, said.what, said.why)

@@ -40,7 +40,7 @@ def addresses(
     (ran,) = pod.run(cluster.api, planned, manifest, options.start_timeout_s, say)
     if ran.left:
         say(ran.left)
-    trouble = seen_pod.told(ran, planned)
+    trouble = seen_pod.trouble_to_report(ran, planned)
     if trouble:
         said = start.start_failure(trouble.code, namespace, trouble.what, trouble.why)
         raise _failed(said.summary, namespace, said.why, said.fix)

@@ -42,7 +42,7 @@ class ApiError(K8sextError):
         self.status, self.reason = status, printable(reason, 80)
         self.details, self.genuine, self.after_s = details, genuine, after_s
 
-    def told(self, where: str, fix: str) -> ApiError:
+    def placed(self, where: str, fix: str) -> ApiError:
         """The same refusal for people: where it stopped us, and what would help."""
         said = self.status, self.reason, self.message, self.details
         genuine, after_s = self.genuine, self.after_s

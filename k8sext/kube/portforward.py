@@ -47,7 +47,7 @@ class Forward:
             for at in range(0, len(data), PIECE):
                 await self._socket.send(bytes([DATA]) + data[at : at + PIECE])
         except ConnectionClosed as error:
-            raise ConnectionResetError(self._said(error)) from None
+            raise ConnectionResetError(self._closing_words(error)) from None
 
     async def receive(self) -> bytes:
         """Some bytes; b"" at the end, of whatever kind: then `words` may tell."""
@@ -57,7 +57,7 @@ class Forward:
             try:
                 message = await self._socket.recv()
             except ConnectionClosed as error:
-                self._said(error)
+                self._closing_words(error)
                 return b""
             data = self._of_channel(message if isinstance(message, bytes) else b"")
             if data:
@@ -75,7 +75,7 @@ class Forward:
             self.words = printable(said, MAX_WORDS)
         return data if number == DATA else b""
 
-    def _said(self, error: Exception) -> str:
+    def _closing_words(self, error: Exception) -> str:
         close = getattr(error, "rcvd", None)
         self.words = self.words or printable(getattr(close, "reason", "") or "it was cut", 200)
         return self.words

@@ -124,12 +124,12 @@ _WORDS = {str: "text", int: "a number", bool: "true or false", dict: "an object"
 def _plain(kinds: tuple[type, ...]) -> Check:
     def look(value: Any) -> None:
         if type(value) not in kinds:
-            raise Misshapen(f"is not {_said(kinds)}")
+            raise Misshapen(f"is not {_type_names(kinds)}")
 
     return look
 
 
-def _said(kinds: tuple[type, ...]) -> str:
+def _type_names(kinds: tuple[type, ...]) -> str:
     return " or ".join(_WORDS[k] for k in kinds)
 
 
@@ -175,7 +175,7 @@ def _object(fields: Mapping[str, Field]) -> Check:
     def new(value: dict[str, Any]) -> tuple[tuple[str, Check], ...]:
         for key, kinds in plain:
             if (one := value.get(key)) is not None and type(one) not in kinds:
-                raise _at(key, Misshapen(f"is not {_said(kinds)}"))
+                raise _at(key, Misshapen(f"is not {_type_names(kinds)}"))
         for key in needed:
             if value.get(key) is None:
                 raise _at(key, Misshapen("is missing"))

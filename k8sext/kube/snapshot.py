@@ -205,7 +205,7 @@ def _needed(future: Future[Objects], namespace: str | None) -> Objects:
             raise
         scope = f"-n {word(namespace)}" if namespace else "-A"
         more = "" if namespace else ", or name one namespace with -n"
-        raise error.told(
+        raise error.placed(
             where="cluster" if namespace is None else f"namespace {namespace}",
             fix=f"ask for the Role that `k8sext rbac --for doctor {scope}` prints{more}",
         ) from None

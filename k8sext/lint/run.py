@@ -28,12 +28,14 @@ def rules() -> Mapping[str, Rule]:
 
 def findings(subject: Subject) -> tuple[Finding, ...]:
     """What the rules find, the heaviest first, each once; what is ignored is left out."""
-    found = (f for rule in rules().values() for f in rule.judge(_heard(subject, rule.code)))
+    found = (
+        f for rule in rules().values() for f in rule.judge(_without_ignored(subject, rule.code))
+    )
     each = dict.fromkeys(found)
     return tuple(sorted(each, key=lambda f: (f.severity.order, f.code, f.object)))
 
 
-def _heard(subject: Subject, code: str) -> Subject:
+def _without_ignored(subject: Subject, code: str) -> Subject:
     """The facts without those of whom `k8sext.io/ignore` says that the code does not matter."""
     deaf = {b.ref for b in subject.bridges if code in dict(b.ignore)}
     workloads = tuple(_without(subject.workloads, deaf, code))

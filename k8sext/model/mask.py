@@ -86,10 +86,10 @@ def mask(text: str, secrets: Iterable[Secret]) -> str:
     known = [*secrets]
     if not text or not any(known):
         return text
-    return replaced(text[:MAX_TEXT], found(text, known))
+    return replaced(text[:MAX_TEXT], find(text, known))
 
 
-def found(text: str, secrets: Iterable[Secret]) -> list[Found]:
+def find(text: str, secrets: Iterable[Secret]) -> list[Found]:
     """Where secrets stand in the first MAX_TEXT characters of `text`."""
     values = tuple(dict.fromkeys(s.reveal() for s in secrets if s))
     needles = [n for value in values for n in needles_of(value)]
@@ -252,7 +252,9 @@ class _Piece:
         return first, max(first + 1, self.start + -(-(at + 1) * theirs // ours))
 
 
-def _made(view: View, data: bytes, pieces: Callable[[], Iterable[_Piece]], packed: bool) -> View:
+def _view_of_pieces(
+    view: View, data: bytes, pieces: Callable[[], Iterable[_Piece]], packed: bool
+) -> View:
     """A view that is made of pieces of another, in order. They are asked for where a secret is
     found, which is seldom.
     """
@@ -284,7 +286,7 @@ def _undone(
         at = end
     parts.append(view.data[at:])
     pieces.append(_Piece(at, len(view.data), len(view.data) - at, (1, 1)))
-    return _made(view, b"".join(parts), lambda: pieces, view.packed)
+    return _view_of_pieces(view, b"".join(parts), lambda: pieces, view.packed)
 
 
 def _unpacked(
@@ -299,15 +301,15 @@ def _unpacked(
     legible = [p for p in parts if len(p[2]) >= FOLDED and p[2].isascii()
                and p[2].decode().isprintable()]  # fmt: skip
 
-    def made(some: Sequence[tuple[int, int, bytes]]) -> View:
+    def view_of(some: Sequence[tuple[int, int, bytes]]) -> View:
         def pieces() -> Iterator[_Piece]:
             for start, end, data in some:
                 yield _Piece(start, end, len(data), per)
                 yield _Piece(start, end, 1)
 
-        return _made(view, b"".join(d + b"\0" for *_, d in some), pieces, packed=True)
+        return _view_of_pieces(view, b"".join(d + b"\0" for *_, d in some), pieces, packed=True)
 
-    return made(parts), made(legible)
+    return view_of(parts), view_of(legible)
 
 
 def _base64(token: bytes) -> Iterator[tuple[int, bytes]]:

@@ -121,7 +121,7 @@ class WorkloadView:
     notes: tuple[str, ...] = ()  # what could not be read, each one sentence
 
 
-def told(what: Use | Stray) -> str:
+def place_and_text(what: Use | Stray) -> str:
     """The place and what it says: `env A=redis-svc:1`, `args: redis-svc`."""
     key = what.where.removeprefix("env ")
     if what.text.startswith(f"{key}="):

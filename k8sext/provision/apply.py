@@ -248,7 +248,7 @@ def _dry_run(api: Api, wanted: Object, live: Mapping[str, Any] | None, force: bo
     result = _apply(api, wanted, force, dry_run=True)
     ref = _ref(wanted)
     if live is None:
-        return Planned(wanted, Change(CREATED, ref, _told(wanted)))
+        return Planned(wanted, Change(CREATED, ref, _description(wanted)))
     lines = list(_differences(_shape(live), _shape(result), ""))
     if not lines:
         return Planned(wanted, Change(SAME, ref, ""))
@@ -320,12 +320,12 @@ def _ref(item: Mapping[str, Any]) -> str:
     return f"{item['kind']}/{item['metadata']['namespace']}/{item['metadata']['name']}"
 
 
-def _told(item: Object) -> str:
+def _description(item: Object) -> str:
     """One line about a new object."""
     if item["kind"] == "Service":
         spec = item["spec"]
         ports = ", ".join(f"{p['port']} → {p['targetPort']} {p['name']}" for p in spec["ports"])
         return f"{spec['type']}, {spec.get('externalName', '')} {ports}".replace(",  ", ", ")
     if item["kind"] == "Ingress":
-        return ingress.told(item)
+        return ingress.description(item)
     return ", ".join(a for e in item["endpoints"] for a in e["addresses"])

@@ -85,7 +85,7 @@ def _named(port: PortSpec, number: int, protocol: str, count: int) -> PortSpec:
 
 def objects(spec: BridgeSpec) -> tuple[Object, ...]:
     """Service first, then one slice per address family, then the Ingress."""
-    front = (ingress.made(spec, _meta(spec, spec.name)),) if spec.ingress else ()
+    front = (ingress.manifest(spec, _meta(spec, spec.name)),) if spec.ingress else ()
     service = _service(spec)
     if not is_address(spec.to[0]):
         return (service, *front)

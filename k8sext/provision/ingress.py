@@ -44,7 +44,7 @@ def _chosen(spec: BridgeSpec, asked: IngressSpec) -> PortSpec:
     return likely[0]
 
 
-def made(spec: BridgeSpec, meta: dict[str, Any]) -> dict[str, Any]:
+def manifest(spec: BridgeSpec, meta: dict[str, Any]) -> dict[str, Any]:
     """The Ingress, of the same name as the Service."""
     asked = spec.ingress
     assert asked is not None
@@ -63,7 +63,7 @@ def made(spec: BridgeSpec, meta: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def told(item: dict[str, Any]) -> str:
+def description(item: dict[str, Any]) -> str:
     """One line about a new Ingress."""
     spec = item["spec"]
     rule = spec["rules"][0]

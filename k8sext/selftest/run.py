@@ -187,7 +187,7 @@ def _report(
     for _ in range(2):
         late = len(left)
         for timed, budget in ((False, ANSWERING), (True, WAITING)):
-            reports.append(_looked([b for c, b in left if c.timed is timed], budget, given))
+            reports.append(_run_doctor([b for c, b in left if c.timed is timed], budget, given))
             seen |= {b.bridge.service: b for b in reports[-1].bridges}
         left = [(c, b) for c, b in left if not _right(c, seen[c.id])]
     vantages = next(r.vantages for r in reports if r.vantages)
@@ -201,7 +201,7 @@ def _right(case: Case, said: BridgeReport) -> bool:
     return _compared(case, said).ok
 
 
-def _looked(
+def _run_doctor(
     bridges: Sequence[Bridge], budget: Budget, given: Mapping[str, Mapping[str, Secret]]
 ) -> Report:
     """As `k8sext doctor --from local` does it."""

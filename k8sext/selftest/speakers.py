@@ -73,12 +73,12 @@ class Postgresql:
     async def _log_in(self, peer: Peer) -> bool:
         """RFC 5802, the server's side; the client's nonce is continued by ours."""
         await peer.send(pg(b"R", struct.pack("!I", 10) + b"SCRAM-SHA-256\0\0"))
-        first = (await self._told(peer)).partition(b"n=")[2].decode()
+        first = (await self._login_message(peer)).partition(b"n=")[2].decode()
         salt = secrets.token_bytes(16)
         nonce = first.partition("r=")[2] + secrets.token_hex(9)
         challenge = f"r={nonce},s={base64.b64encode(salt).decode()},i={ROUNDS}"
         await peer.send(pg(b"R", struct.pack("!I", 11) + challenge.encode()))
-        bare, _, proof = (await self._told(peer)).decode().rpartition(",p=")
+        bare, _, proof = (await self._login_message(peer)).decode().rpartition(",p=")
         salted = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), salt, ROUNDS)
         said = f"n={first},{challenge},{bare}".encode()
         key = hmac.digest(salted, b"Client Key", "sha256")
@@ -89,7 +89,7 @@ class Postgresql:
         await peer.send(pg(b"R", struct.pack("!I", 12) + b"v=" + base64.b64encode(ours)))
         return True
 
-    async def _told(self, peer: Peer) -> bytes:
+    async def _login_message(self, peer: Peer) -> bytes:
         """The body of the client's next login message."""
         await peer.exactly(1)
         return await self._startup(peer)

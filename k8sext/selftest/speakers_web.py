@@ -105,7 +105,7 @@ def xxl_job(token: str = PASSWORD, health: str = "UP") -> Talk:
 
 def prometheus(*, down: int = 0, ready: bool = True) -> Talk:
     """A Prometheus with two targets on its own host; of them, some are down."""
-    pages = {"/api/v1/status/walreplay": _told({"min": 0, "max": 7, "current": 3})}
+    pages = {"/api/v1/status/walreplay": _success({"min": 0, "max": 7, "current": 3})}
     if not ready:
         return web(pages, http("503 Service Unavailable", b"Service Unavailable"))
     targets = [
@@ -119,15 +119,15 @@ def prometheus(*, down: int = 0, ready: bool = True) -> Talk:
         for n in range(2)
     ]
     pages |= {
-        "/api/v1/status/buildinfo": _told({"version": "2.42-stand-in"}),
+        "/api/v1/status/buildinfo": _success({"version": "2.42-stand-in"}),
         "/-/ready": http("200 OK", b"Prometheus Server is Ready.\n"),
-        "/api/v1/query": _told({"resultType": "vector", "result": []}),
-        "/api/v1/targets": _told({"activeTargets": targets}),
+        "/api/v1/query": _success({"resultType": "vector", "result": []}),
+        "/api/v1/targets": _success({"activeTargets": targets}),
     }
     return web(pages)
 
 
-def _told(data: object) -> bytes:
+def _success(data: object) -> bytes:
     return page({"status": "success", "data": data})
 
 

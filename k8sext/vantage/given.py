@@ -77,18 +77,18 @@ def _tree(data: Mapping[object, object], path: Path, above: tuple[str, ...]) -> 
     for key, value in data.items():
         place = (*above, str(key))
         if not isinstance(key, str):
-            raise _bad(path, "are not of the right form", f"{_told(place)} is not a name")
+            raise _bad(path, "are not of the right form", f"{_path_text(place)} is not a name")
         if isinstance(value, str) and above:
             found[key] = Secret(value)
         elif isinstance(value, dict) and len(place) < 4:
             found[key] = _tree(cast("dict[object, object]", value), path, place)
         else:
             kind = _kind(value)
-            raise _bad(path, "are not of the right form", f"{_told(place)} is {kind}")
+            raise _bad(path, "are not of the right form", f"{_path_text(place)} is {kind}")
     return found
 
 
-def _told(place: tuple[str, ...]) -> str:
+def _path_text(place: tuple[str, ...]) -> str:
     return printable(".".join(place), 120)
 
 

@@ -73,7 +73,9 @@ def run(
     """
     looker = _Looker(look, stop)
     threading.Thread(target=_load_drivers, args=(look.plan,), daemon=True).start()
-    (ran,) = pod.run(api, pod_part(look.plan), job, start_timeout_s, say, looker.over, looker.heard)
+    (ran,) = pod.run(
+        api, pod_part(look.plan), job, start_timeout_s, say, looker.over, looker.on_record
+    )
     disbelieved = ran.trouble is not None and ran.trouble.code == "KX928"
     if disbelieved:
         looker.halt.set()
@@ -119,7 +121,7 @@ class _Looker:
         self.error: Exception | None = None
         self.began: threading.Thread | None = None
 
-    def heard(self, run: PodRun, record: Mapping[str, Any]) -> None:
+    def on_record(self, run: PodRun, record: Mapping[str, Any]) -> None:
         """A record of the pod's."""
         if record.get("type") == "ready" and self.began is None:
             name = str(run.pod.get("metadata", {}).get("name", ""))

@@ -32,7 +32,7 @@ def described(vantage: VantageReport, ran: PodRun, planned: Plan) -> VantageRepo
         notes.append(f"the pod carries a {mesh} sidecar")
     if ran.changes:
         notes.append(f"admission changed the pod, as a dry run shows: {'; '.join(ran.changes[:5])}")
-    if ran.from_summary and not told(ran, planned):
+    if ran.from_summary and not trouble_to_report(ran, planned):
         notes.append("the log could not be read: verdicts without evidence, by termination message")
     return replace(
         vantage,
@@ -44,7 +44,7 @@ def described(vantage: VantageReport, ran: PodRun, planned: Plan) -> VantageRepo
     )
 
 
-def told(ran: PodRun, planned: Plan) -> Trouble | None:
+def trouble_to_report(ran: PodRun, planned: Plan) -> Trouble | None:
     """The trouble that the report must tell.
 
     A log that could not be read is none where the termination message has every verdict.

@@ -66,7 +66,7 @@ def of_container(
     strays: dict[tuple[str, str], Stray] = {}
     for source in told.sources:
         settings = Settings(entries.read(source.text))
-        for found in _found(source, settings.entries, _overridden(source, settings, reader)):
+        for found in _mentions(source, settings.entries, _overridden(source, settings, reader)):
             if len(uses) >= USES_AT_MOST:
                 break
             for use in _uses(found, settings, reader):
@@ -101,7 +101,7 @@ def _overridden(source: Source, settings: Settings, reader: _Reader) -> set[int]
 # -- mentions --------------------------------------------------------------------------------------
 
 
-def _found(source: Source, settings: Sequence[Entry], hidden: set[int]) -> Iterator[_Found]:
+def _mentions(source: Source, settings: Sequence[Entry], hidden: set[int]) -> Iterator[_Found]:
     """Hosts that are a setting's whole value, then those that stand anywhere in a line."""
     whole = Entry(entries.words_of(source.key), source.key, source.text, 0, "env")
     for entry in (*([whole] if source.key else ()), *settings):

@@ -18,7 +18,7 @@ from k8sext.agent.wire.http_api import (
     authorization,
     facts_of,
     some,
-    told,
+    status_line,
     wrong_product,
 )
 from k8sext.agent.wire.spring import forbidden, is_spring, refuse_login_page
@@ -144,13 +144,15 @@ class Actuator(HttpApi):
             evidence: dict[str, Json] = {"product": "spring-boot-actuator", "status": answer.status}
             return Seen(detail=f"health is {found.status}", evidence=evidence)
         if answer.status == 404:
-            return Seen(detail=told(answer))
+            return Seen(detail=status_line(answer))
         refuse_login_page(answer)
         path = f"{self.base}{self.opening}"
         if answer.status == 403:
             raise forbidden(answer, path, self.login_sent)
         if is_spring(answer) and answer.status >= 500:
-            raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}", code=str(answer.status))
+            raise Fault(
+                Reason.SERVER_ERROR, f"{status_line(answer)} for {path}", code=str(answer.status)
+            )
         raise wrong_product(answer, "Actuator")
 
     async def _elsewhere(self) -> Seen:
@@ -161,14 +163,14 @@ class Actuator(HttpApi):
             answer = await self.get(self.opening)
             if read.health_of(answer) is None and answer.status != 401:
                 continue
-            return self._found(answer, asked)
+            return self._at_another_path(answer, asked)
         self.found_base = asked
         if not is_spring(first):
             raise wrong_product(first, "Actuator")
-        text = f"there is no {asked}{self.opening} ({told(first)}): {NOT_THERE}"
+        text = f"there is no {asked}{self.opening} ({status_line(first)}): {NOT_THERE}"
         raise Fault(Reason.OBJECT_MISSING, text, code="404", **facts_of(first))
 
-    def _found(self, answer: Response, asked: str) -> Seen:
+    def _at_another_path(self, answer: Response, asked: str) -> Seen:
         where = f"it answers under {self.base or '/'}, and not under {asked or '/'}"
         if "path" in self.target.expect:
             raise Fault(Reason.UNEXPECTED, where, path_found=self.base or "/")
@@ -188,7 +190,7 @@ class Actuator(HttpApi):
         found = read.health_of(self.answer)
         if found is None:
             self.recognise(self.answer)
-            raise Fault(Reason.SERVER_ERROR, f"{told(self.answer)} for {HEALTH}")
+            raise Fault(Reason.SERVER_ERROR, f"{status_line(self.answer)} for {HEALTH}")
         self.health = found
         evidence = found.facts
         group = str(self.target.expect.get("group") or "")
@@ -244,7 +246,7 @@ class Actuator(HttpApi):
         found = read.health_of(answer)
         if found is None:
             self.json_of(answer, f"{self.base}{path}", f"group {name} of the health")
-            raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}")
+            raise Fault(Reason.SERVER_ERROR, f"{status_line(answer)} for {path}")
         evidence["groups"] = {name: found.status}
         if found.status != read.UP:
             why = some([str(part) for part in found.unwell]) or self._why()
@@ -285,9 +287,13 @@ class Actuator(HttpApi):
             raise Fault(Reason.OBJECT_MISSING, text, code="404", **evidence)
         refuse_login_page(answer)
         if answer.status in (401, 403):
-            text = f"{told(answer)} for {path}: Spring Security keeps it from those who scrape"
+            text = (
+                f"{status_line(answer)} for {path}: Spring Security keeps it from those who scrape"
+            )
             raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status), **evidence)
         if not read.has_metrics(answer):
-            raise Fault(Reason.UNEXPECTED, f"{told(answer)} for {path}, and no metrics", **evidence)
+            raise Fault(
+                Reason.UNEXPECTED, f"{status_line(answer)} for {path}, and no metrics", **evidence
+            )
         evidence["metrics"] = True
         return "metrics are there"

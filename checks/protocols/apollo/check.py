@@ -17,8 +17,8 @@ from k8sext.agent.wire.http_api import (
     HttpApi,
     mapping,
     raise_gateway,
+    status_line,
     text_of,
-    told,
     wrong_product,
 )
 from k8sext.model.result import Json
@@ -279,7 +279,8 @@ class Apollo(HttpApi):
             return "" if word == "UP" else "its health may not be asked"
         raise_gateway(answer)
         why = read.unwell(answer) or "its database (ApolloConfigDB), for example"
-        text = f"{self.base}{read.HEALTH} answers {' '.join((told(answer), word)).strip()}: {why}"
+        said = f"{status_line(answer)} {word}".strip()
+        text = f"{self.base}{read.HEALTH} answers {said}: {why}"
         raise Fault(Reason.UNHEALTHY, text, code=str(answer.status))
 
     async def _admin(self) -> list[str] | None:

@@ -321,14 +321,14 @@ class Elasticsearch(HttpApi):
         if self.deaf:
             return None
         try:
-            answer = await self._asked(path, asked)
+            answer = await self._get_with_body(path, asked)
         except Fault:
             self.deaf = True  # the connection is in the middle of something: ask nothing more
             self.evidence["not_answered"] = path.split("?")[0]
             return None
         return answer.json() if answer.status in (200, 408) else None  # 408: it waited in vain
 
-    async def _asked(self, path: str, question: dict[str, Json] | None) -> Response:
+    async def _get_with_body(self, path: str, question: dict[str, Json] | None) -> Response:
         """Some questions are put in the body of a GET."""
         if not question:
             return await self.get(path)

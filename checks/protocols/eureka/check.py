@@ -17,7 +17,7 @@ from k8sext.agent.wire.http_api import (
     Headers,
     HttpApi,
     some,
-    told,
+    status_line,
     wrong_product,
 )
 from k8sext.agent.wire.spring import forbidden, is_spring, refuse_login_page
@@ -95,14 +95,16 @@ class Eureka(HttpApi):
                 evidence={"product": "eureka", "path_found": f"{self.base}{self.prefix}" or "/"},
             )
         if answer.status == 404:
-            return Seen(detail=told(answer))
+            return Seen(detail=status_line(answer))
         refuse_login_page(answer)
         path = f"{self.base}{self.opening}"
         if answer.status == 403:
             # Netflix' own says so for some minutes where it has found no peer to copy from.
             raise forbidden(answer, path, self.login_sent)
         if is_spring(answer) and answer.status >= 500:
-            raise Fault(Reason.SERVER_ERROR, f"{told(answer)} for {path}", code=str(answer.status))
+            raise Fault(
+                Reason.SERVER_ERROR, f"{status_line(answer)} for {path}", code=str(answer.status)
+            )
         raise wrong_product(answer, "Eureka")
 
     async def _elsewhere(self) -> Seen:

@@ -47,7 +47,7 @@ class Part:
         """One of the four words; a word that nobody knows is no good one."""
         return _MEANING.get(self.word, BAD)
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """Its name, its word and its own sentence."""
         return f"{self.name} is {self.word}" + (f" ({self.text})" if self.text else "")
 
@@ -80,11 +80,11 @@ class Report:
         bad = [p for p in self.parts if p.meaning != WELL]
         return tuple(sorted(bad, key=lambda p: (p != self.elasticsearch, -_ORDER.index(p.meaning))))
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """Overall and what is not well, bounded."""
         bad = self.unwell()
         more = (f"{len(bad) - LISTED} more",) if len(bad) > LISTED else ()
-        return "; ".join((self.overall.told(), *(p.told() for p in bad[:LISTED]), *more))
+        return "; ".join((self.overall.sentence(), *(p.sentence() for p in bad[:LISTED]), *more))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from k8sext.agent.wire.http_api import (
     HttpApi,
     authorization,
     raise_gateway,
-    told,
+    status_line,
     wrong_product,
 )
 from k8sext.model.result import Json
@@ -79,7 +79,7 @@ class Kibana(HttpApi):
         """By the answer's shape, or by the headers of one that is no status."""
         self.report = read.report_of(answer)
         if self.report is None and answer.status == 404:
-            return Seen(detail=told(answer))
+            return Seen(detail=status_line(answer))
         if self.report is None:
             raise self._no_status(answer)
         product = read.product_of(answer) or "kibana"
@@ -95,8 +95,12 @@ class Kibana(HttpApi):
         if not product:
             return wrong_product(answer, "Kibana")
         if answer.status == 403:
-            return Fault(Reason.PERMISSION_DENIED, f"{told(answer)} for {STATUS}", code="403")
-        return Fault(Reason.SERVER_ERROR, f"{told(answer)} for {STATUS}", code=str(answer.status))
+            return Fault(
+                Reason.PERMISSION_DENIED, f"{status_line(answer)} for {STATUS}", code="403"
+            )
+        return Fault(
+            Reason.SERVER_ERROR, f"{status_line(answer)} for {STATUS}", code=str(answer.status)
+        )
 
     def _waiting(self) -> Fault | None:
         """The page of the server that runs until Kibana is up; a proxy has others."""
@@ -111,8 +115,8 @@ class Kibana(HttpApi):
         found = await self._find(asked)
         if found is None and read.product_of(first):
             text = (
-                f"{told(first)} at {asked}{STATUS}: it lies under another path (server.basePath), "
-                "which is none of the usual ones"
+                f"{status_line(first)} at {asked}{STATUS}: it lies under another path "
+                "(server.basePath), which is none of the usual ones"
             )
             raise Fault(Reason.UNEXPECTED, text, code="404")
         if found is None:
@@ -188,7 +192,7 @@ class Kibana(HttpApi):
         note = await self._page()
         unseen = "" if report.parts else "; to those who are not logged in it tells no more"
         return Seen(
-            detail="; ".join(filter(None, (f"{report.told()}{unseen}", note))),
+            detail="; ".join(filter(None, (f"{report.sentence()}{unseen}", note))),
             evidence=evidence,
             warning=warning,
         )
@@ -197,14 +201,14 @@ class Kibana(HttpApi):
         """None, or the reason of a warning. Raises Fault (LOADING, DEGRADED, UNHEALTHY)."""
         meaning = report.meaning
         if report.starting and meaning == read.BAD:
-            raise Fault(Reason.LOADING, f"{report.told()}: {WAITING}", **evidence)
+            raise Fault(Reason.LOADING, f"{report.sentence()}: {WAITING}", **evidence)
         if meaning == read.WELL:
             return None
         wish = self.target.expect.get("health")
         if meaning == read.HALF and wish != read.WELL:
             return None if wish == read.HALF else Reason.DEGRADED
         unseen = "" if report.parts else "; why, it tells only those who are logged in"
-        raise Fault(read.REASONS[meaning], f"{report.told()}{unseen}", **evidence)
+        raise Fault(read.REASONS[meaning], f"{report.sentence()}{unseen}", **evidence)
 
     def _version(self, report: read.Report) -> None:
         spec = str(self.target.expect.get("version") or "")
@@ -221,7 +225,7 @@ class Kibana(HttpApi):
         """The page itself: that it is served, and where it sends browsers on to."""
         answer = await self.get("/")
         if answer.status >= 500:
-            text = f"its status is fine, and its page answers {told(answer)}"
+            text = f"its status is fine, and its page answers {status_line(answer)}"
             raise Fault(Reason.UNHEALTHY, text, code=str(answer.status))
         shown = read.base_in(answer.redirect)
         if shown is None or shown == self.base:

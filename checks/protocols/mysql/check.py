@@ -266,10 +266,10 @@ class Mysql(WireCheck):
         who = (await self._rows(read.WHO) or [{}])[0]
         variables = {
             r.get("variable_name", ""): r.get("value", "")
-            for r in await self._asked(read.VARIABLES)
+            for r in await self._optional_rows(read.VARIABLES)
         }
         facts = read.facts_of(self._greeted, who, variables)
-        rows = await self._asked(read.STATUS)
+        rows = await self._optional_rows(read.STATUS)
         status = {r.get("variable_name", "").lower(): r.get("value", "") for r in rows}
         count = sql.number(status.get("threads_connected", ""))
         facts |= {} if count is None else {"connections": count}
@@ -341,7 +341,7 @@ class Mysql(WireCheck):
 
     # -- packets ----------------------------------------------------------------------------------
 
-    async def _asked(self, statement: str) -> list[dict[str, str]]:
+    async def _optional_rows(self, statement: str) -> list[dict[str, str]]:
         """The rows of an optional question; none where the server does not answer it."""
         try:
             return await self._rows(statement)

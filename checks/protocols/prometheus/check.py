@@ -22,8 +22,8 @@ from k8sext.agent.wire.http_api import (
     mapping,
     sequence,
     some,
+    status_line,
     text_of,
-    told,
     wrong_product,
 )
 from k8sext.model.plan import Target
@@ -144,7 +144,7 @@ class Prometheus(HttpApi):
         targets, whole = await self._targets(counts)
         self._stored(counts, targets, info, product)
         sums = read.counted(targets) if whole or counts is None else counts
-        said = [self._who(product), self._told(sums, targets, whole)]
+        said = [self._who(product), self._targets_up(sums, targets, whole)]
         said += [await self._rules(), await self._alertmanagers()]
         callbacks = Callbacks(
             entries=read.called(targets),
@@ -233,7 +233,7 @@ class Prometheus(HttpApi):
             return None
         if every is None:
             self.json_of(answer, "/api/v1/query", "answer to a query")
-            words = read.error_of(answer) or told(answer)
+            words = read.error_of(answer) or status_line(answer)
             raise Fault(Reason.SERVER_ERROR, f"a query fails: {words}", code=str(answer.status))
         return read.counts_of(every, read.data_of(await self._ask(_query(DOWN))))
 
@@ -291,7 +291,7 @@ class Prometheus(HttpApi):
             text = f"it scrapes {len(scraped)} targets and stores nothing of it (a full disk?)"
             raise Fault(Reason.UNHEALTHY, text, **self.evidence)
 
-    def _told(self, sums: read.Counts, targets: list[read.Scraped], whole: bool) -> str:
+    def _targets_up(self, sums: read.Counts, targets: list[read.Scraped], whole: bool) -> str:
         """How many targets are up. Those that are down are warned of by their addresses
         (`Seen.callbacks`), and here where that does not say it all.
         """

@@ -163,14 +163,14 @@ class Redis(WireCheck):
         if not self._identified(evidence):
             text = "this is another server than the expected one"
             raise Fault(Reason.UNEXPECTED, text, **evidence)
-        return self._seen(described(fields, mode), notes, evidence, announced)
+        return self._with_notes(described(fields, mode), notes, evidence, announced)
 
     async def goodbye(self) -> None:
         """QUIT, and wait for its OK."""
         if self.speaks_redis:
             await self._call("QUIT", may_fail=True)
 
-    def _seen(
+    def _with_notes(
         self, detail: str, notes: list[Note], evidence: dict[str, Json], announced: Announced | None
     ) -> Seen:
         """The first note gives the reason, all of them the sentence."""
@@ -392,7 +392,7 @@ class Redis(WireCheck):
             raise Fault(Reason.OBJECT_MISSING, text, **evidence)
         notes = [n for m in masters if (n := read.watched(m))]
         told = Announced(addresses=tuple(addresses), whom="Sentinel's clients")
-        return self._seen(f"sentinel of {where}", notes, evidence, told)
+        return self._with_notes(f"sentinel of {where}", notes, evidence, told)
 
     # -- commands -------------------------------------------------------------------------------
 

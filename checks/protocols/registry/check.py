@@ -12,7 +12,7 @@ from typing import ClassVar
 from k8sext.agent.check import CheckInfo, Fault, Key, Login, Seen
 from k8sext.agent.login.docker_config import KEY as DOCKER_CONFIG
 from k8sext.agent.wire.http import HttpConnection, Response, basic
-from k8sext.agent.wire.http_api import HttpApi, raise_gateway, told, wrong_product
+from k8sext.agent.wire.http_api import HttpApi, raise_gateway, status_line, wrong_product
 from k8sext.model.plan import split_address
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
@@ -71,7 +71,7 @@ class Registry(HttpApi):
         if not self.product:
             raise wrong_product(self.answer, "a container registry")
         if self.answer.status >= 500:
-            words = read.error_of(self.answer) or told(self.answer)
+            words = read.error_of(self.answer) or status_line(self.answer)
             raise Fault(Reason.UNHEALTHY, words, code=str(self.answer.status))
         wants = f"asks for a login ({self._way()})" if self.answer.status == 401 else ""
         return Seen(
@@ -124,7 +124,7 @@ class Registry(HttpApi):
         self.authorization = f"Bearer {token}"
         self.answer = await self.get(PING)
         if self.answer.status == 401:
-            words = read.error_of(self.answer) or told(self.answer)
+            words = read.error_of(self.answer) or status_line(self.answer)
             text = (
                 f"it does not accept the token that {realm.address} gave for it ({words}): their "
                 "key, issuer, service name or clocks differ"
@@ -186,7 +186,8 @@ class Registry(HttpApi):
             return ""
         token = read.token_of(answer)
         if answer.status != 200 or not token:
-            text = f"its token service {realm.address} answers {told(answer)} and gives no token"
+            said = status_line(answer)
+            text = f"its token service {realm.address} answers {said} and gives no token"
             raise Fault(Reason.SERVER_ERROR, text, code=str(answer.status))
         return token
 
@@ -204,7 +205,7 @@ class Registry(HttpApi):
             yield HttpConnection(stream, realm.header)
 
     def _rejected(self, answer: Response, who: str = "") -> Fault:
-        words = read.error_of(answer) or told(answer)
+        words = read.error_of(answer) or status_line(answer)
         return Fault(Reason.AUTH_REJECTED, f"401: {words}{who}", words=words, code="401")
 
     # -- what is there ----------------------------------------------------------------------------
@@ -237,7 +238,7 @@ class Registry(HttpApi):
             evidence |= {"image": str(image), "digest": digest}
             return f"image {image} is there" + (f" ({digest[:19]})" if digest else "")
         answer = await self.get(image.path, headers)  # for its words: a HEAD has none
-        words = read.error_of(answer) or told(answer)
+        words = read.error_of(answer) or status_line(answer)
         code = str(answer.status)
         if answer.status == 404:
             text = f"there is no image {image} ({words})"

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from k8sext.agent.check import Callbacks, CheckInfo, Fault, Key, Login, Registered, Seen
 from k8sext.agent.expect import version_in
 from k8sext.agent.wire.http import Response
-from k8sext.agent.wire.http_api import SAFE, HttpApi, some, told, wrong_product
+from k8sext.agent.wire.http_api import SAFE, HttpApi, some, status_line, wrong_product
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -144,7 +144,7 @@ class XxlJob(HttpApi):
                 text = f"its health is {wrong}: its database (schema xxl_job) is looked at there"
                 raise Fault(Reason.UNHEALTHY, text, health=wrong)
             return "UP"
-        return f"not to be seen ({told(answer)})"
+        return f"not to be seen ({status_line(answer)})"
 
     # -- token and login -------------------------------------------------------------------------
 
@@ -210,7 +210,9 @@ class XxlJob(HttpApi):
             return False
         if answers.UNKNOWN_METHOD in words:
             return True
-        raise Fault(Reason.SERVER_ERROR, f"its API for executors says: {words or told(answer)}")
+        raise Fault(
+            Reason.SERVER_ERROR, f"its API for executors says: {words or status_line(answer)}"
+        )
 
     # -- what it knows ---------------------------------------------------------------------------
 
@@ -236,7 +238,7 @@ class XxlJob(HttpApi):
         facts["applications"] = {g.app: len(g.addresses) for g in groups[:MAX_LINES]}
         facts["schedulers"] = [*log.schedulers(lines)[:MAX_LOGS]]
         return Seen(
-            detail="; ".join(filter(None, (_told(version, mine), *self.shipped))),
+            detail="; ".join(filter(None, (_executors(version, mine), *self.shipped))),
             evidence=facts,
             warning=Reason.DEFAULT_LOGIN if self.shipped else None,
             callbacks=_callbacks(entries, tuple(self._wanted())),
@@ -362,7 +364,7 @@ def _callbacks(entries: tuple[Registered, ...], expected: tuple[str, ...]) -> Ca
     )
 
 
-def _told(version: str, groups: list[answers.Group]) -> str:
+def _executors(version: str, groups: list[answers.Group]) -> str:
     """Who has how many executors."""
     have = [f"{g.app} {len(g.addresses)}" for g in groups if g.addresses]
     none = [g.app for g in groups if not g.addresses]

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from k8sext.agent.check import Fault
 from k8sext.agent.wire.http import Response
-from k8sext.agent.wire.http_api import HttpApi, mapping, told
+from k8sext.agent.wire.http_api import HttpApi, mapping, status_line
 from k8sext.model.words import Reason
 
 from . import answers
@@ -94,7 +94,7 @@ class Pages:
 
     def _read(self, answer: Response, path: str) -> Any:
         if answer.redirect:
-            text = f"{told(answer)} for {path}: the login is not taken there"
+            text = f"{status_line(answer)} for {path}: the login is not taken there"
             raise Fault(Reason.PERMISSION_DENIED, text)
         data = self.check.json_of(answer, path, path)
         good, words = answers.message(answer)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from k8sext.agent.check import Fault, Login
 from k8sext.agent.net.listener import Call, listening
-from k8sext.agent.wire.http_api import HttpApi, told
+from k8sext.agent.wire.http_api import HttpApi, status_line
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 
@@ -73,4 +73,4 @@ async def _api(
     answer = await check.post(f"/api/{what}", value, {HEADER: key} if key else {})
     good, words = answers.message(answer)
     if not good:
-        raise Fault(Reason.SERVER_ERROR, f"{what}: {words or told(answer)}")
+        raise Fault(Reason.SERVER_ERROR, f"{what}: {words or status_line(answer)}")

@@ -42,7 +42,7 @@ class Component:
         return next((self.settings[k].strip("[]") for k in keys if k in self.settings), "")
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """In a sentence."""
         return f"{self.kind} ({self.where})" if self.where else self.kind
 

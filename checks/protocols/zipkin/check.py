@@ -28,7 +28,7 @@ from k8sext.agent.wire.http_api import (
     HttpApi,
     raise_gateway,
     some,
-    told,
+    status_line,
     wrong_product,
 )
 from k8sext.model.result import Json
@@ -104,7 +104,7 @@ class Zipkin(HttpApi):
             said += [unproved(c) for c in parts if c.kind.startswith("RabbitMQ")]
         if self.target.active:
             said.append(await self._sent(trace))
-        store = next((c.said for c in parts if c.storage), "its storage")
+        store = next((c.sentence for c in parts if c.storage), "its storage")
         warning = Reason.PERMISSION_DENIED if self.left else None
         detail = "; ".join((f"{store} is up", *said))
         return Seen(detail=detail, evidence=self.facts, warning=warning)
@@ -123,18 +123,18 @@ class Zipkin(HttpApi):
         parts = read.components(answer.json())
         if not parts:
             raise_gateway(answer)
-            text = f"{told(answer)} to /health, and no report of its parts"
+            text = f"{status_line(answer)} to /health, and no report of its parts"
             raise Fault(Reason.SERVER_ERROR, text, code=str(answer.status))
         down = [c for c in parts if not c.up]
         if down or answer.status != 200:
-            words = "; ".join(f"{c.said} is down: {c.error or 'no reason given'}" for c in down)
-            raise Fault(Reason.UNHEALTHY, words or told(answer), **read.facts_of(parts))
+            words = "; ".join(f"{c.sentence} is down: {c.error or 'no reason given'}" for c in down)
+            raise Fault(Reason.UNHEALTHY, words or status_line(answer), **read.facts_of(parts))
         return parts
 
     def _expected(self, parts: tuple[read.Component, ...]) -> None:
         storage = str(self.target.expect.get("storage", ""))
         if storage and not read.stored_in(parts, storage):
-            have = ", ".join(c.said for c in parts if c.storage) or "nothing it names"
+            have = ", ".join(c.sentence for c in parts if c.storage) or "nothing it names"
             note = ", which is lost with its process" if "InMemoryStorage" in have else ""
             text = f"spans are kept in {have}{note}; expected is {storage}"
             raise Fault(Reason.UNEXPECTED, text, **self.facts)
@@ -155,7 +155,7 @@ class Zipkin(HttpApi):
             return "its query API is off (QUERY_ENABLED)"
         names = answer.json()
         if answer.status != 200 or not isinstance(names, list):
-            text = f"its storage cannot be read: {told(answer)}: {text_of(answer)}"
+            text = f"its storage cannot be read: {status_line(answer)}: {text_of(answer)}"
             raise Fault(Reason.SERVER_ERROR, text, code=str(answer.status), **self.facts)
         known = [str(n) for n in names]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         self.facts["services"] = [*known[:32]]
@@ -232,7 +232,7 @@ class Zipkin(HttpApi):
         if 200 <= answer.status < 300:
             trace["HTTP"] = id
             return None
-        text = f"it takes no span by HTTP: {told(answer)}: {text_of(answer)}"
+        text = f"it takes no span by HTTP: {status_line(answer)}: {text_of(answer)}"
         return Fault(Reason.SERVER_ERROR, text, code=str(answer.status), **self.facts)
 
     async def _looked_for(self, trace: dict[str, str]) -> tuple[list[str], Fault | None, float]:
@@ -292,7 +292,7 @@ class Zipkin(HttpApi):
 
 def unproved(collector: read.Component) -> str:
     """Of a collector whose broker was not looked at."""
-    return f"its {collector.said} says UP of a dead broker, too: expect.rabbitmq would look"
+    return f"its {collector.sentence} says UP of a dead broker, too: expect.rabbitmq would look"
 
 
 def text_of(answer: Response) -> str:

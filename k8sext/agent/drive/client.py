@@ -266,11 +266,11 @@ class ClientProbe:
     def look(self, dial: Dial, notes: Notes) -> None:
         """Connect, log in, ask one harmless thing, leave. `dial.host` is an address by then.
 
-        Raises Fault or the driver's own errors (see `told`); ImportError where there is no driver.
+        Raises Fault or the driver's own errors (see `fault_for`); ImportError without the driver.
         """
         raise NotImplementedError
 
-    def told(self, error: Exception) -> Fault | None:
+    def fault_for(self, error: Exception) -> Fault | None:
         """What an error of the driver means; None where it says nothing of its own."""
         return None
 

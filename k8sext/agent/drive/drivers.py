@@ -303,13 +303,13 @@ def _look(probe: ClientProbe, dial: Dial, notes: Notes) -> None:
     except Fault as fault:
         notes.failed(fault)
     except Exception as error:
-        notes.failed(_told(probe, error))
+        notes.failed(_fault_of(probe, error))
 
 
-def _told(probe: ClientProbe, error: Exception) -> Fault:
+def _fault_of(probe: ClientProbe, error: Exception) -> Fault:
     """The driver's error in our words; one that nobody knows is a defect, of whoever raised it."""
     try:
-        fault = probe.told(error)
+        fault = probe.fault_for(error)
     except Exception as second:  # nothing that reads an error may hide it
         fault, error = None, second
     if fault is not None:

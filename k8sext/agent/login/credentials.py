@@ -206,7 +206,7 @@ class GivenValues:
         if not values:
             return Missing(Reason.NO_CREDENTIALS, "no login is given for it")
         ref = target.credentials or CredentialRef(secret=target.service, vouched=True)
-        return _found(values, ref, aliases, target)
+        return _login_in(values, ref, aliases, target)
 
     def prepared(self, target: Target) -> Target:
         """As it is."""
@@ -228,7 +228,7 @@ def _no_entry(secret: str, target: Target, known: Sequence[str]) -> Missing:
     return Missing(Reason.SECRET_KEY_MISSING, text)
 
 
-def _found(
+def _login_in(
     values: Mapping[str, Secret], ref: CredentialRef, aliases: Aliases, target: Target
 ) -> Login | Missing:
     """The login as the values have it, and of a `.dockerconfigjson` the entry for the target."""

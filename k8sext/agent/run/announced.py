@@ -78,7 +78,7 @@ def judged(
     return replace(stage, status=status, reason=Reason.ANNOUNCED_UNREACHABLE, detail=detail)
 
 
-def looked(address: str, stages: tuple[StageResult, ...]) -> Looked:
+def verdict_on(address: str, stages: tuple[StageResult, ...]) -> Looked:
     """The end of a look as a verdict on the address."""
     ended = next((s for s in stages if s.status in (Status.FAIL, Status.INCONCLUSIVE)), None)
     if ended is None or ended.reason is None:

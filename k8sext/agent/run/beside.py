@@ -59,11 +59,11 @@ def note(log: StageLog, stages: tuple[StageResult, ...]) -> None:
     """Write into the handshake stage what came of it."""
     stage = log.done.get(Stage.HANDSHAKE)
     if stage is not None:
-        told = {**stage.evidence, EVIDENCE: _told(stages)}
+        told = {**stage.evidence, EVIDENCE: _outcome(stages)}
         log.add(replace(stage, evidence=told))
 
 
-def _told(stages: tuple[StageResult, ...]) -> dict[str, Json]:
+def _outcome(stages: tuple[StageResult, ...]) -> dict[str, Json]:
     ended = next((s for s in stages if s.status in (Status.FAIL, Status.INCONCLUSIVE)), None)
     if ended is not None:
         return {"reason": str(ended.reason or ended.status), "stage": str(ended.stage)}

@@ -71,10 +71,10 @@ def fact(entry: Registered, looked: Looked | None, address: str, log: StageLog) 
     """
 
     def text(words: str) -> str:
-        return printable(scrub(mask(words, log.known)[:MAX_TEXT]))
+        return printable(scrub(mask(words, log.to_mask)[:MAX_TEXT]))
 
     def name(words: str) -> str:
-        return printable(scrub(mask_own(words, log.known)[:MAX_TEXT]))
+        return printable(scrub(mask_own(words, log.to_mask)[:MAX_TEXT]))
 
     found: dict[str, Json] = {"address": name(entry.address), "state": entry.state}
     if address:

@@ -30,14 +30,14 @@ def next_log(log: StageLog, now: float) -> StageLog:
     first, *rest = log.target.instead
     tls = replace(log.target.tls, mode=first.tls)
     target = replace(log.target, protocol=first.protocol, tls=tls, instead=tuple(rest))
-    again = StageLog(target, log.budget, now, guess=log.guess or _told(log))
+    again = StageLog(target, log.budget, now, guess=log.guess or _guess(log))
     again.done[Stage.RESOLVE] = log.done[Stage.RESOLVE]
     if first.protocol == log.target.protocol:
         again.guess = {}  # the same protocol without TLS: no other guess
     return again
 
 
-def _told(log: StageLog) -> dict[str, Json]:
+def _guess(log: StageLog) -> dict[str, Json]:
     """What was guessed and how that ended, as evidence of the connection that decides."""
     ended = _ended(log)
     assert ended is not None

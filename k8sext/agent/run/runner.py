@@ -24,7 +24,7 @@ from k8sext.model.result import Json, Observation, StageResult, not_reached
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 from . import beside, instead, origin
-from .announced import GREETING, Look, Looked, look_at, looked, target_of
+from .announced import GREETING, Look, Looked, look_at, target_of, verdict_on
 from .callbacks import look_back
 from .crowd import Crowd
 from .sent import Sent
@@ -174,7 +174,7 @@ class Runner:
             evidence["cname"] = [*answer.cname]
             return Seen(evidence=evidence)
 
-        await self.shared.asked(target.host)
+        await self.shared.look_up(target.host)
         await log.run(Stage.RESOLVE, step, self.budget.resolve_s, self.network.lag_s)
         return found[0].addresses if found else ()
 
@@ -294,7 +294,7 @@ class Runner:
             self.order.hangs(self.order.keys(target, address, login))
         verified = log.done.get(Stage.VERIFY)
         if verified:
-            self.order.told(target, address, verified.evidence.get("identity"))
+            self.order.identified(target, address, verified.evidence.get("identity"))
 
     # -- addresses that a server tells of -------------------------------------------------------
 
@@ -348,7 +348,7 @@ class Runner:
                 log.started = asyncio.get_running_loop().time()
                 nothing = Missing(Reason.NO_CREDENTIALS, "")
                 await self._talk(log, one, found[0], None, nothing, only)
-        return looked(address, log.results())
+        return verdict_on(address, log.results())
 
     async def _talk(
         self,

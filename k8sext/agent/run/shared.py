@@ -38,9 +38,9 @@ class Shared:
 
     async def resolve(self, name: str) -> resolver.Answer:
         """Each name is asked for once in a run, whoever needs it. Raises Fault."""
-        return await asyncio.shield(await self.asked(name))
+        return await asyncio.shield(await self.look_up(name))
 
-    async def asked(self, name: str) -> asyncio.Task[resolver.Answer]:
+    async def look_up(self, name: str) -> asyncio.Task[resolver.Answer]:
         """The question, under way: its time begins when there is a way to ask."""
         way = None if name in self.names else await self.network.way()
         if name in self.names:  # by somebody else, while we waited

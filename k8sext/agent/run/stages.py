@@ -152,11 +152,11 @@ class StageLog:
         """A text of ours, in which the server's `words` may be quoted."""
         said = words if isinstance(words, str) else ""
         names = (self.target.service, self.target.host, self.target.address)
-        text = mask_own(text, self.known, said, names)
-        return printable(scrub(mask_own(text, self.known, printable(said), names)))
+        text = mask_own(text, self.to_mask, said, names)
+        return printable(scrub(mask_own(text, self.to_mask, printable(said), names)))
 
     @property
-    def known(self) -> tuple[Secret, ...]:
+    def to_mask(self) -> tuple[Secret, ...]:
         """What must be masked."""
         return (*self.secrets, *self.granted)
 
@@ -165,7 +165,7 @@ class StageLog:
 
     def _clean_value(self, value: Json, quoted: bool) -> Json:
         if isinstance(value, str):
-            return shown(value, self.known) if quoted else self._clean(value)
+            return shown(value, self.to_mask) if quoted else self._clean(value)
         if isinstance(value, list):
             return [self._clean_value(v, quoted) for v in value]
         if isinstance(value, dict):

@@ -133,7 +133,7 @@ class Logins:
             if server:
                 self.rejected.setdefault((server, _mark(login)), said)
 
-    def told(self, target: Target, address: str, identity: Json) -> None:
+    def identified(self, target: Target, address: str, identity: Json) -> None:
         """A server has said who it is: its addresses share what is counted."""
         if identity and isinstance(identity, str):
             here = join_address(address, target.port)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
-from k8sext.model.mask import Found, found, mask, replaced
+from k8sext.model.mask import Found, find, mask, replaced
 from k8sext.model.plan import is_address, split_address
 from k8sext.model.secret import Secret
 
@@ -36,7 +36,7 @@ def mask_own(
     known = [*secrets]
     if words:
         text = text.replace(words, mask(words, known))
-    places = (p for p in found(text, known) if not (p.bare and _stays(text, p, names)))
+    places = (p for p in find(text, known) if not (p.bare and _stays(text, p, names)))
     return replaced(text, places)
 
 

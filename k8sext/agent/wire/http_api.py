@@ -86,7 +86,7 @@ class HttpApi(WireCheck):
 
     def recognise(self, answer: Response) -> Seen:
         """Product and version of the first answer that is no 401. Raises Fault (WRONG_PRODUCT)."""
-        return Seen(detail=told(answer), evidence=facts_of(answer))
+        return Seen(detail=status_line(answer), evidence=facts_of(answer))
 
     @property
     def wants_login(self) -> bool:
@@ -173,7 +173,7 @@ class HttpApi(WireCheck):
         """The JSON of an answer. Raises Fault for anything but 2xx and JSON."""
         name = what or path
         if answer.status in (401, 403):
-            text = f"{told(answer)} for {name}"
+            text = f"{status_line(answer)} for {name}"
             unknown = answer.status == 401 and not self.login_sent
             reason = Reason.AUTH_REQUIRED if unknown else Reason.PERMISSION_DENIED
             raise Fault(reason, text, code=str(answer.status))
@@ -182,7 +182,9 @@ class HttpApi(WireCheck):
         raise_gateway(answer)
         data = answer.json()
         if not 200 <= answer.status < 300 or data is None:
-            text = f"{told(answer)} for {name}" + ("" if data is not None else ", and no JSON")
+            text = f"{status_line(answer)} for {name}" + (
+                "" if data is not None else ", and no JSON"
+            )
             raise Fault(Reason.SERVER_ERROR, text, code=str(answer.status))
         return data
 
@@ -203,22 +205,22 @@ def refuse_host(answer: Response, host: str) -> None:
     """
     signature = signature_words(answer)
     if signature:
-        text = f"{told(answer)} for Host {host}: {signature}"
+        text = f"{status_line(answer)} for Host {host}: {signature}"
         raise Fault(Reason.SIGNED_FOR_ANOTHER_HOST, text, **facts_of(answer))
     words = host_words(answer, host)
     if words:
-        text = f"{told(answer)} for Host {host}: {words}"
+        text = f"{status_line(answer)} for Host {host}: {words}"
         raise Fault(Reason.HOST_NAME_UNKNOWN, text, **facts_of(answer))
 
 
 def raise_gateway(answer: Response) -> None:
     """Raises Fault for a proxy's own word that it does not reach its server."""
     if answer.gateway:
-        text = f"{told(answer)} from {answer.gateway}, a proxy in front of it"
+        text = f"{status_line(answer)} from {answer.gateway}, a proxy in front of it"
         raise Fault(Reason.UNHEALTHY, f"{text}, which does not reach it", code=str(answer.status))
 
 
-def told(answer: Response) -> str:
+def status_line(answer: Response) -> str:
     """Status and its words, and where a redirection leads: it is not followed."""
     words = f"{answer.status} {answer.reason}".strip()
     return f"{words} to {answer.redirect}" if answer.redirect else words
@@ -234,9 +236,9 @@ def wrong_product(answer: Response, wanted: str) -> Fault:
     server = answer.headers.get("server", "")
     who = f" by {server}" if server else ""
     if answer.status == 403:
-        text = f"HTTP answers ({told(answer)}{who}): whether it is {wanted} is not known"
+        text = f"HTTP answers ({status_line(answer)}{who}): whether it is {wanted} is not known"
         return Fault(Reason.FORBIDDEN, text, code="403", **facts_of(answer))
-    text = f"HTTP answers ({told(answer)}{who}), and not as {wanted} does"
+    text = f"HTTP answers ({status_line(answer)}{who}), and not as {wanted} does"
     return Fault(Reason.WRONG_PRODUCT, text, **facts_of(answer))
 
 

@@ -12,7 +12,7 @@ from k8sext.agent.check import Fault
 from k8sext.model.words import Reason
 
 from .http import Response
-from .http_api import mapping, told
+from .http_api import mapping, status_line
 
 ACTUATOR = "vnd.spring-boot.actuator"  # in the media type of each answer of Actuator's, since 1.5
 LOGIN_PAGES = ("/login", "/oauth2/authorization")  # where Spring Security sends those it knows not
@@ -37,7 +37,7 @@ def forbidden(answer: Response, path: str, login_sent: bool) -> Fault:
     """The Fault for a 403. Spring Security says that, too, to those it does not know, unless it was
     told of another way to ask for a login (`Http403ForbiddenEntryPoint`).
     """
-    text = f"{told(answer)} for {path}"
+    text = f"{status_line(answer)} for {path}"
     if is_spring(answer) and not login_sent:
         words = f"{text}: Spring Security says so to those it does not know"
         return Fault(Reason.AUTH_REQUIRED, words, code="403")
@@ -48,7 +48,7 @@ def refuse_login_page(answer: Response) -> None:
     """Raises Fault where the application sends everybody to a page for people to log in."""
     where = answer.redirect.split("?")[0]
     if any(where.endswith(page) or f"{page}/" in where for page in LOGIN_PAGES):
-        text = f"{told(answer)}, a page for people: no program gets any further"
+        text = f"{status_line(answer)}, a page for people: no program gets any further"
         raise Fault(Reason.PERMISSION_DENIED, text, code=str(answer.status))
 
 

@@ -181,10 +181,10 @@ def test_an_error_while_an_error_is_read() -> None:
     def fail(dial: Dial, notes: Notes) -> None:
         raise ValueError
 
-    def told(self: ClientProbe, error: Exception) -> Fault:
-        raise AttributeError("told")
+    def fault_for(self: ClientProbe, error: Exception) -> Fault:
+        raise AttributeError("fault_for")
 
-    end = last(watched(scripted(fail, told=told)(), DIAL, 5))
+    end = last(watched(scripted(fail, fault_for=fault_for)(), DIAL, 5))
     assert (end.status, end.reason) == (Status.INCONCLUSIVE, Reason.INTERNAL_ERROR)
 
 

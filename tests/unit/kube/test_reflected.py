@@ -34,7 +34,7 @@ def test_errors_do_not_repeat_the_token(server: ApiServer, form: str) -> None:
     with pytest.raises(ApiError) as caught:
         session(server).get("/pods")
     error = caught.value
-    told = (str(error), error.message, error.what, repr(error), str(error.told("here", "do it")))
+    told = (str(error), error.message, error.what, repr(error), str(error.placed("here", "do it")))
     assert [leaks(t) for t in told] == [[]] * len(told)
     assert "who is ***" in error.message or "***" in error.message
 

@@ -54,7 +54,7 @@ def test_class_certificate_and_path() -> None:
     item = objects(complete(replace(KIBANA, ingress=asked)))[-1]
     assert item["spec"]["ingressClassName"] == "nginx"
     assert item["spec"]["tls"] == [{"hosts": ["kibana.example.com"], "secretName": "kibana-tls"}]
-    assert ingress.told(item) == (
+    assert ingress.description(item) == (
         "kibana.example.com/logs → kibana-svc:http, class nginx, TLS by Secret kibana-tls"
     )
 

@@ -87,16 +87,19 @@ def test_an_interrupted_run_has_no_end() -> None:
 
 def test_a_log_that_could_not_be_read_is_no_trouble_where_all_verdicts_came_otherwise() -> None:
     whole = ran(NAME, END_POINT, SUMMARY, trouble=UNREAD, from_summary=True)
-    assert seen_pod.told(whole, PLAN) is None
+    assert seen_pod.trouble_to_report(whole, PLAN) is None
     vantage = VantageReport(namespace="dev", vantage="pod")
     assert "termination message" in seen_pod.described(vantage, whole, PLAN).notes[0]
     part = ran(NAME, SUMMARY, trouble=UNREAD, from_summary=True)
-    assert seen_pod.told(part, PLAN) is UNREAD
+    assert seen_pod.trouble_to_report(part, PLAN) is UNREAD
 
 
 def test_a_killed_pod_is_told_whatever_was_seen() -> None:
     killed = Trouble("KX911", "out of memory", "")
-    assert seen_pod.told(ran(NAME, END_POINT, trouble=killed, from_summary=True), PLAN) is killed
+    assert (
+        seen_pod.trouble_to_report(ran(NAME, END_POINT, trouble=killed, from_summary=True), PLAN)
+        is killed
+    )
 
 
 def test_bridges_go_with_the_pod_that_probes_them() -> None:
