@@ -35,7 +35,7 @@ MARKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GridRow:
     """Routes of one port that came out alike."""
 
     bridge: BridgeReport
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class GridLine:
     """What one row shows; `notes` stand behind it where they fit."""
 
     mark: Text
@@ -113,7 +113,7 @@ def folded(text: str, width: int) -> list[str]:
 # -- layout --------------------------------------------------------------------------------------
 
 
-def _columns(lines: Sequence[Line], options: Options) -> Columns:
+def _columns(lines: Sequence[GridLine], options: Options) -> Columns:
     sign = 1 if options.unicode else 2
 
     def widest(word: str, texts: Iterator[str]) -> int:
@@ -147,7 +147,7 @@ def _header(columns: Columns, options: Options) -> Text:
     return Text(" " * (columns.mark + 2) + GAP.join(cells), style="bold")
 
 
-def _row(line: Line, columns: Columns, options: Options) -> Iterator[Text]:
+def _row(line: GridLine, columns: Columns, options: Options) -> Iterator[Text]:
     first = Text(" ")
     first.append_text(_padded(line.mark, columns.mark))
     whole = len(line.speaks) <= columns.protocol
@@ -182,18 +182,18 @@ def _padded(text: Text, width: int) -> Text:
 # -- what stands in a line -----------------------------------------------------------------------
 
 
-def _rows(bridge: BridgeReport) -> Iterator[Row]:
+def _rows(bridge: BridgeReport) -> Iterator[GridRow]:
     """Routes that agree are folded; routes that differ get a row each."""
     groups: dict[tuple[object, ...], list[Observation]] = {}
     for seen in bridge.observations:
         shape = tuple(_shape(s) for s in seen.stages if s.stage is not Stage.RESOLVE)
         groups.setdefault((seen.port, seen.client, _front(seen), shape), []).append(seen)
     if not groups:
-        yield Row(bridge, ())
+        yield GridRow(bridge, ())
     for group in groups.values():
-        yield Row(bridge, group)
+        yield GridRow(bridge, group)
     if any(o.port for o in bridge.observations):
-        yield from (Row(bridge, (), p) for p in bridge.bridge.ports if p.transport != "TCP")
+        yield from (GridRow(bridge, (), p) for p in bridge.bridge.ports if p.transport != "TCP")
 
 
 def _front(seen: Observation) -> str:
@@ -205,7 +205,7 @@ def _shape(stage: StageResult) -> tuple[Status, bool]:
     return stage.status, stage.reason is Reason.NOT_APPLICABLE
 
 
-def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) -> Line:
+def _line(row: GridRow, report: Report, options: Options, wide: bool, many: bool) -> GridLine:
     bridge = row.bridge.bridge
     seconds = max((o.duration_s for o in row.seen), default=0.0)
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
@@ -213,7 +213,7 @@ def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) ->
     short = not_deep_enough(report, row.bridge)
     notes = [*(said or [short or _note(row)]), *([_identity(row)] if wide else [])]
     protocol, version = _protocol(row)
-    return Line(
+    return GridLine(
         mark=mark(Status.SKIP if row.untested else gated(report, row.bridge), options),
         name=f"{bridge.namespace}/{bridge.service}" if many else bridge.service,
         protocol=protocol,
@@ -225,7 +225,7 @@ def _line(row: Row, report: Report, options: Options, wide: bool, many: bool) ->
     )
 
 
-def _stages(row: Row, options: Options) -> Text:
+def _stages(row: GridRow, options: Options) -> Text:
     marks = (
         _stage_mark([r for o in row.seen for r in o.stages if r.stage is stage], options)
         for stage in STAGES
@@ -243,7 +243,7 @@ def _stage_mark(results: Sequence[StageResult], options: Options) -> Text:
     return mark(next(s for s in order if any(r.status is s for r in results)), options)
 
 
-def _target(row: Row, options: Options) -> str:
+def _target(row: GridRow, options: Options) -> str:
     if row.untested:
         return f"port {row.untested.key}"
     front = row.seen[0].route if row.seen else None
@@ -279,7 +279,7 @@ def _node(seen: Observation) -> str:
     return f"{printable(name, 80)} " if name else ""
 
 
-def _from_where(row: Row) -> str:
+def _from_where(row: GridRow) -> str:
     """The vantage, where another one of the same bridge saw it differently."""
     here = {o.vantage for o in row.seen}
     same = (o for o in row.bridge.observations if not o.client or any(s.client for s in row.seen))
@@ -287,7 +287,7 @@ def _from_where(row: Row) -> str:
     return f"from {min(here)}: " if len(here) == 1 and len(others) > 1 else ""
 
 
-def _protocol(row: Row) -> tuple[str, str]:
+def _protocol(row: GridRow) -> tuple[str, str]:
     """What is spoken, and what the server said of itself; of a driver its name and version."""
     client = next((o.client for o in row.seen if o.client), "")
     if client:
@@ -306,7 +306,7 @@ def _protocol(row: Row) -> tuple[str, str]:
     return port.protocol if port.transport == "TCP" else port.transport.lower(), ""
 
 
-def _note(row: Row) -> str:
+def _note(row: GridRow) -> str:
     """The way back, or how deep the bridge was proved; of a driver, why it was not tried."""
     if row.untested:
         return f"{row.untested.transport} is not tested"
@@ -316,7 +316,7 @@ def _note(row: Row) -> str:
     return printable(client.stages[0].detail) if client.status is Status.SKIP else ""
 
 
-def _limit(row: Row) -> str:
+def _limit(row: GridRow) -> str:
     """What was looked at in place of a protocol."""
     key = row.seen[0].port if row.seen else ""
     port = next((p for p in row.bridge.bridge.tcp_ports if p.key == key), None)
@@ -347,7 +347,7 @@ def _not_tested(bridge: BridgeReport) -> str:
     return ", ".join(words)
 
 
-def _identity(row: Row) -> str:
+def _identity(row: GridRow) -> str:
     """What `wide` adds: vantage, address as the server saw it, identity, end of the certificate."""
     words = ("source_seen", "seen as "), ("identity", "identity "), ("not_after", "expires ")
     places = [f"{o.vantage}/{o.node}" if o.node else o.vantage for o in row.seen]

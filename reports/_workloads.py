@@ -25,7 +25,7 @@ _OF_FINDING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class WorkloadLine:
     """One bridge of a workload, or one finding about it."""
 
     status: Status
@@ -41,7 +41,7 @@ class Block:
     status: Status
     name: str
     nodes: str
-    lines: Sequence[Line]
+    lines: Sequence[WorkloadLine]
 
 
 def workloads(report: Report, options: Options, wide: bool) -> list[Text]:
@@ -71,7 +71,7 @@ def _block(verdict: WorkloadVerdict, many: bool) -> Block:
         codes.setdefault(found.bridge, []).append(found.code)
     lines = [_line(ref, status, verdict, codes[ref]) for ref, status in verdict.bridges]
     lines += [
-        Line(_OF_FINDING[f.severity], f"{f.code} (told below)")
+        WorkloadLine(_OF_FINDING[f.severity], f"{f.code} (told below)")
         for f in verdict.findings
         if f.bridge not in workload.bridges
     ]
@@ -79,7 +79,7 @@ def _block(verdict: WorkloadVerdict, many: bool) -> Block:
     return Block(verdict.status, printable(name), ", ".join(workload.nodes), lines)
 
 
-def _line(ref: str, status: Status, verdict: WorkloadVerdict, codes: Sequence[str]) -> Line:
+def _line(ref: str, status: Status, verdict: WorkloadVerdict, codes: Sequence[str]) -> WorkloadLine:
     workload, uses = verdict.workload, verdict.workload.uses_of(ref)
     namespace, _, service = ref.partition("/")
     name = service if namespace == workload.namespace else f"{service}.{namespace}"
@@ -94,7 +94,9 @@ def _line(ref: str, status: Status, verdict: WorkloadVerdict, codes: Sequence[st
     words += dict.fromkeys(codes)
     places = list(dict.fromkeys(place_and_text(u) for u in uses))
     more = f" and {len(places) - PLACES_AT_MOST} more" if len(places) > PLACES_AT_MOST else ""
-    return Line(status, " ".join(words), login_of(tuple(uses)), "; ".join(places[:3]) + more)
+    return WorkloadLine(
+        status, " ".join(words), login_of(tuple(uses)), "; ".join(places[:3]) + more
+    )
 
 
 # -- layout --------------------------------------------------------------------------------------
@@ -130,7 +132,7 @@ def _side_by_side(
 ) -> Iterator[Text]:
     name, uses, login = widths
     sign = 1 if options.unicode else 2
-    for number, line in enumerate(block.lines or [Line(block.status, "")]):
+    for number, line in enumerate(block.lines or [WorkloadLine(block.status, "")]):
         text = Text(" ")
         text.append_text(_sign(block.status, options) if number == 0 else Text(" " * sign))
         text.append(" " + ("" if number else block.name).ljust(name) + GAP)
@@ -156,7 +158,7 @@ def _stacked(block: Block, options: Options, wide: bool) -> Iterator[Text]:
         yield from _places(line, options, 7, wide)
 
 
-def _places(line: Line, options: Options, indent: int, wide: bool) -> Iterator[Text]:
+def _places(line: WorkloadLine, options: Options, indent: int, wide: bool) -> Iterator[Text]:
     """Of `wide`: where it is written."""
     for part in folded(line.places, options.width - indent) if wide and line.places else ():
         yield Text(" " * indent + part, style="dim")

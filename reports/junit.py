@@ -38,7 +38,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class JunitCase:
     """One testcase; `kind` is "", failure, error or skipped."""
 
     classname: str
@@ -63,14 +63,14 @@ def render(report: Report, options: Options) -> str:
     if report.workloads:
         cases = [_workload_case(v) for v in verdicts(report)]
         suites.append(
-            ("k8sext.workloads", cases or [Case("k8sext.workloads", "none uses a bridge")])
+            ("k8sext.workloads", cases or [JunitCase("k8sext.workloads", "none uses a bridge")])
         )
     others = other_findings(report)
     if others:
         lint = _unique([_finding_case(report, f) for f in others])
         suites.append(("k8sext.lint", lint))
     if not suites:
-        suites = [("k8sext.run", [Case("k8sext.run", "nothing to check")])]
+        suites = [("k8sext.run", [JunitCase("k8sext.run", "nothing to check")])]
     said = _properties(report)
     body = "".join(_suite(name, cases, report.started, said) for name, cases in suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n{body}</testsuites>\n'
@@ -85,7 +85,7 @@ def _of_vantages(report: Report) -> dict[str, list[Diagnosis]]:
     return found
 
 
-def _cases(report: Report, bridge: BridgeReport) -> list[Case]:
+def _cases(report: Report, bridge: BridgeReport) -> list[JunitCase]:
     """The probes of a bridge. What the gate says of the bridge must show in at least one."""
     status = gated(report, bridge)
     name = f"k8sext.{bridge.bridge.namespace}.{bridge.bridge.service}"
@@ -99,29 +99,33 @@ def _cases(report: Report, bridge: BridgeReport) -> list[Case]:
     if needed and needed not in kinds:
         cases.append(_verdict_case(name, bridge, needed, not_deep_enough(report, bridge)))
     if not bridge.observations and not needed:
-        cases.append(Case(name, "not probed", kind="skipped", text=bridge.skipped or "no probe"))
+        cases.append(
+            JunitCase(name, "not probed", kind="skipped", text=bridge.skipped or "no probe")
+        )
     return _unique(cases)
 
 
-def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) -> Case:
+def _case(name: str, bridge: BridgeReport, seen: Observation, status: Status) -> JunitCase:
     node = f"/{seen.node}" if seen.node else ""
     by = f" by {seen.client}" if seen.client else ""
     title = f"{seen.vantage}{node} {seen.route} {seen.target} {seen.protocol}{by}"
     kind = _kind(seen, status)
     if bridge.status is Status.SKIP and not kind:
-        return Case(name, title, seen.duration_s, "skipped", text=bridge.skipped or _skipped(seen))
+        return JunitCase(
+            name, title, seen.duration_s, "skipped", text=bridge.skipped or _skipped(seen)
+        )
     said = "\n".join(_failure_text(d) for d in bridge.diagnoses)
     stages = "\n".join(
         f"{s.stage}: {s.status}{f' ({s.reason})' if s.reason else ''} {s.detail}".rstrip()
         for s in seen.stages
     )
     if kind == "skipped":
-        return Case(name, title, seen.duration_s, kind, text=_skipped(seen))
+        return JunitCase(name, title, seen.duration_s, kind, text=_skipped(seen))
     text = f"{said or _ended(seen)}\n\n{stages}" if kind else ""
     port = next((p for p in bridge.bridge.tcp_ports if p.key == seen.port), None)
     parts = (limit(port, [seen]), stages, said)
     out = "" if kind else "\n".join(p for p in parts if p).rstrip()
-    return Case(name, title, seen.duration_s, kind, _type(bridge, seen), text, out)
+    return JunitCase(name, title, seen.duration_s, kind, _type(bridge, seen), text, out)
 
 
 def _type(bridge: BridgeReport, seen: Observation) -> str:
@@ -152,22 +156,24 @@ def _kind(seen: Observation, status: Status) -> str:
     return "skipped" if seen.status is Status.SKIP else ""
 
 
-def _untested_case(name: str, said: Diagnosis) -> Case:
+def _untested_case(name: str, said: Diagnosis) -> JunitCase:
     """What nobody looked at, beside what was."""
-    return Case(name, f"not tested: {said.summary}"[:200], kind="skipped", text=_failure_text(said))
+    return JunitCase(
+        name, f"not tested: {said.summary}"[:200], kind="skipped", text=_failure_text(said)
+    )
 
 
-def _verdict_case(name: str, bridge: BridgeReport, kind: str, short: str) -> Case:
+def _verdict_case(name: str, bridge: BridgeReport, kind: str, short: str) -> JunitCase:
     """The bridge's verdict, where no single probe carries it (a gate, an unproven vantage). `short`
     is what the gate says of it.
     """
     said = "\n".join(_failure_text(d) for d in bridge.diagnoses)
     text = "\n".join(filter(None, (short, said))) or bridge.skipped or "the gate fails it"
     code = bridge.diagnoses[0].code if bridge.diagnoses else "gate"
-    return Case(name, "verdict", kind=kind, type=code, text=text)
+    return JunitCase(name, "verdict", kind=kind, type=code, text=text)
 
 
-def _vantage_case(report: Report, namespace: str, said: Diagnosis) -> Case:
+def _vantage_case(report: Report, namespace: str, said: Diagnosis) -> JunitCase:
     """What lies above all bridges; it fails the run only where the gate lets failures count."""
     name = f"k8sext.{namespace or 'run'}.vantage"
     counts = {Severity.INCONCLUSIVE: "error"}
@@ -176,10 +182,10 @@ def _vantage_case(report: Report, namespace: str, said: Diagnosis) -> Case:
     kind = counts.get(said.severity, "")
     text = "\n".join((_failure_text(said), *said.consequences))
     title = f"{said.code} {said.summary}"[:200]
-    return Case(name, title, 0.0, kind, said.code, text, "" if kind else text)
+    return JunitCase(name, title, 0.0, kind, said.code, text, "" if kind else text)
 
 
-def _workload_case(verdict: WorkloadVerdict) -> Case:
+def _workload_case(verdict: WorkloadVerdict) -> JunitCase:
     """Whether a workload reaches all that it needs; the gate is in its verdict."""
     workload = verdict.workload
     kinds = {Status.FAIL: "failure", Status.INCONCLUSIVE: "error", Status.SKIP: "skipped"}
@@ -193,7 +199,7 @@ def _workload_case(verdict: WorkloadVerdict) -> Case:
     text = "\n".join((*said.get(verdict.status, ()), *used, *found))
     name = f"k8sext.{workload.namespace}.workloads"
     code = next((f.code for f in verdict.findings if f.severity is Severity.FAIL), "workload")
-    return Case(name, workload.title, 0.0, kind, code, text, "" if kind else text)
+    return JunitCase(name, workload.title, 0.0, kind, code, text, "" if kind else text)
 
 
 def _told_use(workload: Workload, ref: str) -> str:
@@ -203,7 +209,7 @@ def _told_use(workload: Workload, ref: str) -> str:
 
 def _lint_case(
     name: str, report: Report, bridge: BridgeReport, findings: Sequence[Finding]
-) -> Case:
+) -> JunitCase:
     """What is found of a bridge's objects: a failure where it is the cause of one, or the gate
     says so.
     """
@@ -212,10 +218,10 @@ def _lint_case(
     each = [_finding_case(report, f) for f in findings]
     kind = "failure" if failing else next((c.kind for c in each if c.kind), "")
     text = "\n".join(c.text for c in each)
-    return Case(name, "lint", 0.0, kind, findings[0].code, text, "" if kind else text)
+    return JunitCase(name, "lint", 0.0, kind, findings[0].code, text, "" if kind else text)
 
 
-def _finding_case(report: Report, found: Finding) -> Case:
+def _finding_case(report: Report, found: Finding) -> JunitCase:
     """A finding fails the run only under `--fail-on warn` (see model.report)."""
     counts = report.gate.fail_on == "warn" and found.severity in (Severity.FAIL, Severity.WARN)
     kind = "failure" if counts else ""
@@ -224,7 +230,7 @@ def _finding_case(report: Report, found: Finding) -> Case:
     parts = (f"{found.code}: {found.summary}", where, found.fix and f"fix: {found.fix}")
     text = "\n".join(p for p in parts if p)
     title = f"lint {found.object} {found.code}"
-    return Case("k8sext.lint", title, 0.0, kind, found.code, text, "" if kind else text)
+    return JunitCase("k8sext.lint", title, 0.0, kind, found.code, text, "" if kind else text)
 
 
 def _failure_text(said: Diagnosis) -> str:
@@ -236,10 +242,10 @@ def _failure_text(said: Diagnosis) -> str:
     return "\n".join(p for p in parts if p)
 
 
-def _unique(cases: Sequence[Case]) -> list[Case]:
+def _unique(cases: Sequence[JunitCase]) -> list[JunitCase]:
     """GitLab drops a second testcase of the same name."""
     seen: Counter[str] = Counter()
-    out: list[Case] = []
+    out: list[JunitCase] = []
     for case in cases:
         seen[case.name] += 1
         again = seen[case.name]
@@ -258,7 +264,7 @@ def _properties(report: Report) -> str:
     return f"<properties>{each}</properties>\n"
 
 
-def _suite(name: str, cases: Sequence[Case], started: str, said: str = "") -> str:
+def _suite(name: str, cases: Sequence[JunitCase], started: str, said: str = "") -> str:
     kinds = Counter(c.kind for c in cases)
     head = (
         f'<testsuite name={_attr(name)} tests="{len(cases)}" failures="{kinds["failure"]}" '
@@ -268,7 +274,7 @@ def _suite(name: str, cases: Sequence[Case], started: str, said: str = "") -> st
     return f"{head}\n{said}{''.join(_testcase(c) for c in cases)}</testsuite>\n"
 
 
-def _testcase(case: Case) -> str:
+def _testcase(case: JunitCase) -> str:
     head = (
         f"<testcase classname={_attr(case.classname)} name={_attr(case.name)} "
         f'time="{case.time_s:.3f}">'

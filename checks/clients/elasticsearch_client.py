@@ -110,13 +110,13 @@ def _node_class() -> Any:
     """The client's own way to a server, within bounds."""
     from elastic_transport import Urllib3HttpNode
 
-    class Node(Urllib3HttpNode):
+    class ElasticsearchNode(Urllib3HttpNode):
         def __init__(self, config: Any) -> None:
             super().__init__(config)
             pool: Any = self.pool
             pool.urlopen = functools.partial(urlopen, pool.urlopen)
 
-    return Node
+    return ElasticsearchNode
 
 
 def _version(client: Any) -> str:

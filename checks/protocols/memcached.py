@@ -63,12 +63,12 @@ class Memcached(WireCheck):
         ),
     )
     verify_needs_login = False  # where a login is asked for and there is none, auth ends the probe
-    speech: Text | Binary
+    speech: TextProtocol | BinaryProtocol
 
     async def handshake(self) -> Seen:
         """`version`. A server that wants SASL waits in silence for a binary request."""
         stream, end = self.stream, self.stream.deadline
-        self.speech = Text(stream)
+        self.speech = TextProtocol(stream)
         stream.deadline = stream.sooner(stream.left_s / 3)
         try:
             await self.speech.greet()
@@ -77,7 +77,7 @@ class Memcached(WireCheck):
             if fault.reason is not Reason.SILENT:
                 raise await explain_hang_up(stream, fault, own="memcached") from fault
             await stream.reconnect()
-            self.speech = Binary(stream)
+            self.speech = BinaryProtocol(stream)
             await self.speech.greet()
         finally:
             stream.deadline = end
@@ -155,7 +155,7 @@ def evicted(stats: Stats) -> str:
 # -- the two ways to speak to it ---------------------------------------------------------------
 
 
-class Text:
+class TextProtocol:
     """Lines."""
 
     wants_login = False
@@ -221,7 +221,7 @@ class Text:
         return _text(await self.stream.read_until(b"\n", 2048))
 
 
-class Binary:
+class BinaryProtocol:
     """Packets with a header of 24 bytes."""
 
     def __init__(self, stream: Stream) -> None:

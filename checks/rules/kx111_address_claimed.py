@@ -17,7 +17,7 @@ EXPLAINS = (*NOBODY_THERE, "KX303", "KX306", "KX307", *ANOTHER_ANSWERS, "KX601")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class AddressClaim:
     """A Service that every node answers for at an address and port that are not the cluster's."""
 
     service: Object
@@ -35,7 +35,7 @@ def judge(subject: Subject) -> Iterator[Finding]:
     claims = _claims(subject.objects)
     for bridge in subject.bridges if claims else ():
         transports = {p.name: p.transport for p in bridge.ports}
-        hit: dict[str, list[tuple[Claim, str]]] = {}
+        hit: dict[str, list[tuple[AddressClaim, str]]] = {}
         for end in bridge.endpoints:
             transport = transports.get(end.port_name, "TCP")
             claim = claims.get((end.address, end.port, transport))
@@ -48,7 +48,9 @@ def judge(subject: Subject) -> Iterator[Finding]:
             yield from _of_alias(bridge, claims)
 
 
-def _of_alias(bridge: Bridge, claims: Mapping[tuple[str, int, str], Claim]) -> Iterator[Finding]:
+def _of_alias(
+    bridge: Bridge, claims: Mapping[tuple[str, int, str], AddressClaim]
+) -> Iterator[Finding]:
     """Which addresses an outside name has is seen by the probe only, so each claim may be one."""
     for port in bridge.ports:
         for (address, number, transport), claim in claims.items():
@@ -57,9 +59,9 @@ def _of_alias(bridge: Bridge, claims: Mapping[tuple[str, int, str], Claim]) -> I
                 yield replace(said, ports=(port.key,), only_as_cause=True)
 
 
-def _claims(objects: Objects) -> Mapping[tuple[str, int, str], Claim]:
+def _claims(objects: Objects) -> Mapping[tuple[str, int, str], AddressClaim]:
     """By address, port and transport. The first Service has it, as in kube-proxy."""
-    known: dict[tuple[str, int, str], Claim] = {}
+    known: dict[tuple[str, int, str], AddressClaim] = {}
     for service in objects.service_of.values():
         spec = service.get("spec") or {}
         if spec.get("clusterIP") == "None" or spec.get("type") == "ExternalName":
@@ -67,7 +69,7 @@ def _claims(objects: Objects) -> Mapping[tuple[str, int, str], Claim]:
         for address, external in _addresses(service):
             for port in spec.get("ports") or ():
                 key = (address, int(port["port"]), str(port.get("protocol") or "TCP"))
-                known.setdefault(key, Claim(service, address, external))
+                known.setdefault(key, AddressClaim(service, address, external))
     return known
 
 
@@ -81,7 +83,7 @@ def _addresses(service: Object) -> Iterator[tuple[str, bool]]:
             yield str(entry["ip"]), False
 
 
-def _finding(bridge: Bridge, claim: Claim, targets: list[str]) -> Finding:
+def _finding(bridge: Bridge, claim: AddressClaim, targets: list[str]) -> Finding:
     """A load balancer's address is claimed rightly; it is the cause only where something fails."""
     namespace, name = key_of(claim.service)
     command = _command(claim)
@@ -104,7 +106,7 @@ def _finding(bridge: Bridge, claim: Claim, targets: list[str]) -> Finding:
     )
 
 
-def _command(claim: Claim) -> str:
+def _command(claim: AddressClaim) -> str:
     """The Service without the address; what a load balancer has given cannot be taken back."""
     if not claim.external:
         return ""

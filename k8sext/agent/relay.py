@@ -211,12 +211,12 @@ class Relay:
         broken = False  # the other direction tells; what still comes is thrown away
         while True:
             got = await incoming.frame()
-            if got is None or got[0] is wire.Kind.BROKEN:
+            if got is None or got[0] is wire.FrameKind.BROKEN:
                 stream.writer.transport.abort()
                 raise ConnectionAbortedError("the other end is gone")
             self._move()
             try:
-                if got[0] is wire.Kind.END:
+                if got[0] is wire.FrameKind.END:
                     if not broken and stream.writer.can_write_eof():
                         stream.writer.write_eof()
                     return
@@ -235,11 +235,11 @@ class Relay:
         """From the server, with how it ended."""
         while data := await self._read(stream):
             self._move()
-            writer.write(wire.frame(wire.Kind.DATA, data))
+            writer.write(wire.frame(wire.FrameKind.DATA, data))
             await writer.drain()
         ended = stream.reader.ended_by if isinstance(stream.reader, Reader) else None
-        last = wire.frame(wire.Kind.BROKEN, wire.errno_word(ended)) if ended else None
-        writer.write(last or wire.frame(wire.Kind.END))
+        last = wire.frame(wire.FrameKind.BROKEN, wire.errno_word(ended)) if ended else None
+        writer.write(last or wire.frame(wire.FrameKind.END))
         await writer.drain()
 
     async def _read(self, stream: Stream) -> bytes:

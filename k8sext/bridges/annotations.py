@@ -78,10 +78,10 @@ def asks(annotations: Mapping[str, str]) -> bool:
 def parse(annotations: Mapping[str, str], protocols: frozenset[str]) -> Said:
     """The annotations of one Service; `protocols` are the names there are."""
     words = {k[len(PREFIX) :]: v for k, v in annotations.items() if k.startswith(PREFIX)}
-    return _Reader(words, protocols).read() if words else NOTHING_SAID
+    return _AnnotationReader(words, protocols).read() if words else NOTHING_SAID
 
 
-class _Reader:
+class _AnnotationReader:
     """Reads one Service's annotations and gathers what is wrong with them."""
 
     def __init__(self, words: Mapping[str, str], protocols: frozenset[str]) -> None:

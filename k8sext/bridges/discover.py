@@ -23,7 +23,7 @@ Object = Mapping[str, Any]
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
-class Objects(Protocol):
+class BridgeObjects(Protocol):
     """What is needed of k8sext.kube.snapshot.Snapshot."""
 
     @property
@@ -39,7 +39,7 @@ class Objects(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
+class _ServiceIndex:
     """The objects by what they are looked up by."""
 
     slices: Mapping[tuple[str, str], list[Object]]
@@ -51,7 +51,7 @@ class _Index:
     ports: dict[tuple[object, ...], Port] = field(default_factory=dict[tuple[object, ...], Port])
 
 
-def bridges(snapshot: Objects) -> tuple[Bridge, ...]:
+def bridges(snapshot: BridgeObjects) -> tuple[Bridge, ...]:
     """Every Service that leads out, with its class, by namespace and name."""
     words = infer.vocabulary(e.info for e in registry.wire_checks().values())
     index = _index(snapshot, words)
@@ -59,14 +59,14 @@ def bridges(snapshot: Objects) -> tuple[Bridge, ...]:
     return tuple(sorted(found, key=lambda b: (b.namespace, b.service)))
 
 
-def _leads_out(service: Object, index: _Index) -> bool:
+def _leads_out(service: Object, index: _ServiceIndex) -> bool:
     spec = service.get("spec") or {}
     if spec.get("type") == "ExternalName" or not spec.get("selector"):
         return True
     return _left_in(service, index)
 
 
-def _left_in(service: Object, index: _Index) -> bool:
+def _left_in(service: Object, index: _ServiceIndex) -> bool:
     """Whether it has a selector although people wrote addresses for it: the selector is a leftover.
 
     Only proof counts. A Service of pods that are gone, scaled to 0 or not ready is no bridge.
@@ -78,7 +78,7 @@ def _left_in(service: Object, index: _Index) -> bool:
     )
 
 
-def _index(snapshot: Objects, words: infer.Vocabulary) -> _Index:
+def _index(snapshot: BridgeObjects, words: infer.Vocabulary) -> _ServiceIndex:
     slices: dict[tuple[str, str], list[Object]] = defaultdict(list)
     for item in snapshot.endpointslices:
         meta = item["metadata"]
@@ -88,16 +88,16 @@ def _index(snapshot: Objects, words: infer.Vocabulary) -> _Index:
     endpoints = {(e["metadata"]["namespace"], e["metadata"]["name"]): e for e in snapshot.endpoints}
     owners = dict(_pod_addresses(snapshot)) | dict(_node_addresses(snapshot))
     virtual = (ip for s in snapshot.services for ip in _cluster_ips(s.get("spec") or {}))
-    return _Index(slices, endpoints, owners, frozenset(virtual), words)
+    return _ServiceIndex(slices, endpoints, owners, frozenset(virtual), words)
 
 
-def _node_addresses(snapshot: Objects) -> Iterator[tuple[str, str]]:
+def _node_addresses(snapshot: BridgeObjects) -> Iterator[tuple[str, str]]:
     for node in snapshot.nodes:
         for item in (node.get("status") or {}).get("addresses") or []:
             yield item["address"], f"node {node['metadata']['name']}"
 
 
-def _pod_addresses(snapshot: Objects) -> Iterator[tuple[str, str]]:
+def _pod_addresses(snapshot: BridgeObjects) -> Iterator[tuple[str, str]]:
     for pod in snapshot.pods:
         meta = pod["metadata"]
         for item in (pod.get("status") or {}).get("podIPs") or []:
@@ -107,7 +107,7 @@ def _pod_addresses(snapshot: Objects) -> Iterator[tuple[str, str]]:
 # -- one bridge ---------------------------------------------------------------------------------
 
 
-def _bridge(service: Object, index: _Index) -> Bridge:
+def _bridge(service: Object, index: _ServiceIndex) -> Bridge:
     meta, spec = service["metadata"], service.get("spec") or {}
     kind = _kind(spec)
     said = notes.parse(meta.get("annotations") or {}, index.words.names)
@@ -188,7 +188,7 @@ def _cluster_ips(spec: Object) -> list[str]:
     return spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
 
 
-def _ports(service: Object, said: notes.Said, kind: Kind, index: _Index) -> tuple[Port, ...]:
+def _ports(service: Object, said: notes.Said, kind: Kind, index: _ServiceIndex) -> tuple[Port, ...]:
     name, words = service["metadata"]["name"], index.words
     given = (service.get("spec") or {}).get("ports") or []
     if given:
@@ -280,7 +280,7 @@ def _fallback(found: infer.Inferred, key: str, said: notes.Said, words: infer.Vo
 
 
 def _endpoints(
-    key: tuple[str, str], index: _Index, families: Collection[str]
+    key: tuple[str, str], index: _ServiceIndex, families: Collection[str]
 ) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
     """Slices if there are any (a mirrored slice repeats its Endpoints), else the Endpoints.
 

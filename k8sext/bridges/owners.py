@@ -14,7 +14,7 @@ NODE_NETWORK = {4: 24, 6: 64}  # what is "beside the nodes", in bits: a guess, a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objects:
+class OwnerObjects:
     """The objects that own addresses; None: could not be read."""
 
     pods: Sequence[Object] | None = None
@@ -22,9 +22,9 @@ class Objects:
     services: Sequence[Object] | None = None
 
 
-def owners(addresses: Iterable[str], objects: Objects) -> tuple[Owner, ...]:
+def owners(addresses: Iterable[str], objects: OwnerObjects) -> tuple[Owner, ...]:
     """The owner of each `host:port`; names have none."""
-    index = _Index(objects)
+    index = _OwnerIndex(objects)
     found = ((a, *_split(a)) for a in addresses)
     return tuple(index.owner(a, host, port) for a, host, port in found if host)
 
@@ -39,10 +39,10 @@ def _split(address: str) -> tuple[str, int]:
         return "", 0
 
 
-class _Index:
+class _OwnerIndex:
     """The objects by what they are looked up by."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: OwnerObjects) -> None:
         self.known = None not in (objects.pods, objects.nodes)
         self.pods = [p for p in objects.pods or () if _alive(p)]
         self.services = list(objects.services or ())

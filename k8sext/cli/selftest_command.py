@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from k8sext.selftest.run import Outcome
+    from k8sext.selftest.run import SelftestOutcome
 
 PURPOSE = "Most of these servers are broken on purpose; a verdict is right if it says so."
 
@@ -42,7 +42,7 @@ def selftest_command(
     return outcome.exit_code
 
 
-def _table(outcome: Outcome) -> str:
+def _table(outcome: SelftestOutcome) -> str:
     """The table that doctor prints, what is wrong with it, and how much of it is right.
 
     Its own summary ("… failed") is left out: to fail is what most of these servers are for.

@@ -20,7 +20,7 @@ PROBE_LABELS = {"app.kubernetes.io/managed-by": "k8sext"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class PlaceFacts:
     """What else is known of the place that was looked from."""
 
     namespace: str
@@ -54,7 +54,7 @@ class Case:
     through: Observation | None  # by name; by cluster IP where the name does not resolve
     by_name: Observation | None
     endpoints: tuple[Observation, ...]  # those in use
-    context: Context
+    context: PlaceFacts
     clients: tuple[Observation, ...] = ()
     unused: tuple[Observation, ...] = ()  # addresses that no connection is sent to
 
@@ -65,12 +65,12 @@ class Case:
         return tuple(f for f in mine if not f.ports or self.port.key in f.ports)
 
 
-def findings_of(bridge: Bridge, context: Context) -> tuple[Finding, ...]:
+def findings_of(bridge: Bridge, context: PlaceFacts) -> tuple[Finding, ...]:
     """What lint rules found of one bridge, the heaviest first."""
     return tuple(f for f in context.findings if f.bridge == bridge.ref)
 
 
-def case_of(bridge: Bridge, port: Port, mine: Sequence[Observation], context: Context) -> Case:
+def case_of(bridge: Bridge, port: Port, mine: Sequence[Observation], context: PlaceFacts) -> Case:
     """What was seen of one port, by way: the name, the endpoints, the drivers."""
     here = settled(port, [o for o in mine if o.port == port.key and not o.client])
     through = {o.route: o for o in here if o.route in THROUGH}

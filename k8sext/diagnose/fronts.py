@@ -20,7 +20,7 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
-from .case import Context, split
+from .case import PlaceFacts, split
 from .codes import rows_fronts as rows
 from .saying import say_without
 
@@ -32,7 +32,7 @@ _DENIED = (401, 403)  # the controller may ask for a login of its own
 
 
 def judge(
-    bridge: Bridge, mine: Sequence[Observation], context: Context, said: Sequence[Diagnosis]
+    bridge: Bridge, mine: Sequence[Observation], context: PlaceFacts, said: Sequence[Diagnosis]
 ) -> list[Diagnosis]:
     """What is said of the ways from outside; `said` is what the bridge itself was told."""
     if bridge.expect.get("unreachable"):
@@ -56,7 +56,7 @@ def _wanted(bridge: Bridge) -> Iterator[Diagnosis]:
 
 
 def _of_front(
-    bridge: Bridge, front: Front, page: Observation | None, context: Context
+    bridge: Bridge, front: Front, page: Observation | None, context: PlaceFacts
 ) -> Iterator[Diagnosis]:
     """One host and path. What the objects show to be wrong is not asked for any more."""
     if front.applied_as:
@@ -90,7 +90,9 @@ def _by_objects(front: Front) -> Row | None:
 # -- the page through the controller ---------------------------------------------------------------
 
 
-def _by_page(bridge: Bridge, front: Front, page: Observation, context: Context) -> Diagnosis | None:
+def _by_page(
+    bridge: Bridge, front: Front, page: Observation, context: PlaceFacts
+) -> Diagnosis | None:
     greeting = page.stage(Stage.HANDSHAKE)
     ended = page.ended_by
     if greeting is None or greeting.status is not Status.PASS:
@@ -108,7 +110,7 @@ def _by_page(bridge: Bridge, front: Front, page: Observation, context: Context) 
 
 
 def _unanswered(
-    bridge: Bridge, front: Front, page: Observation, ended: StageResult, context: Context
+    bridge: Bridge, front: Front, page: Observation, ended: StageResult, context: PlaceFacts
 ) -> Diagnosis | None:
     """No page at all. That pods are kept from the controller by a policy is nobody's fault."""
     if ended.status is not Status.FAIL:
@@ -200,7 +202,7 @@ def _speaks_tls(bridge: Bridge, front: Front) -> bool:
 
 
 def _node_ports(
-    bridge: Bridge, mine: Sequence[Observation], context: Context
+    bridge: Bridge, mine: Sequence[Observation], context: PlaceFacts
 ) -> Iterator[Diagnosis]:
     for port in bridge.ports:
         if port.node_port:
@@ -209,7 +211,7 @@ def _node_ports(
 
 
 def _node_port(
-    bridge: Bridge, port: Port, seen: Sequence[Observation], context: Context
+    bridge: Bridge, port: Port, seen: Sequence[Observation], context: PlaceFacts
 ) -> Iterator[Diagnosis]:
     """Within the cluster a node may lead its own pods on where it leads nobody else."""
     bad = [o for o in seen if o.ended_by and o.ended_by.status is Status.FAIL]
@@ -230,7 +232,7 @@ def _node_port(
 # -- sentences -------------------------------------------------------------------------------------
 
 
-def _unless_kept_away(said: Diagnosis, seen: Observation, context: Context) -> Diagnosis:
+def _unless_kept_away(said: Diagnosis, seen: Observation, context: PlaceFacts) -> Diagnosis:
     """A policy that isolates the probe's egress explains a silence that those outside never see."""
     host, port = split(seen.target)
     names = isolating(context.policies or (), context.labels, host, port)

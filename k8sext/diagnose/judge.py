@@ -13,7 +13,7 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 
 from . import annotated, doors, fronts, manifest, policy, untested
-from .case import FRONTS, Context, case_of, connected, failed
+from .case import FRONTS, PlaceFacts, case_of, connected, failed
 from .codes import rows, rows_reach
 from .differential import judge_case, judge_name
 from .saying import say_without
@@ -34,7 +34,7 @@ def judge(
     bridges: Sequence[Bridge],
     observations: Sequence[Observation],
     controls: Sequence[Mapping[str, Any]],
-    context: Context,
+    context: PlaceFacts,
 ) -> Judgement:
     """Judge every bridge; one root cause each, and one for the vantage where it is not proven."""
     context = replace(
@@ -87,7 +87,7 @@ def _inconclusive(report: BridgeReport) -> BridgeReport:
 
 
 def _one_dead_dns(
-    reports: tuple[BridgeReport, ...], proof: Mapping[str, Any], context: Context
+    reports: tuple[BridgeReport, ...], proof: Mapping[str, Any], context: PlaceFacts
 ) -> Judgement:
     """A dead cluster DNS is one diagnosis, not forty."""
     dead = [r for r in reports if any(d.code == "KX203" for d in r.diagnoses)]
@@ -108,7 +108,7 @@ def _without(report: BridgeReport, code: str) -> BridgeReport:
 
 
 def _judge_bridge(
-    bridge: Bridge, observations: Sequence[Observation], context: Context
+    bridge: Bridge, observations: Sequence[Observation], context: PlaceFacts
 ) -> BridgeReport:
     mine = tuple(
         o for o in observations if (o.namespace, o.service) == (bridge.namespace, bridge.service)
@@ -131,7 +131,7 @@ def _judge_bridge(
 
 
 def _said_of_ports(
-    bridge: Bridge, mine: Sequence[Observation], context: Context
+    bridge: Bridge, mine: Sequence[Observation], context: PlaceFacts
 ) -> Iterator[Diagnosis]:
     if not bridge.tcp_ports:
         yield from judge_name(case_of(bridge, NO_PORT, mine, context))

@@ -16,7 +16,7 @@ from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.plan import join_address
 from k8sext.model.words import Severity
 
-from .case import Case, Context, failed, findings_of
+from .case import Case, PlaceFacts, failed, findings_of
 from .codes import rows_reach
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", "ReplicaSet")
@@ -58,7 +58,7 @@ def _explains(finding: Finding, root: Diagnosis, case: Case) -> bool:
     return not finding.addresses or dead <= set(finding.addresses)
 
 
-def beside(bridge: Bridge, context: Context, said: Iterable[Diagnosis]) -> list[Diagnosis]:
+def beside(bridge: Bridge, context: PlaceFacts, said: Iterable[Diagnosis]) -> list[Diagnosis]:
     """The findings of a bridge that are no cause of a failure here."""
     diagnoses = list(said)
     known = {d.code for d in diagnoses} | {_code_in(m) for d in diagnoses for m in d.because}

@@ -16,7 +16,7 @@ from k8sext.model.plan import is_address
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Route, Stage
 
-from .case import Case, Context, connected, split
+from .case import Case, PlaceFacts, connected, split
 
 # How a packet that a policy denies ends, by data plane: dropped, or answered with a reset or ICMP.
 DENIED = (
@@ -54,7 +54,7 @@ def words(case: Case, seen: Observation, ended: StageResult) -> str:
 
 
 def unenforced(
-    bridges: Sequence[Bridge], observations: Iterable[Observation], context: Context
+    bridges: Sequence[Bridge], observations: Iterable[Observation], context: PlaceFacts
 ) -> str:
     """A target that accepted the probe although no policy allows it: then nothing enforces them
     here (flannel, kube-proxy alone). "" where no such connection was seen.

@@ -12,7 +12,7 @@ from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage
 
 from . import mending, policy, remedies
-from .case import Case, Context, split
+from .case import Case, PlaceFacts, split
 from .codes import rows, rows_reach
 
 NOT_A_FAULT = (Reason.LOGIN_REJECTED_BEFORE,)
@@ -146,7 +146,7 @@ def facts_of(case: Case, ended: StageResult, seen: Observation) -> dict[str, str
     }
 
 
-def _here(context: Context) -> str:
+def _here(context: PlaceFacts) -> str:
     return context.node or ("the probe's node" if context.inside else "this machine")
 
 

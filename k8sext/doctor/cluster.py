@@ -101,7 +101,7 @@ class LiveCluster(Cluster):
         pods, services = self._now("pods"), self._now("services")
         nodes = self.snapshot.nodes or None
         known = services or self.snapshot.services
-        return owners.owners(addresses, owners.Objects(pods=pods, nodes=nodes, services=known))
+        return owners.owners(addresses, owners.OwnerObjects(pods=pods, nodes=nodes, services=known))
 
     def _now(self, kind: str) -> Sequence[Object] | None:
         from k8sext.kube.lists import listed

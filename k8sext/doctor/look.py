@@ -31,14 +31,14 @@ from .vouching import trusted
 
 if TYPE_CHECKING:
     from k8sext.agent.login.credentials import LoginSource
-    from k8sext.diagnose.case import Context
+    from k8sext.diagnose.case import PlaceFacts
     from k8sext.model.owner import Owner
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class NamespaceResult:
     """What one namespace gave."""
 
     vantage: VantageReport
@@ -71,7 +71,7 @@ def make_plan(
 
 def _visits(
     namespace: str, bridges: Sequence[Bridge], cluster: Cluster, request: Request
-) -> plan.Visits:
+) -> plan.Companions:
     """The bridges that checks may visit: those that are probed, then the others there are."""
     chosen = {b.service for b in bridges}
     others = (b for b in cluster.bridges if b.namespace == namespace and b.service not in chosen)
@@ -80,7 +80,7 @@ def _visits(
         for name, entry in registry.wire_checks().items()
         if (found := expect.keys_of_kind(entry.info.expects, "bridge"))
     }
-    return plan.Visits(bridges=(*bridges, *(trusted(b, request) for b in others)), keys=keys)
+    return plan.Companions(bridges=(*bridges, *(trusted(b, request) for b in others)), keys=keys)
 
 
 def _driver_modules(planned: Plan) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def look(
     run_id: str,
     say: Say,
     stop: threading.Event,
-) -> list[Looked]:
+) -> list[NamespaceResult]:
     """What the vantage of a request saw: one for each pod. `say` tells what is waited for."""
     planned = make_plan(namespace, bridges, cluster, request, run_id)
     place = registry.vantages()[request.vantage]
@@ -137,14 +137,14 @@ def look(
 
 def _look_from_here(
     place: Vantage, errand: Errand, bridges: Sequence[Bridge], cluster: Cluster
-) -> Looked:
+) -> NamespaceResult:
     """One Looked, of a place without a pod."""
     (ran,) = place.carry_out(errand)
-    from k8sext.diagnose.case import Context
+    from k8sext.diagnose.case import PlaceFacts
 
     seen = observed(ran.records)
     linted, namespace = cluster.rules(), errand.plan.namespace
-    context = Context(
+    context = PlaceFacts(
         namespace=namespace,
         vantage=place.name,
         owners=_owners(cluster, seen),
@@ -156,7 +156,7 @@ def _look_from_here(
 
 def _look_from_pod(
     place: Vantage, errand: Errand, bridges: Sequence[Bridge], cluster: Cluster, request: Request
-) -> list[Looked]:
+) -> list[NamespaceResult]:
     """One Looked for each shard: a missing one leaves its own bridges untested, no others."""
     planned = errand.plan
     vantage = VantageReport(namespace=planned.namespace, vantage=place.name, notes=cluster.notes)
@@ -169,7 +169,9 @@ def _look_from_pod(
         if error.exit_code == 2:
             raise  # the caller's words, not the cluster's
         said = start.from_error(planned.namespace, error)
-        return [Looked(vantage=replace(vantage, diagnoses=(said,)), bridges=_untested(bridges))]
+        return [
+            NamespaceResult(vantage=replace(vantage, diagnoses=(said,)), bridges=_untested(bridges))
+        ]
     labels = manifest["spec"]["template"]["metadata"]["labels"]
     seen = [observed(ran.records) for ran in runs]
     policies = _policies(cluster, planned.namespace, seen)
@@ -211,7 +213,7 @@ def _look_from_one(
     policies: Sequence[Mapping[str, Any]] | None,
     owners: tuple[Owner, ...],
     findings: tuple[Finding, ...],
-) -> Looked:
+) -> NamespaceResult:
     """What one pod saw of its bridges."""
     mine = seen_pod.bridges_of(planned, bridges, ran.shard)
     said = seen_pod.trouble_to_report(ran, planned)
@@ -222,10 +224,10 @@ def _look_from_one(
     more = seen_pod.beside(ran, planned.namespace)
     vantage = replace(vantage, diagnoses=(*vantage.diagnoses, *more))
     if not ran.records:
-        return Looked(vantage=vantage, bridges=_untested(mine))
-    from k8sext.diagnose.case import Context
+        return NamespaceResult(vantage=vantage, bridges=_untested(mine))
+    from k8sext.diagnose.case import PlaceFacts
 
-    context = Context(
+    context = PlaceFacts(
         namespace=planned.namespace,
         vantage=planned.vantage,
         node=vantage.node,
@@ -255,7 +257,7 @@ def _owners(cluster: Cluster, seen: Sequence[Observation]) -> tuple[Owner, ...]:
     return cluster.owners(found) if found else ()
 
 
-def _told_once(looked: Looked, code: str) -> Looked:
+def _told_once(looked: NamespaceResult, code: str) -> NamespaceResult:
     """What is said of the vantage is not said again of each bridge; their statuses stay."""
 
     def without(report: BridgeReport) -> BridgeReport:
@@ -277,14 +279,14 @@ def _judged(
     seen: Sequence[Observation],
     records: Iterable[Mapping[str, Any]],
     bridges: Sequence[Bridge],
-    context: Context,
+    context: PlaceFacts,
     vantage: VantageReport,
-) -> Looked:
+) -> NamespaceResult:
     from k8sext.diagnose import judge  # while the pod starts there is time enough
 
     controls = [r for r in records if r.get("type") == "control"]
     judgement = judge.judge(bridges, seen, controls, context)
-    return Looked(
+    return NamespaceResult(
         vantage=replace(vantage, diagnoses=(*vantage.diagnoses, *judgement.overall)),
         bridges=judgement.bridges,
         place=Place(

@@ -31,7 +31,7 @@ _MAIN = (Route.NAME, Route.ORIGIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visits:
+class Companions:
     """Which bridges checks may visit: the namespace's, and the keys of `expect` that name them."""
 
     bridges: Sequence[Bridge] = ()
@@ -54,7 +54,7 @@ def make(
     vantage: str = "pod",
     budget: Budget | None = None,
     control: Control | None = None,
-    visits: Visits | None = None,
+    visits: Companions | None = None,
     acting: Acting | None = None,
 ) -> Plan:
     """The plan for the bridges of one namespace.
@@ -64,7 +64,7 @@ def make(
     """
     place = registry.vantages()[vantage]
     found = _numbered((t for b in bridges for t in _targets(b, place)), place.letter)
-    targets, companions = _with_companions(tuple(found), place, visits or Visits())
+    targets, companions = _with_companions(tuple(found), place, visits or Companions())
     targets = tuple(_acting(targets, acting)) if acting else targets
     return Plan(
         run_id=run_id,
@@ -123,7 +123,7 @@ def _acting(targets: Sequence[Target], acting: Acting) -> Iterator[Target]:
 
 
 def _with_companions(
-    targets: tuple[Target, ...], place: Vantage, visits: Visits
+    targets: tuple[Target, ...], place: Vantage, visits: Companions
 ) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
     """The targets, each with the companions that its `expect` names, and those companions."""
     found: dict[tuple[str, str], Target] = {}

@@ -21,7 +21,7 @@ from k8sext.vantage import interrupt
 
 from . import merge
 from .cluster import Cluster
-from .look import Looked, look
+from .look import NamespaceResult, look
 from .request import Request, Source, wanted
 from .vouching import settled, trusted
 
@@ -107,7 +107,7 @@ def probe(
     stop = threading.Event()
     under_way: set[tuple[str, str]] = set()  # run and namespace, while there may be a Job
 
-    def one(item: tuple[str, str, list[Bridge]]) -> list[Looked]:
+    def one(item: tuple[str, str, list[Bridge]]) -> list[NamespaceResult]:
         vantage, namespace, here = item
         asked = replace(request, vantage=vantage, also=())
         tell = functools.partial(say, namespace)
@@ -122,7 +122,7 @@ def probe(
         finally:
             under_way.remove((run_of, namespace))
 
-    def everywhere(item: tuple[str, list[Bridge]]) -> list[Looked]:
+    def everywhere(item: tuple[str, list[Bridge]]) -> list[NamespaceResult]:
         """One vantage after another: a server sees one login at a time, and a rejected one once."""
         found = [one((request.vantage, *item))]
         for vantage in request.also:
@@ -163,7 +163,9 @@ def _told_of(findings: Iterable[Finding], bridges: Iterable[BridgeReport]) -> tu
     return tuple(f for f in findings if not f.only_as_cause or (f.bridge, f.object) in causes)
 
 
-def _in_order(bridges: Sequence[Bridge], looked: Iterable[Looked]) -> tuple[BridgeReport, ...]:
+def _in_order(
+    bridges: Sequence[Bridge], looked: Iterable[NamespaceResult]
+) -> tuple[BridgeReport, ...]:
     """By namespace, and as they were found, whichever pod looked at them."""
     place = {b.ref: number for number, b in enumerate(bridges)}
     found = list(merge.merged([b for x in looked for b in x.bridges]))
@@ -172,7 +174,7 @@ def _in_order(bridges: Sequence[Bridge], looked: Iterable[Looked]) -> tuple[Brid
     return tuple(found)
 
 
-def _rejected(looked: Iterable[Looked]) -> set[str]:
+def _rejected(looked: Iterable[NamespaceResult]) -> set[str]:
     """Bridges with a login that was rejected: no other vantage tries it again."""
     return {
         b.bridge.ref

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from k8sext.diagnose import judge
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.codes import rows
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge
@@ -138,7 +138,7 @@ def judged_again(report: Report) -> Report:
 def _judged(place: Place, bridges: Mapping[str, BridgeReport]) -> judge.Judgement:
     here = [bridges[f"{place.namespace}/{s}"] for s in place.services]
     seen = [o for b in here for o in b.observations if o.vantage == place.vantage]
-    context = _strict(Context, place.context)
+    context = _strict(PlaceFacts, place.context)
     return judge.judge([b.bridge for b in here], seen, place.controls, context)
 
 

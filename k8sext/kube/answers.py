@@ -78,7 +78,7 @@ class Misread(K8sextError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """One answer, read to its end."""
 
     response: http.client.HTTPResponse

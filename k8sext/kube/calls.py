@@ -11,7 +11,7 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """A request; `path` is that of the API, without what the server's URL begins with."""
 
     method: str

@@ -76,7 +76,7 @@ class Guarded:
 
     def makefile(self, _mode: str = "rb", *_more: object, **_options: object) -> Any:
         """What answers are read from."""
-        return io.BufferedReader(_Reader(self), PIECE)
+        return io.BufferedReader(_DeadlineReader(self), PIECE)
 
     def sendall(self, data: bytes) -> None:
         """Send all of it within the limit. Raises TimeoutError."""
@@ -94,7 +94,7 @@ class Guarded:
         self.raw.close()
 
 
-class _Reader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     def __init__(self, guarded: Guarded) -> None:
         super().__init__()
         self._guarded = guarded

@@ -14,11 +14,11 @@ import zlib
 from k8sext.model.secret import printable
 
 from . import transport
-from .answers import Answer, Lost, TooLarge, body
-from .calls import Call
+from .answers import ApiAnswer, Lost, TooLarge, body
+from .calls import ApiCall
 from .deadline import Limit
 from .kubeconfig import Access
-from .login import Login
+from .login import ApiLogin
 from .pool import Pool
 
 LOG = logging.getLogger("k8sext.api")  # INFO: what -v tells; DEBUG: each request, for --debug
@@ -31,12 +31,12 @@ class Exchange:
     """The connections of one user to one API server. Safe to use from many threads."""
 
     def __init__(self, access: Access) -> None:
-        self.login, self.pool = Login(access), Pool()
+        self.login, self.pool = ApiLogin(access), Pool()
         self.server = access.server
         self.warnings: list[str] = []  # of `Warning:` headers, each once
         self._lock = threading.Lock()
 
-    def round_trip(self, call: Call, limit: Limit) -> Answer:
+    def round_trip(self, call: ApiCall, limit: Limit) -> ApiAnswer:
         """Send it and read the whole answer. Raises Lost."""
         idle = self.pool.take(self.login.tls)
         connection = idle or self.connection(limit)
@@ -55,7 +55,7 @@ class Exchange:
                     raise
                 connection = self.connection(limit)
                 response = self._send(connection, call)
-            answer = Answer(response, body(response))
+            answer = ApiAnswer(response, body(response))
         except _HTTP_ERRORS as error:
             _drop(connection, response)
             raise self.lost(error, sent=sent) from None
@@ -66,8 +66,8 @@ class Exchange:
         return answer
 
     def begin(
-        self, call: Call, limit: Limit
-    ) -> tuple[transport.Connection, http.client.HTTPResponse | Answer]:
+        self, call: ApiCall, limit: Limit
+    ) -> tuple[transport.Connection, http.client.HTTPResponse | ApiAnswer]:
         """One try of a stream, over a connection of its own: the open answer, or the whole of a
         refusal (the connection is closed then). Raises Lost.
         """
@@ -76,7 +76,7 @@ class Exchange:
             response = self._send(connection, call, gzip=False)
             if 200 <= response.status < 300:
                 return connection, response
-            answer = Answer(response, body(response))
+            answer = ApiAnswer(response, body(response))
         except _HTTP_ERRORS as error:
             _drop(connection, response)
             raise self.lost(error) from None
@@ -119,7 +119,7 @@ class Exchange:
             connection.connect()
 
     def _send(
-        self, connection: transport.Connection, call: Call, *, gzip: bool = True
+        self, connection: transport.Connection, call: ApiCall, *, gzip: bool = True
     ) -> http.client.HTTPResponse:
         headers = self.login.headers(gzip=gzip, accept=call.accept)
         payload = None

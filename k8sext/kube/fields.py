@@ -18,7 +18,7 @@ class Required:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ListOf:
     """A list of these."""
 
     field: Field
@@ -32,7 +32,7 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ObjectKind:
     """A kind of object, by its name."""
 
     name: str
@@ -40,14 +40,14 @@ class Kind:
 
 
 TEXT, NUMBER, FLAG, ANY = (str,), (int,), (bool,), (dict,)
-TEXTS, NAMES = Values(TEXT), Item(TEXT)
+TEXTS, NAMES = Values(TEXT), ListOf(TEXT)
 PORT = (int, str)
 
 _META = {
     "name": Required(TEXT), "namespace": TEXT, "uid": TEXT, "resourceVersion": TEXT,
     "creationTimestamp": TEXT, "deletionTimestamp": TEXT, "labels": TEXTS, "annotations": TEXTS,
-    "ownerReferences": Item({"kind": TEXT, "name": TEXT, "uid": TEXT, "controller": FLAG}),
-    "managedFields": Item({"manager": TEXT, "operation": TEXT, "time": TEXT, "fieldsV1": ANY,
+    "ownerReferences": ListOf({"kind": TEXT, "name": TEXT, "uid": TEXT, "controller": FLAG}),
+    "managedFields": ListOf({"manager": TEXT, "operation": TEXT, "time": TEXT, "fieldsV1": ANY,
                            "subresource": TEXT}),
 }  # fmt: skip
 _WHOLE = {"metadata": Required(_META)}
@@ -56,23 +56,25 @@ ANY_KIND = _WHOLE
 
 _SELECTOR = {
     "matchLabels": TEXTS,
-    "matchExpressions": Item({"key": Required(TEXT), "operator": Required(TEXT), "values": NAMES}),
+    "matchExpressions": ListOf(
+        {"key": Required(TEXT), "operator": Required(TEXT), "values": NAMES}
+    ),
 }
 _REFERENCE = {"kind": TEXT, "namespace": TEXT, "name": TEXT, "uid": TEXT, "key": TEXT}
 _VALUE_FROM = {"secretKeyRef": _REFERENCE, "configMapKeyRef": _REFERENCE}
 _CONTAINER = {
     "name": TEXT, "image": TEXT, "command": NAMES, "args": NAMES,
-    "env": Item({"name": Required(TEXT), "value": TEXT, "valueFrom": _VALUE_FROM}),
-    "envFrom": Item({"prefix": TEXT, "configMapRef": _REFERENCE, "secretRef": _REFERENCE}),
-    "volumeMounts": Item({"name": TEXT, "mountPath": TEXT, "subPath": TEXT}),
+    "env": ListOf({"name": Required(TEXT), "value": TEXT, "valueFrom": _VALUE_FROM}),
+    "envFrom": ListOf({"prefix": TEXT, "configMapRef": _REFERENCE, "secretRef": _REFERENCE}),
+    "volumeMounts": ListOf({"name": TEXT, "mountPath": TEXT, "subPath": TEXT}),
 }  # fmt: skip
-_SOURCES = {"configMap": {"name": TEXT, "items": Item({"key": TEXT, "path": TEXT})},
+_SOURCES = {"configMap": {"name": TEXT, "items": ListOf({"key": TEXT, "path": TEXT})},
             "secret": {"secretName": TEXT, "name": TEXT,
-                       "items": Item({"key": TEXT, "path": TEXT})}}  # fmt: skip
+                       "items": ListOf({"key": TEXT, "path": TEXT})}}  # fmt: skip
 _POD_SPEC = {
     "nodeName": TEXT, "hostNetwork": FLAG, "serviceAccountName": TEXT,
-    "containers": Item(_CONTAINER), "initContainers": Item(_CONTAINER),
-    "volumes": Item({"name": TEXT, **_SOURCES, "projected": {"sources": Item(_SOURCES)}}),
+    "containers": ListOf(_CONTAINER), "initContainers": ListOf(_CONTAINER),
+    "volumes": ListOf({"name": TEXT, **_SOURCES, "projected": {"sources": ListOf(_SOURCES)}}),
     "nodeSelector": TEXTS,
 }  # fmt: skip
 _STATE = {
@@ -81,11 +83,11 @@ _STATE = {
     "terminated": {"exitCode": NUMBER, "reason": TEXT, "message": TEXT, "startedAt": TEXT,
                    "finishedAt": TEXT},
 }  # fmt: skip
-_CONDITIONS = Item({"type": TEXT, "status": TEXT, "reason": TEXT, "message": TEXT,
+_CONDITIONS = ListOf({"type": TEXT, "status": TEXT, "reason": TEXT, "message": TEXT,
                     "lastTransitionTime": TEXT})  # fmt: skip
-_STATUSES = Item({"name": TEXT, "state": _STATE, "restartCount": NUMBER, "ready": FLAG})
+_STATUSES = ListOf({"name": TEXT, "state": _STATE, "restartCount": NUMBER, "ready": FLAG})
 _POD_STATUS = {
-    "phase": TEXT, "podIP": TEXT, "hostIP": TEXT, "podIPs": Item({"ip": Required(TEXT)}),
+    "phase": TEXT, "podIP": TEXT, "hostIP": TEXT, "podIPs": ListOf({"ip": Required(TEXT)}),
     "reason": TEXT, "message": TEXT, "startTime": TEXT, "conditions": _CONDITIONS,
     "containerStatuses": _STATUSES, "initContainerStatuses": _STATUSES,
 }  # fmt: skip
@@ -95,15 +97,15 @@ _TEMPLATE = {
 }
 _REPLICAS = {"replicas": NUMBER, "selector": _SELECTOR, "template": _TEMPLATE}
 _JOB_SPEC = {"activeDeadlineSeconds": NUMBER, "template": _TEMPLATE, "suspend": FLAG}
-_PORTS = Item({"name": TEXT, "port": NUMBER, "protocol": TEXT, "appProtocol": TEXT})
-_ADDRESSES = Item({"ip": Required(TEXT), "hostname": TEXT, "nodeName": TEXT,
+_PORTS = ListOf({"name": TEXT, "port": NUMBER, "protocol": TEXT, "appProtocol": TEXT})
+_ADDRESSES = ListOf({"ip": Required(TEXT), "hostname": TEXT, "nodeName": TEXT,
                    "targetRef": _REFERENCE})  # fmt: skip
-_BALANCER = {"loadBalancer": {"ingress": Item({"ip": TEXT, "hostname": TEXT})}}
+_BALANCER = {"loadBalancer": {"ingress": ListOf({"ip": TEXT, "hostname": TEXT})}}
 _BACKEND = {"service": {"name": TEXT, "port": {"name": TEXT, "number": NUMBER}},
             "resource": _REFERENCE}  # fmt: skip
-_PEERS = Item({"podSelector": _SELECTOR, "namespaceSelector": _SELECTOR,
+_PEERS = ListOf({"podSelector": _SELECTOR, "namespaceSelector": _SELECTOR,
                "ipBlock": {"cidr": Required(TEXT), "except": NAMES}})  # fmt: skip
-_RULE_PORTS = Item({"port": PORT, "endPort": NUMBER, "protocol": TEXT})
+_RULE_PORTS = ListOf({"port": PORT, "endPort": NUMBER, "protocol": TEXT})
 
 _SERVICE = {
     **_HERE,
@@ -112,7 +114,7 @@ _SERVICE = {
         "externalName": TEXT, "externalIPs": NAMES, "ipFamilies": NAMES, "loadBalancerIP": TEXT,
         "internalTrafficPolicy": TEXT, "externalTrafficPolicy": TEXT, "sessionAffinity": TEXT,
         "publishNotReadyAddresses": FLAG, "loadBalancerSourceRanges": NAMES,
-        "ports": Item({"name": TEXT, "port": Required(NUMBER), "targetPort": PORT,
+        "ports": ListOf({"name": TEXT, "port": Required(NUMBER), "targetPort": PORT,
                        "protocol": TEXT, "appProtocol": TEXT, "nodePort": NUMBER}),
     },
     "status": _BALANCER,
@@ -120,7 +122,7 @@ _SERVICE = {
 _SLICE = {
     **_HERE,
     "addressType": TEXT,
-    "endpoints": Item({
+    "endpoints": ListOf({
         "addresses": NAMES, "nodeName": TEXT, "hostname": TEXT, "zone": TEXT,
         "conditions": {"ready": FLAG, "serving": FLAG, "terminating": FLAG},
         "targetRef": _REFERENCE,
@@ -129,27 +131,27 @@ _SLICE = {
 }  # fmt: skip
 _ENDPOINTS = {
     **_HERE,
-    "subsets": Item({"addresses": _ADDRESSES, "notReadyAddresses": _ADDRESSES, "ports": _PORTS}),
+    "subsets": ListOf({"addresses": _ADDRESSES, "notReadyAddresses": _ADDRESSES, "ports": _PORTS}),
 }
 _NODE = {
     **_WHOLE,
     "spec": {"podCIDR": TEXT, "podCIDRs": NAMES, "unschedulable": FLAG},
-    "status": {"addresses": Item({"type": TEXT, "address": Required(TEXT)}),
+    "status": {"addresses": ListOf({"type": TEXT, "address": Required(TEXT)}),
                "conditions": _CONDITIONS},
 }  # fmt: skip
 _POLICY = {
     **_HERE,
     "spec": {"podSelector": _SELECTOR, "policyTypes": NAMES,
-             "egress": Item({"to": _PEERS, "ports": _RULE_PORTS}),
-             "ingress": Item({"from": _PEERS, "ports": _RULE_PORTS})},
+             "egress": ListOf({"to": _PEERS, "ports": _RULE_PORTS}),
+             "ingress": ListOf({"from": _PEERS, "ports": _RULE_PORTS})},
 }  # fmt: skip
 _INGRESS = {
     **_HERE,
     "spec": {
         "ingressClassName": TEXT, "defaultBackend": _BACKEND,
-        "rules": Item({"host": TEXT, "http": {"paths": Item(
+        "rules": ListOf({"host": TEXT, "http": {"paths": ListOf(
             {"path": TEXT, "pathType": TEXT, "backend": _BACKEND})}}),
-        "tls": Item({"hosts": NAMES, "secretName": TEXT}),
+        "tls": ListOf({"hosts": NAMES, "secretName": TEXT}),
     },
     "status": _BALANCER,
 }  # fmt: skip
@@ -161,24 +163,24 @@ _EVENT = {
     "type": TEXT,
 }
 
-KINDS: Mapping[str, Kind] = {
-    "services": Kind("Service", _SERVICE),
-    "endpoints": Kind("Endpoints", _ENDPOINTS),
-    "endpointslices": Kind("EndpointSlice", _SLICE),
-    "nodes": Kind("Node", _NODE),
-    "pods": Kind("Pod", {**_HERE, "spec": _POD_SPEC, "status": _POD_STATUS}),
-    "namespaces": Kind("Namespace", {**_WHOLE, "status": {"phase": TEXT}}),
-    "networkpolicies": Kind("NetworkPolicy", _POLICY),
-    "deployments": Kind("Deployment", {**_HERE, "spec": _REPLICAS}),
-    "statefulsets": Kind("StatefulSet", {**_HERE, "spec": _REPLICAS}),
-    "daemonsets": Kind("DaemonSet", {**_HERE, "spec": _REPLICAS}),
-    "jobs": Kind("Job", {**_HERE, "spec": _JOB_SPEC, "status": {"conditions": _CONDITIONS}}),
-    "cronjobs": Kind("CronJob", {**_HERE, "spec": {"jobTemplate": {"spec": _JOB_SPEC}}}),
-    "configmaps": Kind("ConfigMap", {**_HERE, "data": TEXTS}),
-    "secrets": Kind("Secret", {**_HERE, "data": TEXTS, "type": TEXT}),
-    "ingresses": Kind("Ingress", _INGRESS),
-    "ingressclasses": Kind("IngressClass", {**_WHOLE, "spec": {"controller": TEXT}}),
-    "events": Kind("Event", _EVENT),
-    "selfsubjectaccessreviews": Kind("SelfSubjectAccessReview",
+KINDS: Mapping[str, ObjectKind] = {
+    "services": ObjectKind("Service", _SERVICE),
+    "endpoints": ObjectKind("Endpoints", _ENDPOINTS),
+    "endpointslices": ObjectKind("EndpointSlice", _SLICE),
+    "nodes": ObjectKind("Node", _NODE),
+    "pods": ObjectKind("Pod", {**_HERE, "spec": _POD_SPEC, "status": _POD_STATUS}),
+    "namespaces": ObjectKind("Namespace", {**_WHOLE, "status": {"phase": TEXT}}),
+    "networkpolicies": ObjectKind("NetworkPolicy", _POLICY),
+    "deployments": ObjectKind("Deployment", {**_HERE, "spec": _REPLICAS}),
+    "statefulsets": ObjectKind("StatefulSet", {**_HERE, "spec": _REPLICAS}),
+    "daemonsets": ObjectKind("DaemonSet", {**_HERE, "spec": _REPLICAS}),
+    "jobs": ObjectKind("Job", {**_HERE, "spec": _JOB_SPEC, "status": {"conditions": _CONDITIONS}}),
+    "cronjobs": ObjectKind("CronJob", {**_HERE, "spec": {"jobTemplate": {"spec": _JOB_SPEC}}}),
+    "configmaps": ObjectKind("ConfigMap", {**_HERE, "data": TEXTS}),
+    "secrets": ObjectKind("Secret", {**_HERE, "data": TEXTS, "type": TEXT}),
+    "ingresses": ObjectKind("Ingress", _INGRESS),
+    "ingressclasses": ObjectKind("IngressClass", {**_WHOLE, "spec": {"controller": TEXT}}),
+    "events": ObjectKind("Event", _EVENT),
+    "selfsubjectaccessreviews": ObjectKind("SelfSubjectAccessReview",
                                      {"status": Required({"allowed": FLAG, "denied": FLAG})}),
 }  # fmt: skip

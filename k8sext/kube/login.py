@@ -20,7 +20,7 @@ from .kubeconfig import Access
 TOKEN_AGE_S = 60.0  # bound tokens are rotated on disk; client-go re-reads them each minute as well
 
 
-class Login:
+class ApiLogin:
     """The user of a session. Safe to use from many threads."""
 
     def __init__(self, access: Access) -> None:

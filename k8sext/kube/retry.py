@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from k8sext.errors import K8sextError
 
 from .answers import ApiError, Lost, Misread
-from .calls import Call
+from .calls import ApiCall
 
 TRIES = 4
 FIRST_PAUSE_S = 0.1
@@ -26,14 +26,14 @@ LONGEST_WAIT_S = 10.0  # a later Retry-After is not waited for
 _PASSING = frozenset((408, 409, 425, 429))
 
 
-def repeatable(call: Call) -> bool:
+def repeatable(call: ApiCall) -> bool:
     """Whether it may be sent twice although nobody knows whether it was done."""
     if call.method == "PATCH":
         return call.content_type.startswith("application/apply-patch")
     return call.method in ("GET", "DELETE") or call.path.startswith("/apis/authorization.k8s.io/")
 
 
-def pause(error: K8sextError, call: Call, tries: int, left_s: float) -> float | None:
+def pause(error: K8sextError, call: ApiCall, tries: int, left_s: float) -> float | None:
     """Seconds until the next try after `tries` of them; None where there is none."""
     if tries >= TRIES or not _may_pass(error, call, tries):
         return None
@@ -45,7 +45,7 @@ def pause(error: K8sextError, call: Call, tries: int, left_s: float) -> float | 
     return seconds if seconds is not None and seconds < left_s else None
 
 
-def _may_pass(error: K8sextError, call: Call, tries: int) -> bool:
+def _may_pass(error: K8sextError, call: ApiCall, tries: int) -> bool:
     if isinstance(error, Lost):
         # One that was waited for in vain is waited for once more, and longer.
         again = error.passing and (not error.timed_out or tries == 1)

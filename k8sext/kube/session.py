@@ -23,8 +23,8 @@ from k8sext.model.secret import printable
 
 from . import deadline, retry, shapes, transport
 from . import kubeconfig as config
-from .answers import Answer, ApiError, Misread, decoded, lines, refused
-from .calls import METADATA_ONLY, Call
+from .answers import ApiAnswer, ApiError, Misread, decoded, lines, refused
+from .calls import METADATA_ONLY, ApiCall
 from .deadline import Limit
 from .exchange import LOG, Exchange
 from .kubeconfig import Access
@@ -104,7 +104,7 @@ class Session:
 
     def get_metadata(self, path: str, /) -> dict[str, Any]:
         """The metadata of one object: what else it holds stays at the API server."""
-        return self._sent(Call("GET", path, {}, accept=METADATA_ONLY))
+        return self._sent(ApiCall("GET", path, {}, accept=METADATA_ONLY))
 
     def post(self, path: str, body: object, /, **params: object) -> dict[str, Any]:
         """Create an object."""
@@ -139,7 +139,7 @@ class Session:
         follows asks again. Raises ApiError when the server refuses.
         """
         limit = self._limit(deadline.SILENCE_S)
-        connection, response = self._stream(Call("GET", path, params), limit)
+        connection, response = self._stream(ApiCall("GET", path, params), limit)
 
         def each_line() -> None:
             until = min(time.monotonic() + silence_s, self._until)
@@ -200,9 +200,9 @@ class Session:
         body: object = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        return self._sent(Call(method, path, params, body, content_type or "application/json"))
+        return self._sent(ApiCall(method, path, params, body, content_type or "application/json"))
 
-    def _sent(self, call: Call) -> dict[str, Any]:
+    def _sent(self, call: ApiCall) -> dict[str, Any]:
         """The answer, after as many tries as may help before the deadline."""
         until, tries = min(time.monotonic() + deadline.WHOLE_S, self._until), 0
         renewed = False
@@ -223,7 +223,7 @@ class Session:
                 LOG.debug("%s %s: %s; again in %.2f s", call.method, call.path, error.what, pause)
             time.sleep(pause)
 
-    def _has_new_login(self, error: K8sextError, call: Call, logins: int) -> bool:
+    def _has_new_login(self, error: K8sextError, call: ApiCall, logins: int) -> bool:
         """After a 401: whether to try once more. Where there is no other login the same one may do,
         for who judges logins (a webhook) has bad moments too; but no password is sent twice.
         """
@@ -232,7 +232,7 @@ class Session:
         again = self._exchange.login.may_be_refused_twice and retry.repeatable(call)
         return self.login_again(logins) or again
 
-    def _tried(self, call: Call, limit: Limit) -> dict[str, Any]:
+    def _tried(self, call: ApiCall, limit: Limit) -> dict[str, Any]:
         """One try. Raises ApiError, Lost or Misread."""
         began = time.monotonic()
         answer = self._exchange.round_trip(call, limit)
@@ -252,18 +252,18 @@ class Session:
         return data
 
     def _stream(
-        self, call: Call, limit: Limit
+        self, call: ApiCall, limit: Limit
     ) -> tuple[transport.Connection, http.client.HTTPResponse]:
         """A connection of its own on which the answer has begun; after a 401 a second try."""
         logins = self.logins
         connection, response = self._exchange.begin(call, limit)
-        if isinstance(response, Answer) and response.status == 401 and self.login_again(logins):
+        if isinstance(response, ApiAnswer) and response.status == 401 and self.login_again(logins):
             connection, response = self._exchange.begin(call, limit)
-        if isinstance(response, Answer):
+        if isinstance(response, ApiAnswer):
             raise self._error(response, call.path)
         return connection, response
 
-    def _error(self, answer: Answer, path: str) -> ApiError:
+    def _error(self, answer: ApiAnswer, path: str) -> ApiError:
         """The Status of the API server; of anything else (a gateway's page) only its number."""
         response = answer.response
         asked = retry.after_s(response.headers.get("Retry-After") or "")

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .calls import METADATA_ONLY, Call
-from .fields import ANY_KIND, KINDS, Field, Item, Required, Values
+from .calls import METADATA_ONLY, ApiCall
+from .fields import ANY_KIND, KINDS, Field, ListOf, Required, Values
 
 Check = Callable[[Any], None]
 KNOWN_AT_MOST = 500  # looks of one kind of object that are remembered
@@ -38,7 +38,7 @@ _PATH = re.compile(
 )
 
 
-def check(call: Call, data: Mapping[str, Any]) -> None:
+def check(call: ApiCall, data: Mapping[str, Any]) -> None:
     """Raises Misshapen where the answer to a call is no such thing."""
     if call.accept == METADATA_ONLY:
         _META_ONLY(data)
@@ -109,7 +109,7 @@ def compiled(field: Field) -> Check:
     if isinstance(field, Required):
         return compiled(field.field)
     plain = frozenset(field.field) if isinstance(getattr(field, "field", None), tuple) else None
-    if isinstance(field, Item):
+    if isinstance(field, ListOf):
         return _each(compiled(field.field), plain)
     if isinstance(field, Values):
         return _values(compiled(field.field), plain)
@@ -205,5 +205,5 @@ _META_ONLY = compiled(ANY_KIND)
 _LIST_META = compiled({"continue": (str,), "resourceVersion": (str,)})
 _FIXED: Mapping[str, Check] = {
     "/version": compiled({"gitVersion": (str,)}),
-    "/apis": compiled({"groups": Required(Item({"name": Required((str,))}))}),
+    "/apis": compiled({"groups": Required(ListOf({"name": Required((str,))}))}),
 }

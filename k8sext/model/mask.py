@@ -39,7 +39,7 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SecretPlace:
     """A place in a text, as slice indexes; `bare`: it stands there as it is, not encoded."""
 
     start: int
@@ -89,12 +89,12 @@ def mask(text: str, secrets: Iterable[Secret]) -> str:
     return replaced(text[:MAX_TEXT], find(text, known))
 
 
-def find(text: str, secrets: Iterable[Secret]) -> list[Found]:
+def find(text: str, secrets: Iterable[Secret]) -> list[SecretPlace]:
     """Where secrets stand in the first MAX_TEXT characters of `text`."""
     values = tuple(dict.fromkeys(s.reveal() for s in secrets if s))
     needles = [n for value in values for n in needles_of(value)]
     short = [p for value in values for p in _short(value)]
-    places: list[Found] = []
+    places: list[SecretPlace] = []
     for view in views(text[:MAX_TEXT]):
         folded = view.data.lower()
         for needle in needles:
@@ -107,7 +107,7 @@ def find(text: str, secrets: Iterable[Secret]) -> list[Found]:
     return places
 
 
-def replaced(text: str, places: Iterable[Found]) -> str:
+def replaced(text: str, places: Iterable[SecretPlace]) -> str:
     """`text` with `***` in these places; those that overlap become one."""
     out, at = "", 0
     for place in sorted(places, key=lambda p: (p.start, -p.end)):
@@ -200,8 +200,8 @@ def _grown(data: bytes, whole: bytes, at: int, offset: int, size: int) -> tuple[
     return start, end
 
 
-def _place(view: View, start: int, end: int, bare: bool) -> Found:
-    return Found(view.span(start)[0], view.span(end - 1)[1], bare)
+def _place(view: View, start: int, end: int, bare: bool) -> SecretPlace:
+    return SecretPlace(view.span(start)[0], view.span(end - 1)[1], bare)
 
 
 # -- encodings ------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ _KINDS = {
 CREATED, CHANGED, SAME, REMOVED = "+", "~", "=", "-"
 
 
-class Api(Protocol):
+class ApplyApi(Protocol):
     """What is asked of the API session."""
 
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def path_of(item: Mapping[str, Any]) -> str:
     return f"/{group}/namespaces/{meta['namespace']}/{plural}/{meta['name']}"
 
 
-def plan(api: Api, specs: Sequence[BridgeSpec], *, adopt: bool, force: bool) -> list[Planned]:
+def plan(api: ApplyApi, specs: Sequence[BridgeSpec], *, adopt: bool, force: bool) -> list[Planned]:
     """Refuse what is not ours, then dry-run everything on the server; nothing is written."""
     wanted = [item for spec in specs for item in objects(spec)]
     live = {path_of(item): _live(api, path_of(item)) for item in wanted}
@@ -79,7 +79,7 @@ def plan(api: Api, specs: Sequence[BridgeSpec], *, adopt: bool, force: bool) -> 
     return [_dry_run(api, item, live[path_of(item)], force or adopt) for item in wanted]
 
 
-def stale(api: Api, specs: Sequence[BridgeSpec]) -> list[str]:
+def stale(api: ApplyApi, specs: Sequence[BridgeSpec]) -> list[str]:
     """Paths of what is ours and a bridge no longer wants: slices of another address family, the
     Ingress.
     """
@@ -100,7 +100,7 @@ def _meta_of(spec: BridgeSpec) -> dict[str, str]:
     return {"name": spec.name, "namespace": spec.namespace}
 
 
-def _live_if_readable(api: Api, path: str) -> dict[str, Any] | None:
+def _live_if_readable(api: ApplyApi, path: str) -> dict[str, Any] | None:
     """Whoever makes no Ingress needs no right on them: what cannot be read is nobody's loss."""
     try:
         return api.get(path)
@@ -114,7 +114,7 @@ def _slices_path(spec: BridgeSpec) -> str:
     return f"/apis/discovery.k8s.io/v1/namespaces/{spec.namespace}/endpointslices"
 
 
-def _slices(api: Api, spec: BridgeSpec, *, ours: bool) -> list[Mapping[str, Any]]:
+def _slices(api: ApplyApi, spec: BridgeSpec, *, ours: bool) -> list[Mapping[str, Any]]:
     """The slices of a bridge's Service there are: ours, or everybody else's."""
     mark = "=" if ours else "!="
     selector = (
@@ -127,7 +127,7 @@ def _slices(api: Api, spec: BridgeSpec, *, ours: bool) -> list[Mapping[str, Any]
         raise _helped(error, f"{spec.namespace}/endpointslices") from error
 
 
-def _refuse_beside(api: Api, spec: BridgeSpec, wanted: Sequence[Object]) -> None:
+def _refuse_beside(api: ApplyApi, spec: BridgeSpec, wanted: Sequence[Object]) -> None:
     """Slices of others would go on sending a part of the connections where they did before."""
     led = {
         _pair(a, p)
@@ -164,7 +164,7 @@ def _fix_beside(spec: BridgeSpec, item: Mapping[str, Any]) -> str:
     return f"delete {kind}/{name} first, or name that address as well"
 
 
-def apply(api: Api, planned: Sequence[Planned], *, force: bool) -> None:
+def apply(api: ApplyApi, planned: Sequence[Planned], *, force: bool) -> None:
     """Write what the plan says; what is beside a Service is owned by it, and goes with it."""
     owners: dict[tuple[str, str], str] = {}
     written: list[str] = []
@@ -207,7 +207,7 @@ def _owned(item: Object, service: str, uid: str) -> Object:
     return {**item, "metadata": {**item["metadata"], "ownerReferences": [owner]}}
 
 
-def _live(api: Api, path: str) -> dict[str, Any] | None:
+def _live(api: ApplyApi, path: str) -> dict[str, Any] | None:
     try:
         return api.get(path)
     except ApiError as error:
@@ -244,7 +244,7 @@ def _managers(live: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(n for n in names if n)) or "somebody else"
 
 
-def _dry_run(api: Api, wanted: Object, live: Mapping[str, Any] | None, force: bool) -> Planned:
+def _dry_run(api: ApplyApi, wanted: Object, live: Mapping[str, Any] | None, force: bool) -> Planned:
     result = _apply(api, wanted, force, dry_run=True)
     ref = _ref(wanted)
     if live is None:
@@ -255,7 +255,7 @@ def _dry_run(api: Api, wanted: Object, live: Mapping[str, Any] | None, force: bo
     return Planned(wanted, Change(CHANGED, ref, "; ".join(lines)))
 
 
-def _apply(api: Api, item: Object, force: bool, *, dry_run: bool) -> dict[str, Any]:
+def _apply(api: ApplyApi, item: Object, force: bool, *, dry_run: bool) -> dict[str, Any]:
     params: dict[str, object] = {"fieldManager": MANAGER, "force": str(force).lower()}
     if dry_run:
         params["dryRun"] = "All"

@@ -33,7 +33,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class SelftestCase:
     """One bridge. `talk` None: nobody listens. `certificate` is a name in `CERTIFICATES`.
 
     With `wrapped`, TLS begins with the first byte; otherwise the stand-in is asked for it. With
@@ -56,7 +56,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class ServedCertificate:
     """A server's: valid from and to days from now, for a name, by the CA that is trusted or by
     another. With `asks` the server wants one of the client, too.
     """
@@ -69,11 +69,11 @@ class Certificate:
 
 
 CERTIFICATES = {
-    "good": Certificate(),
-    "expired": Certificate(-100, -12.5),
-    "not-yet": Certificate(5.5),
-    "ending": Certificate(ends=10.5),
-    "wrong-name": Certificate(name="other.example"),
-    "unknown-ca": Certificate(trusted=False),
-    "asks-for-ours": Certificate(asks=True),
+    "good": ServedCertificate(),
+    "expired": ServedCertificate(-100, -12.5),
+    "not-yet": ServedCertificate(5.5),
+    "ending": ServedCertificate(ends=10.5),
+    "wrong-name": ServedCertificate(name="other.example"),
+    "unknown-ca": ServedCertificate(trusted=False),
+    "asks-for-ours": ServedCertificate(asks=True),
 }

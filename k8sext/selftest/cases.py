@@ -9,7 +9,7 @@ from k8sext.model.words import Culprit, Stage, Status
 
 from . import speakers as s
 from . import speakers_web as w
-from .case import Case, Verdict
+from .case import SelftestCase, Verdict
 from .servers import (
     ESCAPES,
     GARBAGE,
@@ -81,10 +81,10 @@ AWAY = {"unreachable": True}
 LOGS = {"exchange": "logs", "queue": "orders"}
 
 HEALTHY: dict[str, Talk] = {
-    "postgresql": s.Postgresql(),
-    "mysql": s.Mysql(),
-    "redis": s.Redis(),
-    "rabbitmq": s.Rabbitmq(),
+    "postgresql": s.PostgresqlTalk(),
+    "mysql": s.MysqlTalk(),
+    "redis": s.RedisTalk(),
+    "rabbitmq": s.RabbitmqTalk(),
     "elasticsearch": w.elasticsearch(),
     "http": w.web({"/": w.http("200 OK", b"hello")}, login=True),
 }
@@ -92,15 +92,17 @@ PG, MY, REDIS, AMQP, ES, SITE = HEALTHY.values()
 SHORT = {"postgresql": "pg", "rabbitmq": "amqp", "elasticsearch": "es", "xxl-job": "xxl"}
 
 
-def _case(protocol: str, what: str, talk: Talk | None, want: Verdict, **more: object) -> Case:
+def _case(
+    protocol: str, what: str, talk: Talk | None, want: Verdict, **more: object
+) -> SelftestCase:
     about: dict[str, object] = {"id": f"{SHORT.get(protocol, protocol)}-{what}", **more}
     about.setdefault("timed", want in (SILENT, STALLS))
-    return Case(protocol=protocol, talk=talk, want=want, **about)  # type: ignore[arg-type]
+    return SelftestCase(protocol=protocol, talk=talk, want=want, **about)  # type: ignore[arg-type]
 
 
-def _pg(what: str, said: Talk, want: Verdict, **more: object) -> Case:
+def _pg(what: str, said: Talk, want: Verdict, **more: object) -> SelftestCase:
     """Said by a PostgreSQL where it would ask for the login."""
-    return _case("postgresql", what, s.Postgresql(instead=said), want, **more)
+    return _case("postgresql", what, s.PostgresqlTalk(instead=said), want, **more)
 
 
 def _my_error(code: int) -> Talk:
@@ -110,7 +112,7 @@ def _my_error(code: int) -> Talk:
 # -- the table -----------------------------------------------------------------------------------
 
 
-def _of_every_protocol() -> Iterator[Case]:
+def _of_every_protocol() -> Iterator[SelftestCase]:
     """What needs no word of the protocol."""
     later = {"mysql": resets_after(0.4), "tcp": resets_after(0.15)}  # tcp listens for 0.3 s
     for name in (*HEALTHY, "https", "tcp"):
@@ -126,7 +128,7 @@ def _of_every_protocol() -> Iterator[Case]:
         yield _case(name, "greets-otherwise", says(other), babble)
 
 
-def _logins() -> Iterator[Case]:
+def _logins() -> Iterator[SelftestCase]:
     """Right, wrong and none: of every protocol that has logins."""
     for name, talk in HEALTHY.items():
         yield _case(name, "good", talk, PASS, **CALM)
@@ -136,7 +138,7 @@ def _logins() -> Iterator[Case]:
             yield _case(name, "login-in-clear", talk, IN_CLEAR, login=GOOD)
 
 
-def _certificates() -> Iterator[Case]:
+def _certificates() -> Iterator[SelftestCase]:
     """Every kind over HTTPS, and a good and a bad one where TLS begins otherwise."""
     for protocol, kind, want in (
         ("https", "good", PASS),
@@ -162,11 +164,12 @@ def _certificates() -> Iterator[Case]:
         yield _case(protocol, f"tls-{kind}", talk, want, certificate=kind, wrapped=wrapped, **FULL)
 
 
-OTHERS: tuple[Case, ...] = (
+OTHERS: tuple[SelftestCase, ...] = (
     # TLS where there is none, and none where there is
     _case("postgresql", "no-tls", PG, NO_TLS, mode=TlsMode.REQUIRE, login=GOOD),
     _case("mysql", "no-tls", MY, NO_TLS, mode=TlsMode.REQUIRE, login=GOOD),
-    _case("mysql", "insists-on-tls", s.Mysql(refusal=s.my_error(3159, "no")), WANTS_TLS, **CALM),
+    _case("mysql", "insists-on-tls", s.MysqlTalk(refusal=s.my_error(3159, "no")), WANTS_TLS,
+          **CALM),
     _case("http", "on-a-tls-port", SITE, WANTS_TLS, certificate="good", wrapped=True),
     _case("elasticsearch", "on-a-tls-port", ES, WANTS_TLS, certificate="good", wrapped=True),
     # more than anybody may send, less than anybody can wait for, and what must not be printed
@@ -174,18 +177,18 @@ OTHERS: tuple[Case, ...] = (
     _pg("announces-512M", floods(b"R" + HUGE, GARBAGE, asked=False), OTHER),
     _pg("drips", drips(s.pg(b"R", bytes(99)), asked=False), STALLS),
     _pg("control-characters", says(s.pg_error("XX000", SAID)), ERROR),
-    _case("mysql", "floods", s.Mysql(rows=9999), TOO_MUCH, login=GOOD),
+    _case("mysql", "floods", s.MysqlTalk(rows=9999), TOO_MUCH, login=GOOD),
     _case("mysql", "announces-16M", floods(b"\xff\xff\xff\0", GARBAGE, asked=False), OTHER),
     _case("mysql", "drips", drips(s.my_greeting(tls=False), asked=False), STALLS),
     _case("mysql", "control-characters", _my_error(1105), ERROR),
     _case("redis", "floods", floods(b"+", b"A"), TOO_MUCH),
     _case("redis", "announces-512M", floods(b"$%d\r\n" % ANNOUNCED, GARBAGE), TOO_MUCH),
     _case("redis", "drips", drips(b"+" + b"PONG" * 99), STALLS),
-    _case("redis", "control-characters", s.Redis(error=f"ERR {SAID}"), ERROR),
+    _case("redis", "control-characters", s.RedisTalk(error=f"ERR {SAID}"), ERROR),
     _case("rabbitmq", "floods", floods(b"", HEARTBEAT), TOO_MUCH),
     _case("rabbitmq", "announces-512M", floods(b"\1\0\0" + HUGE, GARBAGE), OTHER),
     _case("rabbitmq", "drips", drips(s.amqp_start()), STALLS),
-    _case("rabbitmq", "control-characters", s.Rabbitmq(refusal=s.amqp_close(541, SAID)), ERROR,
+    _case("rabbitmq", "control-characters", s.RabbitmqTalk(refusal=s.amqp_close(541, SAID)), ERROR,
           login=GOOD),
     _case("elasticsearch", "floods", floods(HTTP_ENDLESS, GARBAGE), TOO_MUCH),
     _case("elasticsearch", "announces-512M", floods(HTTP_HUGE, GARBAGE), TOO_MUCH),
@@ -199,23 +202,26 @@ OTHERS: tuple[Case, ...] = (
     _case("tcp", "floods", floods(GARBAGE, GARBAGE, asked=False), SPEAKS),
     _case("tcp", "control-characters", says(BANNER), SPEAKS),
     # servers that answer, and are not what is needed
-    _case("postgresql", "standby", s.Postgresql(standby=True), READ_ONLY, expect=PRIMARY, **CALM),
-    _case("postgresql", "is-standby", s.Postgresql(standby=True), PASS, expect=STANDBY, **CALM),
+    _case("postgresql", "standby", s.PostgresqlTalk(standby=True), READ_ONLY, expect=PRIMARY,
+          **CALM),
+    _case("postgresql", "is-standby", s.PostgresqlTalk(standby=True), PASS, expect=STANDBY, **CALM),
     _pg("starting", says(s.pg_error("57P03", "it is starting up")), LOADING, **CALM),
     _pg("host-rules", says(NO_RULE), NOT_ALLOWED, **CALM),
     _pg("database-missing", says(NO_DATABASE), _fail("KX701", STATE), **CALM),
-    _case("mysql", "replica", s.Mysql(read_only=True), READ_ONLY, expect=PRIMARY, **CALM),
+    _case("mysql", "replica", s.MysqlTalk(read_only=True), READ_ONLY, expect=PRIMARY, **CALM),
     _case("mysql", "full", _my_error(1040), _fail("KX704", STATE)),
     _case("mysql", "locked-out", _my_error(1129), LOCKED_OUT),
     _case("mysql", "host-rules", _my_error(1130), NOT_ALLOWED),
-    _case("redis", "loading", s.Redis(error="LOADING in memory"), LOADING, **CALM),
-    _case("redis", "protected", s.Redis(error="DENIED in protected mode"), PROTECTED),
-    _case("redis", "full", s.Redis(info=FULL_OF_MEMORY), _fail("KX707", STATE), **CALM),
-    _case("redis", "sentinel", s.Redis(info={"redis_mode": "sentinel"}), _fail("KX503", WRONG),
+    _case("redis", "loading", s.RedisTalk(error="LOADING in memory"), LOADING, **CALM),
+    _case("redis", "protected", s.RedisTalk(error="DENIED in protected mode"), PROTECTED),
+    _case("redis", "full", s.RedisTalk(info=FULL_OF_MEMORY), _fail("KX707", STATE), **CALM),
+    _case("redis", "sentinel", s.RedisTalk(info={"redis_mode": "sentinel"}), _fail("KX503", WRONG),
           **CALM),
-    _case("rabbitmq", "alarm", s.Rabbitmq(blocked="low on disk"), _warn("KX707", STATE), **CALM),
-    _case("rabbitmq", "vhost-missing", s.Rabbitmq(vhost="other"), _fail("KX702", STATE), **CALM),
-    _case("rabbitmq", "no-consumer", s.Rabbitmq(consumers=0), _warn("KX712", CONFIG),
+    _case("rabbitmq", "alarm", s.RabbitmqTalk(blocked="low on disk"), _warn("KX707", STATE),
+          **CALM),
+    _case("rabbitmq", "vhost-missing", s.RabbitmqTalk(vhost="other"), _fail("KX702", STATE),
+          **CALM),
+    _case("rabbitmq", "no-consumer", s.RabbitmqTalk(consumers=0), _warn("KX712", CONFIG),
           expect={"queue": "orders"}, **CALM),
     _case("rabbitmq", "queue-missing", AMQP, _fail("KX703", STATE), expect={"queue": "invoices"},
           **CALM),
@@ -274,7 +280,7 @@ OTHERS: tuple[Case, ...] = (
           expect={"storage": "elasticsearch"}),
     _case("elk", "good", AMQP, PASS, expect=LOGS, **CALM),
     _case("elk", "another-product", says(SSH), OTHER),
-    _case("elk", "nobody-reads", s.Rabbitmq(consumers=0), _fail("KX712", CONFIG), expect=LOGS,
+    _case("elk", "nobody-reads", s.RabbitmqTalk(consumers=0), _fail("KX712", CONFIG), expect=LOGS,
           **CALM),
     _case("elk", "queue-missing", AMQP, _fail("KX703", STATE), expect={**LOGS, "queue": "invoices"},
           **CALM),
@@ -310,4 +316,4 @@ OTHERS: tuple[Case, ...] = (
           timed=True, **CALM),
 )  # fmt: skip
 
-CASES: tuple[Case, ...] = (*_of_every_protocol(), *_logins(), *_certificates(), *OTHERS)
+CASES: tuple[SelftestCase, ...] = (*_of_every_protocol(), *_logins(), *_certificates(), *OTHERS)

@@ -66,14 +66,14 @@ def times(scalar: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KeyPair:
     """A private key and its public point (65 bytes, uncompressed)."""
 
     number: int
     public: bytes
 
     @classmethod
-    def make(cls) -> Key:
+    def make(cls) -> KeyPair:
         """A fresh one."""
         number = 1 + secrets.randbelow(ORDER - 1)
         x, y = times(number)
@@ -111,13 +111,13 @@ class Authority:
     """A CA of its own: `pem` is what makes a client trust it."""
 
     name: str
-    key: Key
+    key: KeyPair
     pem: str
 
     @classmethod
     def make(cls, name: str) -> Authority:
         """Signed by itself, valid for a day on either side of now."""
-        key = Key.make()
+        key = KeyPair.make()
         extensions = (
             _extension("basicConstraints", _sequence(_tagged(1, b"\xff")), critical=True),
             _extension("keyUsage", b"\x03\x02\x01\x06", critical=True),  # signs certificates, CRLs
@@ -126,7 +126,7 @@ class Authority:
         body = _body(name, name, key, (-1, 1), extensions)
         return cls(name, key, _pem("CERTIFICATE", _signed(body, key)))
 
-    def issue(self, key: Key, alternative: str, begins: float = -1, ends: float = 365) -> str:
+    def issue(self, key: KeyPair, alternative: str, begins: float = -1, ends: float = 365) -> str:
         """A server's certificate (PEM) for one DNS name, valid from and to days from now."""
         extensions = (
             _extension("subjectAltName", _sequence(_tagged(0x82, alternative.encode("ascii")))),
@@ -138,7 +138,11 @@ class Authority:
 
 
 def _body(
-    subject: str, issuer: str, key: Key, days: tuple[float, float], extensions: tuple[bytes, ...]
+    subject: str,
+    issuer: str,
+    key: KeyPair,
+    days: tuple[float, float],
+    extensions: tuple[bytes, ...],
 ) -> bytes:
     algorithm = _sequence(_oid("ecPublicKey"), _oid("P-256"))
     return _sequence(
@@ -153,7 +157,7 @@ def _body(
     )
 
 
-def _signed(body: bytes, key: Key) -> bytes:
+def _signed(body: bytes, key: KeyPair) -> bytes:
     return _sequence(body, _sequence(_oid("ecdsa-sha256")), _bits(key.sign(body)))
 
 

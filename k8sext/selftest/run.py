@@ -24,10 +24,10 @@ from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsSpec
 from k8sext.model.words import Status
 
-from .case import CERTIFICATES, Case, Verdict
+from .case import CERTIFICATES, SelftestCase, Verdict
 from .cases import CASES, WRONG_PASSWORD
-from .certificates import Authority, Key
-from .servers import HOST, Door, Doors, opened
+from .certificates import Authority, KeyPair
+from .servers import HOST, Doors, ServerPort, opened
 from .speakers import PASSWORD
 
 SCHEMA = "k8sext.selftest/v1"
@@ -55,7 +55,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SelftestOutcome:
     """The run as doctor reports it, and what is right and wrong with it."""
 
     report: Report
@@ -97,7 +97,7 @@ class Outcome:
         return {"schema": SCHEMA, "summary": counts, "cases": cases}
 
 
-def run(cases: Sequence[Case] = CASES) -> Outcome:
+def run(cases: Sequence[SelftestCase] = CASES) -> SelftestOutcome:
     """Every case at once. Raises K8sextError where this machine's loopback cannot be used."""
     began = time.monotonic()
     _allow_files()
@@ -113,7 +113,7 @@ def run(cases: Sequence[Case] = CASES) -> Outcome:
     checked = [_compared(case, by_id[case.id]) for case in cases]
     checked += [*formats(report), *_stand_ins(there)]
     seconds = round(time.monotonic() - began, 3)
-    return Outcome(report=report, checked=tuple(checked), seconds=seconds, again=again)
+    return SelftestOutcome(report=report, checked=tuple(checked), seconds=seconds, again=again)
 
 
 # -- before --------------------------------------------------------------------------------------
@@ -133,10 +133,10 @@ def _allow_files() -> None:
 
 
 def _with_tls(
-    cases: Sequence[Case], authority: Authority
-) -> Iterator[tuple[Case, ssl.SSLContext | None]]:
+    cases: Sequence[SelftestCase], authority: Authority
+) -> Iterator[tuple[SelftestCase, ssl.SSLContext | None]]:
     """Each case with the context of its certificate; each kind is made once."""
-    stranger, key = Authority.make("a stranger"), Key.make()
+    stranger, key = Authority.make("a stranger"), KeyPair.make()
     made: dict[str, ssl.SSLContext] = {}
     for kind in sorted({case.certificate for case in cases} - {""}):
         about = CERTIFICATES[kind]
@@ -149,7 +149,7 @@ def _with_tls(
         yield case, made.get(case.certificate)
 
 
-def server_context(certificate: str, key: Key) -> ssl.SSLContext:
+def server_context(certificate: str, key: KeyPair) -> ssl.SSLContext:
     """ssl reads certificates from files only: this one is there for a moment, for us alone."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory(prefix="k8sext-selftest-") as folder:
@@ -159,17 +159,17 @@ def server_context(certificate: str, key: Key) -> ssl.SSLContext:
     return context
 
 
-def _doors(case: Case, tls: ssl.SSLContext | None) -> Iterator[Door]:
-    yield Door(talk=case.talk, tls=tls, wrapped=case.wrapped)
+def _doors(case: SelftestCase, tls: ssl.SSLContext | None) -> Iterator[ServerPort]:
+    yield ServerPort(talk=case.talk, tls=tls, wrapped=case.wrapped)
     if case.two:
-        yield Door(talk=case.beside, tls=tls, wrapped=case.wrapped)
+        yield ServerPort(talk=case.beside, tls=tls, wrapped=case.wrapped)
 
 
 # -- the run -------------------------------------------------------------------------------------
 
 
 def _report(
-    cases: Sequence[Case], ports: Iterator[int], authority: Authority
+    cases: Sequence[SelftestCase], ports: Iterator[int], authority: Authority
 ) -> tuple[Report, int]:
     """Those that answer, then those that are a matter of time, then what was wrong once more.
 
@@ -197,7 +197,7 @@ def _report(
     return report, late - len(left)
 
 
-def _right(case: Case, said: BridgeReport) -> bool:
+def _right(case: SelftestCase, said: BridgeReport) -> bool:
     return _compared(case, said).ok
 
 
@@ -210,7 +210,7 @@ def _run_doctor(
     return doctor.probe(bridges, Cluster(), request, lambda _: logins, lambda _n, _t: None)
 
 
-def _bridge(case: Case, ports: Sequence[int]) -> Bridge:
+def _bridge(case: SelftestCase, ports: Sequence[int]) -> Bridge:
     endpoints = tuple(Endpoint(address=HOST, port=port, source="self-test") for port in ports)
     port = Port(name="", port=ports[0], protocol=case.protocol, protocol_source="self-test")
     ca = CA if case.certificate and case.protocol != "http" else ("", "")
@@ -229,7 +229,7 @@ def _bridge(case: Case, ports: Sequence[int]) -> Bridge:
 # -- after ---------------------------------------------------------------------------------------
 
 
-def _compared(case: Case, said: BridgeReport) -> Checked:
+def _compared(case: SelftestCase, said: BridgeReport) -> Checked:
     seconds = max((o.duration_s for o in said.observations), default=0.0)
     return Checked(case.id, str(case.want), verdict_of(said), round(seconds, 3))
 

@@ -123,7 +123,7 @@ Talk = Callable[[Peer], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class ServerPort:
     """One port: who talks there (None: nobody listens) and how it is encrypted."""
 
     talk: Talk | None
@@ -211,7 +211,7 @@ def drips(data: bytes, *, asked: bool = True) -> Talk:
 class Doors:
     """Serves every door in a thread of its own. `broken` is what went wrong with the stand-ins."""
 
-    def __init__(self, doors: Sequence[Door]) -> None:
+    def __init__(self, doors: Sequence[ServerPort]) -> None:
         self.doors = doors
         self.ports: list[int] = []
         self.broken: list[str] = []
@@ -270,7 +270,7 @@ class Doors:
         sock.bind((HOST, 0))
         return int(sock.getsockname()[1])
 
-    async def _listen(self, door: Door, talk: Talk) -> asyncio.Server:
+    async def _listen(self, door: ServerPort, talk: Talk) -> asyncio.Server:
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.ensure_future(
                 self._talk(talk, Peer(reader, writer, door.tls), wrapped=door.wrapped)
@@ -294,7 +294,7 @@ class Doors:
 
 
 @contextlib.contextmanager
-def opened(doors: Sequence[Door]) -> Generator[Doors]:
+def opened(doors: Sequence[ServerPort]) -> Generator[Doors]:
     """The doors, open within."""
     all_of_them = Doors(doors)
     try:

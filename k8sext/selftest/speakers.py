@@ -41,7 +41,7 @@ def pg_parameters() -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Postgresql:
+class PostgresqlTalk:
     """A PostgreSQL that asks for SCRAM-SHA-256. `instead` is said in place of asking."""
 
     instead: Talk | None = None
@@ -151,7 +151,7 @@ def my_rows(names: tuple[str, ...], *rows: tuple[str, ...]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mysql:
+class MysqlTalk:
     """A MySQL 8 by caching_sha2_password's fast path. `refusal` answers every login."""
 
     refusal: bytes = b""
@@ -212,7 +212,7 @@ class Mysql:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redis:
+class RedisTalk:
     """A Redis 7 server. `error` answers every command but QUIT."""
 
     password: str = PASSWORD
@@ -296,7 +296,7 @@ def amqp_start() -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rabbitmq:
+class RabbitmqTalk:
     """A RabbitMQ with any exchange and the queue `orders`. `refusal` answers every login."""
 
     refusal: bytes = b""

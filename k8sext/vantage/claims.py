@@ -17,7 +17,7 @@ MAX_INTRUDERS = 50  # whoever may create pods may create many
 MAX_ASKED = 8
 
 
-class Claim(Enum):
+class PodClaim(Enum):
     """What is made of a pod."""
 
     OURS = "ours"
@@ -54,7 +54,7 @@ class Claims:
         self.intruders: dict[str, Intruder] = {}  # by UID
         self.asked: set[str] = set()
 
-    def of(self, pod: Pod) -> Claim:
+    def of(self, pod: Pod) -> PodClaim:
         """What a pod is, as it was just seen."""
         shard, why = proof.shard_of(pod), proof.foreign(pod, self.made)
         if why:
@@ -63,19 +63,19 @@ class Claims:
             return self._refused(pod, "its index is none of our Job's", owned=True)
         chosen = self.chosen.get(shard)
         if chosen and chosen.uid == uid_of(pod):
-            return Claim.CHANGED if self.doubt(shard, pod) else Claim.OURS
+            return PodClaim.CHANGED if self.doubt(shard, pod) else PodClaim.OURS
         if chosen:
             return self._refused(pod, f"{chosen.name} was there before it", owned=True)
         if uid_of(pod) in self.intruders:
-            return Claim.NOT
+            return PodClaim.NOT
         if not self._differs(pod):
             return self._accepted(shard, pod, self.made.spec)
         if uid_of(pod) in self.asked or len(self.asked) >= MAX_ASKED:
-            return Claim.WAIT
+            return PodClaim.WAIT
         self.asked.add(uid_of(pod))
-        return Claim.ASK
+        return PodClaim.ASK
 
-    def admitted(self, pod: Pod, expected: Spec | None, why: str) -> Claim:
+    def admitted(self, pod: Pod, expected: Spec | None, why: str) -> PodClaim:
         """After ASK: what admission makes of the template, or why the API server does not say."""
         shard = proof.shard_of(pod)
         if expected is not None and shard is not None and shard not in self.chosen:
@@ -101,18 +101,18 @@ class Claims:
 
     def _accepted(
         self, shard: int, pod: Pod, expected: Spec, strict: frozenset[str] = frozenset()
-    ) -> Claim:
+    ) -> PodClaim:
         if proof.restarted(pod):
             return self._refused(pod, "its container was started again", owned=True)
         changes = proof.differences(self.made.spec, expected)
         self.chosen[shard] = _Chosen(uid_of(pod), _name(pod), expected, strict, changes)
-        return Claim.OURS
+        return PodClaim.OURS
 
-    def _refused(self, pod: Pod, why: str, *, owned: bool) -> Claim:
+    def _refused(self, pod: Pod, why: str, *, owned: bool) -> PodClaim:
         if len(self.intruders) < MAX_INTRUDERS:
             intruder = Intruder(printable(_name(pod), 253), why, owned)
             self.intruders.setdefault(uid_of(pod), intruder)
-        return Claim.NOT
+        return PodClaim.NOT
 
 
 def _meta(pod: Pod) -> Mapping[str, Any]:

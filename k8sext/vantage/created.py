@@ -19,7 +19,7 @@ from k8sext.model.secret import printable
 
 from . import proof
 from .job import Manifest, name_of
-from .listen import Api
+from .listen import LogApi
 from .proof import Made
 
 TRIES = 5
@@ -42,7 +42,7 @@ class Deletes(Protocol):
 class OurJob:
     """The Job of one plan. `create`, then `remove` however the run ends."""
 
-    def __init__(self, api: Api, plan: Plan, manifest: Manifest, stop: threading.Event) -> None:
+    def __init__(self, api: LogApi, plan: Plan, manifest: Manifest, stop: threading.Event) -> None:
         self.api, self.manifest, self.stop = api, manifest, stop
         self.name, self.namespace = name_of(plan), plan.namespace
         self.folder = f"/apis/batch/v1/namespaces/{plan.namespace}/jobs"

@@ -20,9 +20,9 @@ from k8sext.agent import summary
 from k8sext.model.codec import to_json
 from k8sext.model.plan import Plan
 
-from .claims import Claim, Claims, Intruder, Pod, uid_of
+from .claims import Claims, Intruder, Pod, PodClaim, uid_of
 from .job import CONTAINER
-from .listen import Api, Listener
+from .listen import LogApi, LogListener
 from .proof import Made, shard_of
 from .start import Trouble, ended_state, has_run, trouble_of_end, trouble_of_pod
 
@@ -61,7 +61,7 @@ class Follower:
 
     def __init__(
         self,
-        api: Api,
+        api: LogApi,
         plan: Plan,
         start_timeout_s: float,
         say: Say,
@@ -73,7 +73,7 @@ class Follower:
         self.began = time.monotonic()
         self.start_timeout_s = start_timeout_s
         self.queue: queue.Queue[tuple[str, int | None, Any]] = queue.Queue()
-        self.listener = Listener(api, plan, lambda *item: self.queue.put(item))
+        self.listener = LogListener(api, plan, lambda *item: self.queue.put(item))
         self.runs = [PodRun(shard) for shard in range(plan.shards)]
         self.last_word = dict.fromkeys(range(plan.shards), self.began)
         self.over_since: dict[int, float] = {}
@@ -123,17 +123,17 @@ class Follower:
         elif who == "doubt":
             self._disbelieve(run, what)
 
-    def _claimed(self, pod: Pod, claim: Claim) -> None:
+    def _claimed(self, pod: Pod, claim: PodClaim) -> None:
         """A pod with the run's label: only one that is proven has anything to say."""
         shard = shard_of(pod)
         run = next((r for r in self._open() if r.shard == shard), None)
-        if claim in (Claim.ASK, Claim.WAIT):
+        if claim in (PodClaim.ASK, PodClaim.WAIT):
             self.pods[uid_of(pod)] = pod
-            if claim is Claim.ASK:
+            if claim is PodClaim.ASK:
                 self.listener.ask_admission(pod, self.claims.made)
-        elif claim is Claim.NOT:
+        elif claim is PodClaim.NOT:
             self._refused(uid_of(pod))
-        elif run is not None and claim is Claim.OURS:
+        elif run is not None and claim is PodClaim.OURS:
             self._pod(run, pod)
         elif run is not None and shard is not None:
             self._disbelieve(run, self.claims.doubt(shard, pod))

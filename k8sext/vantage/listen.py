@@ -29,7 +29,7 @@ STREAM_SILENCE_S = 12.0
 READINGS = 3  # of a log that does not add up: the way here may have been at fault
 
 
-class Api(Protocol):
+class LogApi(Protocol):
     """What is asked of the API session (k8sext.kube.session.Session)."""
 
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
@@ -54,10 +54,10 @@ class Api(Protocol):
 Put = Callable[[str, "int | None", Any], None]  # who, which shard (None: all), what
 
 
-class Listener:
+class LogListener:
     """Starts the threads. They are daemons: they end with the process or on `closed`."""
 
-    def __init__(self, api: Api, plan: Plan, put: Put) -> None:
+    def __init__(self, api: LogApi, plan: Plan, put: Put) -> None:
         self.api, self.plan, self.put = api, plan, put
         self.closed = threading.Event()
         self.warnings: list[str] = []

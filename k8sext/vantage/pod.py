@@ -11,13 +11,13 @@ from . import interrupt
 from .created import OurJob
 from .follow import Follower, Heard, PodRun, Say
 from .job import Manifest
-from .listen import Api
+from .listen import LogApi
 
 LOG = logging.getLogger("k8sext.vantage")
 
 
 def run(
-    api: Api,
+    api: LogApi,
     plan: Plan,
     job: Manifest,
     start_timeout_s: float,

@@ -15,7 +15,7 @@ from typing import Any
 from k8sext import registry
 from k8sext.agent.drive import drivers
 from k8sext.agent.drive.reach import reach
-from k8sext.agent.drive.scene import Door, Scene
+from k8sext.agent.drive.scene import DialPoint, Scene
 from k8sext.agent.login.credentials import LoginSource
 from k8sext.agent.main import load_checks
 from k8sext.agent.run.runner import Runner
@@ -29,7 +29,7 @@ from k8sext.model.words import Reason
 from . import pod
 from .follow import PodRun, Say
 from .job import Manifest
-from .listen import Api
+from .listen import LogApi
 from .start import Trouble
 from .through import Through, Tunnel
 
@@ -60,7 +60,7 @@ class Look:
 
 
 def run(
-    api: Api,
+    api: LogApi,
     look: Look,
     job: Manifest,
     start_timeout_s: float,
@@ -246,9 +246,9 @@ def _unless_lost(seen: Observation, lost: str) -> Observation:
 
 async def _doors(
     stack: AsyncExitStack, network: Through, scene: Scene, targets: Sequence[Target]
-) -> dict[str, Door]:
+) -> dict[str, DialPoint]:
     ports: dict[str, int] = {}
     for target in targets:
         door = network.door(target, reach(scene, target))
         ports[target.id] = await stack.enter_async_context(door)
-    return {id: Door("127.0.0.1", port) for id, port in ports.items()}
+    return {id: DialPoint("127.0.0.1", port) for id, port in ports.items()}

@@ -18,7 +18,7 @@ from typing import Protocol
 from k8sext.agent.fault import Fault
 from k8sext.agent.net import relay_wire as wire
 from k8sext.agent.net.network import Way
-from k8sext.agent.net.resolver import Answer
+from k8sext.agent.net.resolver import DnsAnswer
 from k8sext.agent.net.stream import Reader, Stream
 from k8sext.errors import K8sextError
 from k8sext.model.plan import Target, is_address
@@ -152,7 +152,7 @@ class _NoWay:
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
 
-    async def resolve(self, name: str, deadline: float) -> Answer:
+    async def resolve(self, name: str, deadline: float) -> DnsAnswer:
         raise self.fault
 
     async def connect(self, address: str, port: int, deadline: float) -> Stream:
@@ -170,10 +170,10 @@ class _Way:
         self.incoming = wire.Incoming(tunnel.receive)
         self.open = True
 
-    async def resolve(self, name: str, deadline: float) -> Answer:
+    async def resolve(self, name: str, deadline: float) -> DnsAnswer:
         """As the pod's resolver says. Raises Fault."""
         said = await self._ask(deadline, "addresses", op="resolve", name=name)
-        return Answer(
+        return DnsAnswer(
             name=str(said.get("name", name)),
             addresses=tuple(a for a in _texts(said, "addresses") if is_address(a)),
             cname=_texts(said, "cname"),
@@ -276,12 +276,12 @@ class Carrier:
     async def _up(self) -> None:
         with contextlib.suppress(OSError):  # our own side has hung up, or the tunnel is gone
             while data := await self.reader.read(wire.MAX_FRAME):
-                await self.way.tunnel.send(wire.frame(wire.Kind.DATA, data))
-            await self.way.tunnel.send(wire.frame(wire.Kind.END))
+                await self.way.tunnel.send(wire.frame(wire.FrameKind.DATA, data))
+            await self.way.tunnel.send(wire.frame(wire.FrameKind.END))
 
     async def _down(self) -> None:
         try:
-            while (got := await self.way.incoming.frame()) and got[0] is wire.Kind.DATA:
+            while (got := await self.way.incoming.frame()) and got[0] is wire.FrameKind.DATA:
                 self.writer.write(got[1])
                 await self.writer.drain()
         except wire.Garbage as error:
@@ -290,7 +290,7 @@ class Carrier:
             return
         except OSError:
             return  # our own side has hung up
-        if got and got[0] is wire.Kind.END:
+        if got and got[0] is wire.FrameKind.END:
             self.writer.write_eof()
             return
         if got is None:

@@ -27,7 +27,7 @@ CHANGES = ("ADDED", "MODIFIED", "DELETED")
 Event: TypeAlias = tuple[str, Mapping[str, Any]]  # ADDED, MODIFIED or DELETED, and the object
 
 
-class Api(Protocol):
+class WatchApi(Protocol):
     """What is asked of the API session."""
 
     def get(self, path: str, /, **params: object) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Api(Protocol):
 class Watch:
     """Objects of one collection. `fits` says whether what came is such an object at all."""
 
-    api: Api
+    api: WatchApi
     path: str
     selector: str | None
     closed: threading.Event

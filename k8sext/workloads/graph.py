@@ -27,7 +27,7 @@ _COLORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class GraphNode:
     """`kind` is workload, bridge or outside; `lines` are its label."""
 
     id: str
@@ -50,7 +50,7 @@ class Edge:
 class Drawing:
     """Nodes by namespace ("" is outside), and edges."""
 
-    nodes: Mapping[str, Sequence[Node]]
+    nodes: Mapping[str, Sequence[GraphNode]]
     edges: Sequence[Edge]
 
 
@@ -65,20 +65,20 @@ def draw(
     colors = statuses or {}
     places = {p: f"o{n}" for n, p in enumerate(dict.fromkeys(_places(known.values())), 1)}
     names = {ref: f"b{n}" for n, ref in enumerate(known, 1)}
-    nodes: dict[str, list[Node]] = {}
+    nodes: dict[str, list[GraphNode]] = {}
     edges: list[Edge] = []
     for number, user in enumerate(users, 1):
-        mine = Node(f"w{number}", "workload", (user.title,), colors.get(user.ref))
+        mine = GraphNode(f"w{number}", "workload", (user.title,), colors.get(user.ref))
         nodes.setdefault(user.namespace, []).append(mine)
         for ref in (r for r in user.bridges if r in known):
             edges += _uses(mine.id, known[ref], user.uses_of(ref), names, places)
     for ref, bridge in known.items():
         label = (bridge.service, *_ports(bridge))
-        node = Node(names[ref], "bridge", label, colors.get(ref))
+        node = GraphNode(names[ref], "bridge", label, colors.get(ref))
         nodes.setdefault(bridge.namespace, []).append(node)
         edges += (Edge(node.id, places[p]) for p in _behind(bridge))
-    spaces: dict[str, Sequence[Node]] = {space: nodes[space] for space in sorted(nodes)}
-    spaces[""] = [Node(id, "outside", (text,)) for text, id in places.items()]
+    spaces: dict[str, Sequence[GraphNode]] = {space: nodes[space] for space in sorted(nodes)}
+    spaces[""] = [GraphNode(id, "outside", (text,)) for text, id in places.items()]
     return Drawing(spaces, edges)
 
 

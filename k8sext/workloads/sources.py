@@ -28,7 +28,7 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][\w.-]*)(?::-?([^{}$]*))?\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TextSource:
     """A text and what it is called. `key` is the name of an environment variable."""
 
     where: str
@@ -45,7 +45,7 @@ class Told:
     """All that one container is told. `secrets` are names, each with its first place."""
 
     container: str
-    sources: list[Source] = field(default_factory=list[Source])
+    sources: list[TextSource] = field(default_factory=list[TextSource])
     environment: dict[str, str] = field(default_factory=dict[str, str])
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     references: set[str] = field(default_factory=set[str])  # variables that its texts refer to
@@ -80,12 +80,12 @@ def read(container: Object, pod: Object, namespace: str, maps: ConfigMaps) -> To
     whence = _environment(told, container, namespace, maps)
     for name, value in told.environment.items():
         text = told.filled(value)
-        told.sources.append(Source(f"env {name}{whence.get(name, '')}", text, name))
+        told.sources.append(TextSource(f"env {name}{whence.get(name, '')}", text, name))
     for word in ("command", "args"):
         parts = [str(part) for part in container.get(word) or []]
         if parts:
             said = " ".join(expanded(_clean(p), told.environment) for p in parts)
-            told.sources.append(Source(word, told.filled(said)))
+            told.sources.append(TextSource(word, told.filled(said)))
     told.sources += _mounted(told, container, pod, namespace, maps)
     return told
 
@@ -172,7 +172,7 @@ def filled(text: str, environment: Mapping[str, str]) -> str:
 
 def _mounted(
     told: Told, container: Object, pod: Object, namespace: str, maps: ConfigMaps
-) -> Iterator[Source]:
+) -> Iterator[TextSource]:
     """Texts of mounted ConfigMaps; of Secrets the name is noted."""
     mounts = {
         str(m.get("name")): str(m.get("mountPath")) for m in container.get("volumeMounts") or []
@@ -186,7 +186,7 @@ def _mounted(
             for key, text in maps.get((namespace, name), {}).items():
                 if not items or key in items:
                     said = told.filled(_clean(text))
-                    yield Source(f"ConfigMap {name} key {key}", said)
+                    yield TextSource(f"ConfigMap {name} key {key}", said)
 
 
 def _parts(volume: Object) -> Iterator[tuple[str, str, Sequence[str]]]:

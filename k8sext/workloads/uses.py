@@ -15,7 +15,7 @@ from .entries import Entry
 from .hosts import Mention
 from .names import Names
 from .settings import PASSWORDS, Settings, is_host_key, port_of, stem_of
-from .sources import Source, Told
+from .sources import TextSource, Told
 
 USES_AT_MOST = 200  # of one container
 # What may be shown of a URI before its host; anything else can be part of a login.
@@ -31,7 +31,7 @@ class _Found(NamedTuple):
 
     mention: Mention
     entry: Entry | None
-    source: Source
+    source: TextSource
     line: int
 
     @property
@@ -47,7 +47,7 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _ContainerReader:
     """One container, and what names mean to it."""
 
     told: Told
@@ -61,7 +61,7 @@ def of_container(
     told: Told, namespace: str, names: Names, aliases: frozenset[str] = frozenset()
 ) -> tuple[list[Use], list[Stray]]:
     """Uses and strays of one container; `aliases` are hosts that the pod itself resolves."""
-    reader = _Reader(told, namespace, names, aliases, Settings(told.settings()))
+    reader = _ContainerReader(told, namespace, names, aliases, Settings(told.settings()))
     uses: dict[tuple[object, ...], Use] = {}
     strays: dict[tuple[str, str], Stray] = {}
     for source in told.sources:
@@ -90,7 +90,7 @@ def _plainest(uses: Sequence[Use]) -> list[Use]:
     ]
 
 
-def _overridden(source: Source, settings: Settings, reader: _Reader) -> set[int]:
+def _overridden(source: TextSource, settings: Settings, reader: _ContainerReader) -> set[int]:
     """Lines that Spring does not see: the environment has the same property."""
     if source.key:
         return set()
@@ -101,7 +101,7 @@ def _overridden(source: Source, settings: Settings, reader: _Reader) -> set[int]
 # -- mentions --------------------------------------------------------------------------------------
 
 
-def _mentions(source: Source, settings: Sequence[Entry], hidden: set[int]) -> Iterator[_Found]:
+def _mentions(source: TextSource, settings: Sequence[Entry], hidden: set[int]) -> Iterator[_Found]:
     """Hosts that are a setting's whole value, then those that stand anywhere in a line."""
     whole = Entry(entries.words_of(source.key), source.key, source.text, 0, "env")
     for entry in (*([whole] if source.key else ()), *settings):
@@ -142,7 +142,7 @@ def _distinct(mention: Mention) -> bool:
 # -- uses ------------------------------------------------------------------------------------------
 
 
-def _uses(found: _Found, settings: Settings, reader: _Reader) -> Iterator[Use]:
+def _uses(found: _Found, settings: Settings, reader: _ContainerReader) -> Iterator[Use]:
     mention = found.mention
     if not reader.names.can_mean(mention.host):
         return  # as most words of a text
@@ -172,7 +172,7 @@ def _uses(found: _Found, settings: Settings, reader: _Reader) -> Iterator[Use]:
         )
 
 
-def _login(found: _Found, settings: Settings, reader: _Reader) -> tuple[str, bool]:
+def _login(found: _Found, settings: Settings, reader: _ContainerReader) -> tuple[str, bool]:
     """(Secret, whether a password is written): of the URI itself, else of settings beside it."""
     mention, told = found.mention, reader.told
     if secrets := told.secrets_in(mention.login + mention.password):
@@ -204,7 +204,7 @@ def _text(found: _Found, port: int | None) -> str:
     return printable(f"{found.key}={text}" if found.key else text, 200)
 
 
-def _stray(found: _Found, reader: _Reader) -> Stray | None:
+def _stray(found: _Found, reader: _ContainerReader) -> Stray | None:
     if not found.mention.sure:
         return None
     host, names = found.mention.host, reader.names

@@ -23,7 +23,7 @@ STRAYS_AT_MOST = 100
 _HASH = "pod-template-hash"
 
 
-class Objects(Protocol):
+class WorkloadObjects(Protocol):
     """What is needed of k8sext.kube.snapshot.Snapshot. Items of `workloads` have their `kind`."""
 
     @property
@@ -50,7 +50,7 @@ class _Runs:
 
 
 def view(
-    objects: Objects,
+    objects: WorkloadObjects,
     bridges: Sequence[Bridge],
     *,
     complete: bool = True,
@@ -92,7 +92,7 @@ def _meta(item: Object, key: str) -> str:
 # -- what runs -------------------------------------------------------------------------------------
 
 
-def _runs(objects: Objects) -> dict[Key, _Runs]:
+def _runs(objects: WorkloadObjects) -> dict[Key, _Runs]:
     found: dict[Key, _Runs] = {}
     jobs: dict[tuple[str, str], Key] = {}  # a CronJob's Jobs
     for item in objects.workloads:

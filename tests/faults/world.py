@@ -18,7 +18,7 @@ import pytest
 from k8sext.agent import main as agent
 from k8sext.agent import output
 from k8sext.agent.net import network
-from k8sext.agent.net.resolver import Answer
+from k8sext.agent.net.resolver import DnsAnswer
 from tests.support.probe_pods import defaulted, pod_of
 
 NAMESPACE = "dev"
@@ -149,8 +149,8 @@ class Names:
     """The pod's DNS: every name is this machine."""
 
     @staticmethod
-    async def resolve(_self: Any, name: str, deadline: float) -> Answer:
-        return Answer(name=name, addresses=("127.0.0.1",), rcode="NOERROR", server="127.0.0.53")
+    async def resolve(_self: Any, name: str, deadline: float) -> DnsAnswer:
+        return DnsAnswer(name=name, addresses=("127.0.0.1",), rcode="NOERROR", server="127.0.0.53")
 
 
 def with_names(monkeypatch: pytest.MonkeyPatch) -> None:

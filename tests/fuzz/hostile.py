@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from k8sext import registry
 from k8sext.model.words import Status
-from k8sext.selftest.case import Case
+from k8sext.selftest.case import SelftestCase
 from k8sext.selftest.cases import CASES
 from k8sext.selftest.servers import CHUNK, ESCAPES, Peer, Talk
 
@@ -29,7 +29,7 @@ LENGTHS = (b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\xff\xff\xff")
 SQUEEZED = 64 << 20  # bytes that a bomb becomes, at least four times what any check reads
 
 
-def good(protocol: str) -> list[Case]:
+def good(protocol: str) -> list[SelftestCase]:
     """The stand-ins of a protocol that are well: what is broken begins with one of them."""
     fine = (Status.PASS, Status.WARN)
     return [c for c in CASES if c.protocol == protocol and c.want.status in fine and c.talk]
@@ -82,7 +82,7 @@ def _wrapped(talk: Talk, change: Callable[[bytes], bytes]) -> Talk:
     return changed
 
 
-def mutant(case: Case, seed: int) -> Talk:
+def mutant(case: SelftestCase, seed: int) -> Talk:
     """Each thing that it says is broken, or not: so some are broken early, and some late."""
     dice = random.Random(seed)
     share = dice.choice((0.05, 0.2, 0.5, 1.0))
@@ -93,7 +93,7 @@ def mutant(case: Case, seed: int) -> Talk:
 # -- floods, drips, bombs -------------------------------------------------------------------------
 
 
-def heavy(case: Case, seed: int) -> Talk:
+def heavy(case: SelftestCase, seed: int) -> Talk:
     """One that sends without an end, byte by byte, or little that becomes much."""
     dice = random.Random(seed)
     kinds = (_flood, _drip, _length, _bomb, _heads, _chunks)

@@ -21,9 +21,9 @@ from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason
 from k8sext.selftest.cases import GOOD
-from k8sext.selftest.certificates import Authority, Key
+from k8sext.selftest.certificates import Authority, KeyPair
 from k8sext.selftest.run import formats, server_context
-from k8sext.selftest.servers import HOST, Door, Talk, opened
+from k8sext.selftest.servers import HOST, ServerPort, Talk, opened
 from tests.fuzz import hostile
 
 AT_ONCE = 100
@@ -77,7 +77,7 @@ def heavies(count: int, seed: int) -> Iterator[Attack]:
 
 def tls_ends(count: int, seed: int) -> Iterator[Attack]:
     """Servers whose TLS goes wrong."""
-    authority, key = Authority.make("fuzz"), Key.make()
+    authority, key = Authority.make("fuzz"), KeyPair.make()
     context = server_context(authority.issue(key, "localhost", -1, 1), key)
     for number in range(count):
         protocol = hostile.TLS_PROTOCOLS[number % len(hostile.TLS_PROTOCOLS)]
@@ -104,7 +104,7 @@ async def _at_once(_pace: Pace, _address: str) -> float:
 
 def looked(attacks: Sequence[Attack], budget: Budget) -> tuple[Report, list[str]]:
     """The report, and what broke of the stand-ins."""
-    with opened([Door(talk=a.talk) for a in attacks]) as doors:
+    with opened([ServerPort(talk=a.talk) for a in attacks]) as doors:
         bridges = [_bridge(a, port) for a, port in zip(attacks, doors.ports, strict=True)]
         # A user each: one rejected login ends those of the same user.
         logins = GivenValues({a.name: {k: Secret(v) for k, v in GOOD.items()} for a in attacks})

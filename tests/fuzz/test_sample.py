@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from k8sext.agent.tls.handshake import Context
+from k8sext.agent.tls.handshake import TlsContext
 from k8sext.model.words import Stage, Status
 from tests.fuzz import hostile, runs
 
@@ -29,7 +29,7 @@ def test_ends_of_tls_and_nothing_stays_of_them() -> None:
     """Each context holds the system's authorities, nearly a megabyte: 400 of them were 290 MiB."""
     assert runs.run(runs.tls_ends(36, 7), runs.PATIENT).defects == []
     gc.collect()
-    assert not [o for o in gc.get_objects() if isinstance(o, Context)]
+    assert not [o for o in gc.get_objects() if isinstance(o, TlsContext)]
 
 
 def test_what_is_broken_lies_at_every_depth() -> None:

@@ -66,7 +66,7 @@ def probe(
         modules=MODULES,
         vantage="local",
         budget=budget or Budget(stage_s=8, probe_s=25, run_s=60, active_s=12),
-        visits=plan.Visits(bridges=[t.bridge(n) for n, t in bridges.items()], keys=keys),
+        visits=plan.Companions(bridges=[t.bridge(n) for n, t in bridges.items()], keys=keys),
         acting=plan.Acting() if active else None,
     )
     logins = {

@@ -151,18 +151,18 @@ def _postgresql(said: str) -> Mapping[str, Talk]:
 
 def _mysql(said: str) -> Mapping[str, Talk]:
     async def refuses(peer: Peer) -> None:
-        await s.Mysql(refusal=s.my_error(1045, f"Access denied, said {said}", "28000"))(peer)
+        await s.MysqlTalk(refusal=s.my_error(1045, f"Access denied, said {said}", "28000"))(peer)
 
     async def fails(peer: Peer) -> None:
-        await s.Mysql(refusal=s.my_error(1105, said))(peer)
+        await s.MysqlTalk(refusal=s.my_error(1105, said))(peer)
 
     return {"refuses": refuses, "fails": fails}
 
 
 def _rabbitmq(said: str) -> Mapping[str, Talk]:
     text = said.encode()[:200].decode(errors="ignore")
-    return {"refuses": s.Rabbitmq(refusal=s.amqp_close(403, f"ACCESS_REFUSED {text}")),
-            "fails": s.Rabbitmq(refusal=s.amqp_close(541, text))}  # fmt: skip
+    return {"refuses": s.RabbitmqTalk(refusal=s.amqp_close(403, f"ACCESS_REFUSED {text}")),
+            "fails": s.RabbitmqTalk(refusal=s.amqp_close(541, text))}  # fmt: skip
 
 
 def _banner(said: str) -> Mapping[str, Talk]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.lint import run as lint
 from k8sext.model.bridge import Bridge, CredentialRef, Kind
@@ -18,7 +18,7 @@ from k8sext.model.workload import How, Use, Workload, WorkloadView
 
 from .seen import bridge, name_alone, seen
 
-HERE = Context(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
 HOSTILE = "Access denied\x00 for \x1b[31m'app' <&\"]]> \ufffe"  # what a server may send
 CONNECT = Stage.CONNECT
 

@@ -24,7 +24,7 @@ _CAUSES = ("error", "exception", "message", "reason")  # in the details of a com
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class HealthPart:
     """One component of the health, `db` or `db/primary`; `why` is the application's own word."""
 
     name: str
@@ -45,11 +45,11 @@ class Health:
     """One answer of `/health` or of a group."""
 
     status: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[HealthPart, ...] = ()
     groups: tuple[str, ...] = ()
 
     @property
-    def unwell(self) -> tuple[Part, ...]:
+    def unwell(self) -> tuple[HealthPart, ...]:
         """What drags it down: the leaves, not the nodes above them."""
         bad = [p for p in self.parts if not p.well]
         return tuple(p for p in bad if not any(o.name.startswith(f"{p.name}/") for o in bad))
@@ -85,14 +85,14 @@ def _old(found: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if status_word(mapping(v).get("status"))}
 
 
-def _parts(found: Mapping[str, Any], above: str, depth: int) -> Iterator[Part]:
+def _parts(found: Mapping[str, Any], above: str, depth: int) -> Iterator[HealthPart]:
     for key, value in found.items():
         inner = mapping(value)
         status = status_word(inner.get("status"))
         if not status:
             continue
         name = f"{above}/{key}" if above else str(key)
-        yield Part(name[:NAME], status[:NAME], _why(inner))
+        yield HealthPart(name[:NAME], status[:NAME], _why(inner))
         nested = inner.get("components", inner.get("details"))
         if depth < DEEPEST:
             yield from _parts(mapping(nested), name, depth + 1)

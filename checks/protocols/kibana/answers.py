@@ -35,7 +35,7 @@ LISTED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class KibanaPart:
     """Elasticsearch's link, saved objects, or a plug-in."""
 
     name: str
@@ -53,18 +53,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StatusReport:
     """One answer. `parts` is empty where only the overall level is told."""
 
-    overall: Part
-    parts: tuple[Part, ...] = ()
+    overall: KibanaPart
+    parts: tuple[KibanaPart, ...] = ()
     version: str = ""
     name: str = ""
     uuid: str = ""
     starting: bool = False  # said by the server that runs before Kibana is up
 
     @property
-    def elasticsearch(self) -> Part | None:
+    def elasticsearch(self) -> KibanaPart | None:
         """Its link to Elasticsearch (OpenSearch), where it is told."""
         return next((p for p in self.parts if p.name in ("elasticsearch", "opensearch")), None)
 
@@ -75,7 +75,7 @@ class Report:
         told = (self.overall.meaning, link.meaning if link else WELL)
         return max(told, key=_ORDER.index)
 
-    def unwell(self) -> tuple[Part, ...]:
+    def unwell(self) -> tuple[KibanaPart, ...]:
         """What is not available, Elasticsearch first, then the worst."""
         bad = [p for p in self.parts if p.meaning != WELL]
         return tuple(sorted(bad, key=lambda p: (p != self.elasticsearch, -_ORDER.index(p.meaning))))
@@ -88,7 +88,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BasePath:
     """Where Kibana was found: base path, and what it said there."""
 
     base: str
@@ -107,17 +107,17 @@ def product_of(answer: Response) -> str:
     return "kibana" if "kbn-name" in answer.headers else ""
 
 
-def report_of(answer: Response) -> Report | None:
+def report_of(answer: Response) -> StatusReport | None:
     """The status; None where the body is none."""
     data = mapping(answer.json())
     if isinstance(data.get("status"), str):
-        return Report(_part("overall", data["status"]), starting=True)
+        return StatusReport(_part("overall", data["status"]), starting=True)
     status = mapping(data.get("status"))
     overall = mapping(status.get("overall"))
     word = overall.get("level") or overall.get("state")
     if not isinstance(word, str):
         return None
-    return Report(
+    return StatusReport(
         _part("overall", word, overall),
         tuple(_parts(status)),
         text_of(mapping(data.get("version")).get("number"), MAX_WORDS),
@@ -136,7 +136,7 @@ def base_in(location: str) -> str | None:
     return path[: min(hits)] if hits else None
 
 
-def _parts(status: dict[str, Any]) -> Iterator[Part]:
+def _parts(status: dict[str, Any]) -> Iterator[KibanaPart]:
     for name, one in mapping(status.get("core")).items():
         yield _part(name, mapping(one).get("level"), mapping(one))
     for name, one in mapping(status.get("plugins")).items():
@@ -148,8 +148,8 @@ def _parts(status: dict[str, Any]) -> Iterator[Part]:
         yield _part(name if link else f"plug-in {name}", one.get("state"), one)
 
 
-def _part(name: str, word: Any, told: dict[str, Any] | None = None) -> Part:
+def _part(name: str, word: Any, told: dict[str, Any] | None = None) -> KibanaPart:
     said = told or {}
     text = text_of(said.get("summary"), MAX_WORDS) or text_of(said.get("message"), MAX_WORDS)
-    part = Part(name, text_of(word, MAX_WORDS) or "unknown", text)
-    return part if part.meaning != WELL else Part(name, part.word)
+    part = KibanaPart(name, text_of(word, MAX_WORDS) or "unknown", text)
+    return part if part.meaning != WELL else KibanaPart(name, part.word)

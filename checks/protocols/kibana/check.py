@@ -58,7 +58,7 @@ class Kibana(HttpApi):
     )
     first = STATUS
     found_base: str | None = None
-    report: read.Report | None = None
+    report: read.StatusReport | None = None
 
     @property
     def base(self) -> str:
@@ -133,7 +133,7 @@ class Kibana(HttpApi):
         text = f"{where}: expect says so with path"
         return Seen(detail=text, evidence=evidence, warning=Reason.UNEXPECTED)
 
-    async def _find(self, asked: str) -> read.Found | None:
+    async def _find(self, asked: str) -> read.BasePath | None:
         """Under the usual base paths, then under the one that a redirection of `/` shows."""
         tried = {asked}
         for base in USUAL_BASES:
@@ -148,15 +148,15 @@ class Kibana(HttpApi):
             return None
         return await self._look(shown)
 
-    async def _look(self, base: str) -> read.Found | None:
+    async def _look(self, base: str) -> read.BasePath | None:
         self.found_base = base
         answer = await self.get(STATUS)
         if answer.status == 401 and read.product_of(answer):
-            return read.Found(base, answer)
+            return read.BasePath(base, answer)
         if read.not_ready(answer):
             self.answer = answer
             raise self._waiting() or Fault(Reason.LOADING)
-        return read.Found(base, answer) if read.report_of(answer) else None
+        return read.BasePath(base, answer) if read.report_of(answer) else None
 
     # -- login ------------------------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ class Kibana(HttpApi):
             warning=warning,
         )
 
-    def _health(self, report: read.Report, evidence: dict[str, Json]) -> Reason | None:
+    def _health(self, report: read.StatusReport, evidence: dict[str, Json]) -> Reason | None:
         """None, or the reason of a warning. Raises Fault (LOADING, DEGRADED, UNHEALTHY)."""
         meaning = report.meaning
         if report.starting and meaning == read.BAD:
@@ -210,7 +210,7 @@ class Kibana(HttpApi):
         unseen = "" if report.parts else "; why, it tells only those who are logged in"
         raise Fault(read.REASONS[meaning], f"{report.sentence()}{unseen}", **evidence)
 
-    def _version(self, report: read.Report) -> None:
+    def _version(self, report: read.StatusReport) -> None:
         spec = str(self.target.expect.get("version") or "")
         if not spec:
             return

@@ -38,7 +38,7 @@ _ASKED = re.compile(r'\A\w+ "[^"]*": ')  # the address with its parameters: they
 _PORTS = {"http": 80, "https": 443}
 
 
-class TooLarge(Exception):
+class AnswerTooLarge(Exception):
     """An answer is larger than what is read of one."""
 
 
@@ -82,7 +82,7 @@ def unpacked(answer: Response, limit: int = MAX_PLAIN) -> Response:
     except zlib.error as error:
         raise ValueError("it says gzip and is none") from error
     if reader.unconsumed_tail:
-        raise TooLarge
+        raise AnswerTooLarge
     return replace(answer, body=body)
 
 

@@ -389,7 +389,7 @@ class Prometheus(HttpApi):
         answer = await self.get(path, {"Accept": JSON, "Accept-Encoding": "gzip"})
         try:
             return read.unpacked(answer)
-        except read.TooLarge as error:
+        except read.AnswerTooLarge as error:
             raise Fault(Reason.TOO_MUCH, f"the answer to {path.split('?')[0]}") from error
         except ValueError as error:
             raise Fault(Reason.WRONG_PROTOCOL, str(error)) from error

@@ -20,7 +20,7 @@ from k8sext.agent.wire.spring import status_word
 from k8sext.model.plan import join_address
 from k8sext.model.words import Reason
 
-from .log import UP, Outcome, rows_of
+from .log import UP, CallOutcome, rows_of
 
 SHIPPED_USER, SHIPPED_PASSWORD = "admin", "123456"  # doc/db/tables_xxl_job.sql
 SHIPPED_KEY = "default_token"  # application.properties from 2.3.1 on; 2.3.0 ships none
@@ -164,12 +164,12 @@ def where(address: str) -> str:
     return join_address(parts.hostname, port) if parts.hostname and port else address
 
 
-def registered(groups: Iterable[Group], known: Mapping[str, Outcome]) -> tuple[Registered, ...]:
+def registered(groups: Iterable[Group], known: Mapping[str, CallOutcome]) -> tuple[Registered, ...]:
     """Every address that the admin would call, and how it fared."""
     return tuple(_registered(g.app, a, known.get(a)) for g in groups for a in g.addresses)
 
 
-def _registered(app: str, address: str, outcome: Outcome | None) -> Registered:
+def _registered(app: str, address: str, outcome: CallOutcome | None) -> Registered:
     if outcome is None:
         return Registered(address=where(address), app=app)
     return Registered(
@@ -181,7 +181,7 @@ def _registered(app: str, address: str, outcome: Outcome | None) -> Registered:
     )
 
 
-def _of_each(outcome: Outcome) -> str:
+def _of_each(outcome: CallOutcome) -> str:
     """How each scheduler fares, and the words of the one whose calls fail."""
     arrive = ", ".join(name for name, state in outcome.callers.items() if state == UP)
     return f"calls from {arrive} arrive, calls from {outcome.scheduler} do not: {outcome.error}"

@@ -35,7 +35,7 @@ _READ_LATE, _LATE = "read timed out", "timed out"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """How a call of an address ended: `up`, `unwell` or `down`, and the admin's own words.
 
     `callers`: where outcomes differ by scheduler, how each fares.
@@ -55,9 +55,9 @@ def rows_of(page: Any) -> list[dict[str, Any]]:
     return [mapping(row) for row in sequence(inner) if mapping(row)]
 
 
-def outcomes(pages: Iterable[Any]) -> dict[str, Outcome]:
+def outcomes(pages: Iterable[Any]) -> dict[str, CallOutcome]:
     """How each address fares, from pages of the log with the newest lines first."""
-    calls: dict[str, list[Outcome]] = {}
+    calls: dict[str, list[CallOutcome]] = {}
     for row in (row for page in pages for row in rows_of(page)):
         for address, outcome in _calls(row):
             calls.setdefault(address, []).append(outcome)
@@ -70,7 +70,7 @@ def schedulers(pages: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(filter(None, (scheduler_of(text[:MOST]) for text in texts))))
 
 
-def _calls(row: Mapping[str, Any]) -> list[tuple[str, Outcome]]:
+def _calls(row: Mapping[str, Any]) -> list[tuple[str, CallOutcome]]:
     """The calls of one line, the latest first: a run stands after its heartbeat."""
     text = str(row.get("triggerMsg") or "")[:MOST]
     when, by = _seconds(row.get("triggerTime")), scheduler_of(text)
@@ -89,19 +89,19 @@ def scheduler_of(text: str) -> str:
     return labels[1].partition("：")[2].strip()[:64] if len(labels) > 2 else ""
 
 
-def _outcome(code: str, said: str, when: float, scheduler: str) -> Outcome:
+def _outcome(code: str, said: str, when: float, scheduler: str) -> CallOutcome:
     """An executor that answered was reached, whatever it says of the job."""
     words = said.lower()
     if code == "200":
-        return Outcome(UP, when=when, scheduler=scheduler)
+        return CallOutcome(UP, when=when, scheduler=scheduler)
     if any(part in words for part in _UNANSWERED):
         state = UNWELL if _READ_LATE in words else DOWN
     else:
         state = UNWELL if any(part in words for part in _NO_EXECUTOR) else UP
-    return Outcome(state, said if state != UP else "", when, scheduler)
+    return CallOutcome(state, said if state != UP else "", when, scheduler)
 
 
-def _weighed(calls: Sequence[Outcome]) -> Outcome:
+def _weighed(calls: Sequence[CallOutcome]) -> CallOutcome:
     """One outcome of many, newest first: the last one's, unless schedulers differ.
 
     An executor that was reached shortly before a call that was not answered in time was busy, or
@@ -117,7 +117,7 @@ def _weighed(calls: Sequence[Outcome]) -> Outcome:
     return next((c for c in calls if c.state == UP and c.when > earliest), last)
 
 
-def _differing(calls: Sequence[Outcome]) -> Outcome | None:
+def _differing(calls: Sequence[CallOutcome]) -> CallOutcome | None:
     """The outcome where one scheduler's calls arrive and another's do not; None where it is none.
 
     It takes calls that failed in a row, and between the first and the last of them another one's
@@ -136,7 +136,7 @@ def _differing(calls: Sequence[Outcome]) -> Outcome | None:
     return None
 
 
-def _latest_failures(calls: Sequence[Outcome], scheduler: str) -> list[int]:
+def _latest_failures(calls: Sequence[CallOutcome], scheduler: str) -> list[int]:
     """Places of a scheduler's latest calls, up to the last one that arrived."""
     found: list[int] = []
     for place, call in enumerate(calls):
@@ -149,7 +149,7 @@ def _latest_failures(calls: Sequence[Outcome], scheduler: str) -> list[int]:
     return found
 
 
-def _all_up(calls: Sequence[Outcome], scheduler: str) -> bool:
+def _all_up(calls: Sequence[CallOutcome], scheduler: str) -> bool:
     states = {call.state for call in calls if call.scheduler == scheduler}
     return states == {UP}
 

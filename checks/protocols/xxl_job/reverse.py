@@ -5,7 +5,7 @@ the user gives up for it (`--reverse-app`), and its one, stopped job run there.
 from __future__ import annotations
 
 from k8sext.agent.check import Fault, Login
-from k8sext.agent.net.listener import Call, listening
+from k8sext.agent.net.listener import IncomingCall, listening
 from k8sext.agent.wire.http_api import HttpApi, status_line
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
@@ -41,7 +41,7 @@ async def lent(pages: Pages, groups: list[answers.Group], app: str) -> tuple[ans
 
 async def called_back(
     pages: Pages, group: answers.Group, job: Json, login: Login | None
-) -> tuple[str, Call | None]:
+) -> tuple[str, IncomingCall | None]:
     """Our own address, registered for as long as it takes, and the call that came."""
     check = pages.check
     async with listening(check.stream, NO_WORK) as here:

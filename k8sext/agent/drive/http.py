@@ -14,7 +14,7 @@ LIMIT = 8 << 20  # of one answer, unpacked; the health and the banner of a clust
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DriverAnswer:
     """What elastic_transport asks of urllib3's answer."""
 
     status: int
@@ -22,7 +22,7 @@ class Answer:
     data: bytes
 
 
-def urlopen(real: Callable[..., Any], *args: Any, **options: Any) -> Answer:
+def urlopen(real: Callable[..., Any], *args: Any, **options: Any) -> DriverAnswer:
     """As the pool's `urlopen`, with a body of at most LIMIT bytes. Raises Fault (TOO_MUCH)."""
     answer = real(*args, preload_content=False, **options)
     try:
@@ -34,7 +34,7 @@ def urlopen(real: Callable[..., Any], *args: Any, **options: Any) -> Answer:
         answer.close()
         raise
     answer.release_conn()
-    return Answer(answer.status, answer.headers, data)
+    return DriverAnswer(answer.status, answer.headers, data)
 
 
 def _unpacked(data: bytes, coding: str) -> bytes:

@@ -16,16 +16,16 @@ Clients = Mapping[str, type[ClientProbe]]  # by protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class DialPoint:
     """What is dialled for a target: itself, or what stands for it (the near end of a relay)."""
 
     host: str
     port: int
 
 
-def itself(target: Target) -> Door:
+def itself(target: Target) -> DialPoint:
     """The target's own host and port."""
-    return Door(target.host, target.port)
+    return DialPoint(target.host, target.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Scene:
     checks: Checks
     logins: LoginSource
     until: float
-    door: Callable[[Target], Door] = itself
+    door: Callable[[Target], DialPoint] = itself
     through_doors: bool = False  # a door accepts whatever becomes of the connection behind it
 
     @property

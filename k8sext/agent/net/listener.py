@@ -19,7 +19,7 @@ MAX_CALLS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class IncomingCall:
     """Who called, and what was asked; `line` is empty where no HTTP came."""
 
     peer: str
@@ -32,15 +32,15 @@ class Call:
         return words[1] if len(words) > 1 else ""
 
 
-class Listener:
+class CallListener:
     """Takes calls at one address and answers each with the same body."""
 
     def __init__(self, answer: bytes, kind: str) -> None:
         self.answer, self.kind = answer, kind
         self.address = ""  # IP:PORT, as this pod knows itself
-        self.calls: asyncio.Queue[Call] = asyncio.Queue(MAX_CALLS)
+        self.calls: asyncio.Queue[IncomingCall] = asyncio.Queue(MAX_CALLS)
 
-    async def called(self, seconds: float) -> Call | None:
+    async def called(self, seconds: float) -> IncomingCall | None:
         """The next call; None where none came in time."""
         try:
             async with asyncio.timeout(seconds):
@@ -68,18 +68,18 @@ class Listener:
         finally:
             writer.close()
             if not self.calls.full():
-                self.calls.put_nowait(Call(join_address(peer[0], peer[1]), line))
+                self.calls.put_nowait(IncomingCall(join_address(peer[0], peer[1]), line))
 
 
 @asynccontextmanager
 async def listening(
     stream: Stream, answer: bytes = b"", kind: str = "application/json"
-) -> AsyncGenerator[Listener]:
+) -> AsyncGenerator[CallListener]:
     """Listen at the address from which `stream` left. Raises Fault where that is not here."""
     if stream.relayed:
         raise Fault(Reason.VANTAGE_UNPROVEN, "through a relay nothing can be called back")
     host, _ = split_address(stream.local)
-    listener = Listener(answer, kind)
+    listener = CallListener(answer, kind)
     server = await asyncio.start_server(listener.accepted, host, 0, limit=MAX_REQUEST)
     listener.address = join_address(host, server.sockets[0].getsockname()[1])
     try:

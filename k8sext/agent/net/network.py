@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from . import resolver
-from .resolver import Answer
+from .resolver import DnsAnswer
 from .stream import Stream
 
 
 class Way(Protocol):
     """Resolves and connects within the deadlines that it is given (loop time, seconds)."""
 
-    async def resolve(self, name: str, deadline: float) -> Answer:
+    async def resolve(self, name: str, deadline: float) -> DnsAnswer:
         """Addresses of a name. Raises Fault."""
         ...
 
@@ -51,7 +51,7 @@ class Direct:
         """Itself: nothing needs to be made."""
         return self
 
-    async def resolve(self, name: str, deadline: float) -> Answer:
+    async def resolve(self, name: str, deadline: float) -> DnsAnswer:
         """Asks the DNS servers that resolv.conf names."""
         return await resolver.resolve(name, self.config, deadline)
 

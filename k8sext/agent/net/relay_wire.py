@@ -28,7 +28,7 @@ _HEAD = struct.Struct("!BI")
 Receive = Callable[[], Awaitable[bytes]]  # some bytes; b"" at the end
 
 
-class Kind(enum.IntEnum):
+class FrameKind(enum.IntEnum):
     """What a frame carries."""
 
     DATA = 0
@@ -45,7 +45,7 @@ def line(value: Mapping[str, Json]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
-def frame(kind: Kind, data: bytes = b"") -> bytes:
+def frame(kind: FrameKind, data: bytes = b"") -> bytes:
     """A frame as it travels; `data` of at most MAX_FRAME bytes."""
     return _HEAD.pack(kind, len(data)) + data
 
@@ -83,18 +83,18 @@ class Incoming:
             raise Garbage("not an object")
         return cast("dict[str, Json]", value)
 
-    async def frame(self) -> tuple[Kind, bytes] | None:
+    async def frame(self) -> tuple[FrameKind, bytes] | None:
         """The next frame; None where the other end is gone without another. Raises Garbage."""
         if not await self._have(_HEAD.size):
             return None
         number, length = _HEAD.unpack_from(self._buffer)
-        if length > MAX_FRAME or number not in Kind.__members__.values():
+        if length > MAX_FRAME or number not in FrameKind.__members__.values():
             raise Garbage("not a frame")
         if not await self._have(_HEAD.size + length):
             return None
         data = self._buffer[_HEAD.size : _HEAD.size + length]
         self._buffer = self._buffer[_HEAD.size + length :]
-        return Kind(number), data
+        return FrameKind(number), data
 
     async def _have(self, count: int) -> bool:
         while len(self._buffer) < count:

@@ -38,7 +38,7 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class DnsAnswer:
     """What the servers said of one name, after the search list."""
 
     name: str  # the full name that decided
@@ -99,14 +99,14 @@ def candidates(name: str, config: Config) -> tuple[str, ...]:
     return (name, *searched) if name.count(".") >= config.ndots else (*searched, name)
 
 
-async def resolve(name: str, config: Config, deadline: float) -> Answer:
+async def resolve(name: str, config: Config, deadline: float) -> DnsAnswer:
     """Addresses of `name`, IPv4 first. Raises Fault with the servers' own answer as evidence."""
     local = tuple(a for n, a in config.hosts if n == name.lower().rstrip("."))
     if local:
-        return Answer(name=name, addresses=local, server="/etc/hosts")
+        return DnsAnswer(name=name, addresses=local, server="/etc/hosts")
     tried: list[str] = []
-    exists: Answer | None = None
-    failed: Answer | None = None
+    exists: DnsAnswer | None = None
+    failed: DnsAnswer | None = None
     for full in candidates(name, config):
         tried.append(full)
         answer = await _lookup(full, config, deadline, tuple(tried))
@@ -122,12 +122,12 @@ async def resolve(name: str, config: Config, deadline: float) -> Answer:
         said = f"the DNS server said {failed.rcode} for {failed.name}"
         raise _fault(Reason.DNS_SERVER_FAILURE, failed, said)
     if exists is None:
-        last = Answer(name=name, rcode="NXDOMAIN", searched=tuple(tried))
+        last = DnsAnswer(name=name, rcode="NXDOMAIN", searched=tuple(tried))
         raise _fault(Reason.NAME_NOT_FOUND, last, f"no such name: {name}")
     raise _empty(exists)
 
 
-async def _follow(answer: Answer, config: Config, deadline: float) -> Answer:
+async def _follow(answer: DnsAnswer, config: Config, deadline: float) -> DnsAnswer:
     """CoreDNS answers an alias whose target is missing with NOERROR: ask for the target itself."""
     if is_address(answer.cname[-1]):
         return answer
@@ -135,7 +135,7 @@ async def _follow(answer: Answer, config: Config, deadline: float) -> Answer:
     return replace(answer, rcode=target.rcode)
 
 
-def _empty(answer: Answer) -> Fault:
+def _empty(answer: DnsAnswer) -> Fault:
     """The name is there and leads to no address."""
     if not answer.cname:
         return _fault(Reason.NAME_NO_ADDRESS, answer, f"{answer.name} has no address record")
@@ -155,7 +155,7 @@ def _empty(answer: Answer) -> Fault:
     return _fault(Reason.NAME_NOT_FOUND, answer, text)
 
 
-def _fault(reason: Reason, answer: Answer, detail: str) -> Fault:
+def _fault(reason: Reason, answer: DnsAnswer, detail: str) -> Fault:
     return Fault(
         reason,
         detail,
@@ -166,7 +166,9 @@ def _fault(reason: Reason, answer: Answer, detail: str) -> Fault:
     )
 
 
-async def _lookup(name: str, config: Config, deadline: float, searched: tuple[str, ...]) -> Answer:
+async def _lookup(
+    name: str, config: Config, deadline: float, searched: tuple[str, ...]
+) -> DnsAnswer:
     """A and AAAA side by side; what one of them finds is enough."""
     kinds = (A, AAAA)
     both = await asyncio.gather(
@@ -183,7 +185,7 @@ async def _lookup(name: str, config: Config, deadline: float, searched: tuple[st
         raise next(b for b in both if isinstance(b, BaseException))
     cname = max((r.cname for r in replies), key=len)
     rcode = max(replies, key=lambda r: r.rcode).rcode if not addresses else 0
-    return Answer(
+    return DnsAnswer(
         name=name,
         addresses=addresses,
         cname=cname,

@@ -32,7 +32,7 @@ _UNREACHED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class AddressVerdict:
     """What was found at one announced address; `reason` None: it answers."""
 
     address: str
@@ -48,7 +48,7 @@ class Looked:
         return {**found, "reason": self.reason.value} if self.reason else found
 
 
-Look = Callable[[str], Awaitable[Looked]]
+Look = Callable[[str], Awaitable[AddressVerdict]]
 
 
 async def look_at(log: StageLog, announced: Announced, look: Look) -> None:
@@ -61,7 +61,7 @@ async def look_at(log: StageLog, announced: Announced, look: Look) -> None:
 
 
 def judged(
-    stage: StageResult, announced: Announced, found: list[Looked], rest: list[Json]
+    stage: StageResult, announced: Announced, found: list[AddressVerdict], rest: list[Json]
 ) -> StageResult:
     """The stage with what was found. What the stage said already is not taken back."""
     facts: list[Json] = [*(f.fact() for f in found), *rest]
@@ -78,15 +78,15 @@ def judged(
     return replace(stage, status=status, reason=Reason.ANNOUNCED_UNREACHABLE, detail=detail)
 
 
-def verdict_on(address: str, stages: tuple[StageResult, ...]) -> Looked:
+def verdict_on(address: str, stages: tuple[StageResult, ...]) -> AddressVerdict:
     """The end of a look as a verdict on the address."""
     ended = next((s for s in stages if s.status in (Status.FAIL, Status.INCONCLUSIVE)), None)
     if ended is None or ended.reason is None:
-        return Looked(address=address)
+        return AddressVerdict(address=address)
     if ended.stage in _UNREACHED_STAGES or ended.reason in _UNREACHED:
         words = ended.reason.value.replace("_", " ")
-        return Looked(address=address, reason=ended.reason, detail=words)
-    return Looked(address=address)
+        return AddressVerdict(address=address, reason=ended.reason, detail=words)
+    return AddressVerdict(address=address)
 
 
 def target_of(target: Target, address: str) -> Target:

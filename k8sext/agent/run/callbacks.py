@@ -18,7 +18,7 @@ from k8sext.model.scrub import scrub
 from k8sext.model.secret import printable
 from k8sext.model.words import Stage
 
-from .announced import MAX_LOOKED, Look, Looked
+from .announced import MAX_LOOKED, AddressVerdict, Look
 from .stages import StageLog
 from .vocabulary import mask_own
 
@@ -65,7 +65,9 @@ def _name(entry: Registered) -> str:
     return host if "." in host.rstrip(".") and not is_address(host) else ""
 
 
-def fact(entry: Registered, looked: Looked | None, address: str, log: StageLog) -> dict[str, Json]:
+def fact(
+    entry: Registered, looked: AddressVerdict | None, address: str, log: StageLog
+) -> dict[str, Json]:
     """One registered address as evidence; `reached` only where this vantage has looked, `leads_to`
     where a name leads to, here. Texts are the system's, and others may have told it what to say.
     """

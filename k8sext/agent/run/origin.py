@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from k8sext.agent.fault import Fault
-from k8sext.agent.net.resolver import Answer
+from k8sext.agent.net.resolver import DnsAnswer
 from k8sext.model.result import Json
 from k8sext.model.words import Stage
 
@@ -15,7 +15,7 @@ from .stages import StageLog
 EVIDENCE = "origin"
 
 
-async def ask(log: StageLog, resolve: Callable[[str], Awaitable[Answer]]) -> None:
+async def ask(log: StageLog, resolve: Callable[[str], Awaitable[DnsAnswer]]) -> None:
     """Write into the resolve stage what cluster DNS says of the name: `addresses`, or `reason`.
 
     Asked when the probe is over: a zone that does not answer costs the bridge none of its time.

@@ -24,7 +24,7 @@ from k8sext.model.result import Json, Observation, StageResult, not_reached
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 from . import beside, instead, origin
-from .announced import GREETING, Look, Looked, look_at, target_of, verdict_on
+from .announced import GREETING, AddressVerdict, Look, look_at, target_of, verdict_on
 from .callbacks import look_back
 from .crowd import Crowd
 from .sent import Sent
@@ -82,7 +82,7 @@ class Runner:
         self.sent = Sent()
         self.reached: set[str] = set()  # servers of which an endpoint has accepted a connection
         self.unreached: set[str] = set()  # servers of which an endpoint has not
-        self.looks: dict[tuple[str, str], asyncio.Task[Looked]] = {}
+        self.looks: dict[tuple[str, str], asyncio.Task[AddressVerdict]] = {}
         self.visits = Visits(self.shared)
         self.crowd = Crowd(self.order, self.attempt, self.full_for)
         self.connected = False
@@ -164,7 +164,7 @@ class Runner:
         if is_address(target.host):
             log.skip(Stage.RESOLVE, Reason.NOT_APPLICABLE)
             return (target.host,)
-        found: list[resolver.Answer] = []
+        found: list[resolver.DnsAnswer] = []
 
         async def step() -> Seen:
             answer = await self.shared.resolve(target.host)
@@ -320,9 +320,9 @@ class Runner:
         """Looks at an address, once in a run whoever tells of it."""
         here = join_address(peer, target.port)
 
-        async def look(address: str) -> Looked:
+        async def look(address: str) -> AddressVerdict:
             if address in (here, target.address):
-                return Looked(address=address)  # where we have just been
+                return AddressVerdict(address=address)  # where we have just been
             key = (target.protocol if stages else "", address)
             if key not in self.looks:
                 work = self._look(target, address, here, stages)
@@ -331,18 +331,20 @@ class Runner:
 
         return look
 
-    async def _look(self, target: Target, address: str, peer: str, only: Sequence[Stage]) -> Looked:
+    async def _look(
+        self, target: Target, address: str, peer: str, only: Sequence[Stage]
+    ) -> AddressVerdict:
         try:
             one = target_of(target, address)
         except ValueError:
             why = "not an address"
-            return Looked(address=address, reason=Reason.NAME_NOT_A_NAME, detail=why)
+            return AddressVerdict(address=address, reason=Reason.NAME_NOT_A_NAME, detail=why)
         if not self.network.anywhere:
-            return Looked(address=address, seen=False)
+            return AddressVerdict(address=address, seen=False)
         log = StageLog(one, self.budget, asyncio.get_running_loop().time())
         found = await self._resolve_stage(log, one)
         if found and (why := out_of_bounds(found[0], peer)):
-            return Looked(address=address, reason=Reason.NO_ROUTE, detail=why)
+            return AddressVerdict(address=address, reason=Reason.NO_ROUTE, detail=why)
         if found:
             async with self.slots[join_address(found[0], one.port)]:
                 log.started = asyncio.get_running_loop().time()

@@ -26,7 +26,7 @@ class Shared:
     def __init__(self, plan: Plan, checks: Checks, logins: LoginSource, network: Network) -> None:
         self.plan, self.checks, self.logins, self.network = plan, checks, logins, network
         self.budget = plan.budget
-        self.names: dict[str, asyncio.Task[resolver.Answer]] = {}
+        self.names: dict[str, asyncio.Task[resolver.DnsAnswer]] = {}
         self.slots: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(self.budget.per_server)
         )
@@ -36,11 +36,11 @@ class Shared:
 
     # -- names ----------------------------------------------------------------------------------
 
-    async def resolve(self, name: str) -> resolver.Answer:
+    async def resolve(self, name: str) -> resolver.DnsAnswer:
         """Each name is asked for once in a run, whoever needs it. Raises Fault."""
         return await asyncio.shield(await self.look_up(name))
 
-    async def look_up(self, name: str) -> asyncio.Task[resolver.Answer]:
+    async def look_up(self, name: str) -> asyncio.Task[resolver.DnsAnswer]:
         """The question, under way: its time begins when there is a way to ask."""
         way = None if name in self.names else await self.network.way()
         if name in self.names:  # by somebody else, while we waited
@@ -51,7 +51,7 @@ class Shared:
             self.names[name] = asyncio.create_task(self._ask(name, way))
         return self.names[name]
 
-    async def _ask(self, name: str, way: Way) -> resolver.Answer:
+    async def _ask(self, name: str, way: Way) -> resolver.DnsAnswer:
         try:
             now = asyncio.get_running_loop().time()
             return await way.resolve(name, now + self.budget.resolve_s)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
-from k8sext.model.mask import Found, find, mask, replaced
+from k8sext.model.mask import SecretPlace, find, mask, replaced
 from k8sext.model.plan import is_address, split_address
 from k8sext.model.secret import Secret
 
@@ -40,7 +40,7 @@ def mask_own(
     return replaced(text, places)
 
 
-def _stays(text: str, place: Found, names: Sequence[str]) -> bool:
+def _stays(text: str, place: SecretPlace, names: Sequence[str]) -> bool:
     start, end = place.start, place.end
     return not _stands_as_a_value(text, start, end) and _is_ours(text, start, end, names)
 

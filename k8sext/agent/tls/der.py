@@ -34,7 +34,7 @@ KEY_CERT_SIGN, CRL_SIGN = 1 << 5, 1 << 6
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DerElement:
     """One element: its tag and where its content is."""
 
     tag: int
@@ -47,7 +47,7 @@ class Item:
         """The bytes inside."""
         return self.data[self.start : self.end]
 
-    def inside(self) -> list[Item]:
+    def inside(self) -> list[DerElement]:
         """The elements inside."""
         return list(items(self.data, self.start, self.end))
 
@@ -89,7 +89,7 @@ class Certificate:
         return self.subject_name == self.issuer_name
 
 
-def items(data: bytes, start: int, end: int) -> Iterator[Item]:
+def items(data: bytes, start: int, end: int) -> Iterator[DerElement]:
     """The elements between `start` and `end`, which they must fill."""
     count = 0
     while start < end:
@@ -100,7 +100,7 @@ def items(data: bytes, start: int, end: int) -> Iterator[Item]:
             raise ValueError("too many elements")
 
 
-def element(data: bytes, at: int, end: int) -> Item:
+def element(data: bytes, at: int, end: int) -> DerElement:
     """The element at `at`, which must end by `end`."""
     if at + 2 > end:
         raise ValueError("an element is cut off")
@@ -114,7 +114,7 @@ def element(data: bytes, at: int, end: int) -> Item:
         length, at = int.from_bytes(data[at : at + width]), at + width
     if at + length > end:
         raise ValueError("an element is longer than what holds it")
-    return Item(tag, data, at, at + length)
+    return DerElement(tag, data, at, at + length)
 
 
 def read(data: bytes) -> Certificate:
@@ -156,18 +156,18 @@ def read(data: bytes) -> Certificate:
     )
 
 
-def _expect(item: Item, tag: int) -> Item:
+def _expect(item: DerElement, tag: int) -> DerElement:
     if item.tag != tag:
         raise ValueError(f"tag {item.tag:#x} where {tag:#x} belongs")
     return item
 
 
-def _at_least(found: list[Item], count: int) -> None:
+def _at_least(found: list[DerElement], count: int) -> None:
     if len(found) < count:
         raise ValueError("fields are missing")
 
 
-def _number(found: list[Item], index: int) -> int:
+def _number(found: list[DerElement], index: int) -> int:
     _at_least(found, index + 1)
     content = _expect(found[index], INTEGER).content
     if not 1 <= len(content) <= 4:
@@ -178,7 +178,7 @@ def _number(found: list[Item], index: int) -> int:
 # -- names and times ------------------------------------------------------------------------------
 
 
-def _attributes(name: Item) -> dict[str, str]:
+def _attributes(name: DerElement) -> dict[str, str]:
     """The usual attributes of a Name; of several alike the last, as OpenSSL's CN matching does."""
     found: dict[str, str] = {}
     for group in _expect(name, SEQUENCE).inside():
@@ -191,12 +191,12 @@ def _attributes(name: Item) -> dict[str, str]:
     return found
 
 
-def _shown(name: Item) -> str:
+def _shown(name: DerElement) -> str:
     found = _attributes(name)
     return found.get("CN") or ", ".join(f"{word}={text}" for word, text in found.items())
 
 
-def _string(item: Item) -> str:
+def _string(item: DerElement) -> str:
     text = item.content[: 4 * MAX_TEXT].decode(_TEXT.get(item.tag, "ascii"), "replace")
     return text[:MAX_TEXT]
 
@@ -210,7 +210,7 @@ def _address(data: bytes) -> str:
     return str(ipaddress.ip_address(data)) if len(data) in (4, 16) else data[:16].hex()
 
 
-def _time(item: Item) -> int:
+def _time(item: DerElement) -> int:
     """UTCTime and GeneralizedTime (RFC 5280 section 4.1.2.5): digits and a Z."""
     text = _ascii(item.content)
     if item.tag == UTC_TIME:
@@ -227,7 +227,7 @@ def _time(item: Item) -> int:
 # -- extensions -----------------------------------------------------------------------------------
 
 
-def _extensions(rest: list[Item]) -> dict[bytes, Extension]:
+def _extensions(rest: list[DerElement]) -> dict[bytes, Extension]:
     found: dict[bytes, Extension] = {}
     for block in rest:
         if block.tag != 0xA3:
@@ -243,14 +243,14 @@ def _extensions(rest: list[Item]) -> dict[bytes, Extension]:
     return found
 
 
-def _inner(extensions: Mapping[bytes, Extension], oid: bytes, tag: int) -> Item | None:
+def _inner(extensions: Mapping[bytes, Extension], oid: bytes, tag: int) -> DerElement | None:
     found = extensions.get(oid)
     if found is None:
         return None
     return _expect(element(found.value, 0, len(found.value)), tag)
 
 
-def _alternatives(extensions: Mapping[bytes, Extension]) -> list[Item] | None:
+def _alternatives(extensions: Mapping[bytes, Extension]) -> list[DerElement] | None:
     found = _inner(extensions, SUBJECT_NAMES, SEQUENCE)
     return None if found is None else found.inside()
 

@@ -26,7 +26,7 @@ class LookedInto(ssl.SSLObject):
 
     def _arrived(self) -> None:
         context = self.context
-        assert isinstance(context, Context)
+        assert isinstance(context, TlsContext)
         data = context.arrived.read()
         if data:
             context.first_bytes = (context.first_bytes + data)[:FIRST_BYTES]
@@ -48,7 +48,7 @@ class LookedInto(ssl.SSLObject):
         super().unwrap()
 
 
-class Context(ssl.SSLContext):
+class TlsContext(ssl.SSLContext):
     """For one connection. The same settings on every Python: 3.13's defaults are others."""
 
     arrived: ssl.MemoryBIO
@@ -59,7 +59,7 @@ class Context(ssl.SSLContext):
     let_in = False  # the server sent a session ticket: it is through with the client's flight
 
     @classmethod
-    def make(cls, ca: str | None, *, verify: bool) -> Context:
+    def make(cls, ca: str | None, *, verify: bool) -> TlsContext:
         """Trusts `ca` (PEM), else what the system trusts. Raises ssl.SSLError for a bad `ca`."""
         context = cls(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False  # names.py does, and says which names there are

@@ -28,7 +28,7 @@ LISTEN_S = 0.05
 if TYPE_CHECKING:
     from .client_pair import ClientPair
     from .der import Certificate
-    from .handshake import Context
+    from .handshake import TlsContext
 
 
 class TlsMemory:
@@ -84,7 +84,7 @@ class TargetTls:
         self.mode = target.tls.mode or mode
         self.memory = memory or TlsMemory()
         self.pair_problem = ""
-        self.context: Context | None = None
+        self.context: TlsContext | None = None
         self.received_before = 0
         self.reached = TlsMode.REQUIRE
 
@@ -168,13 +168,13 @@ class TargetTls:
             self.context.forget()
 
     async def _handshake(self, stream: Stream, *, verify: bool) -> None:
-        from .handshake import Context
+        from .handshake import TlsContext
 
         assert stream.writer is not None
         self.received_before = stream.received
         self.forget()
         try:
-            self.context = context = Context.make(self.ca, verify=verify)
+            self.context = context = TlsContext.make(self.ca, verify=verify)
         except (ssl.SSLError, ValueError, TypeError) as error:
             spec = self.target.tls
             said = f"{spec.ca_key} of Secret {spec.ca_secret} is not a CA certificate in PEM form"

@@ -20,7 +20,7 @@ _FIXED = {
 }  # fmt: skip
 
 
-class Reader:
+class ArgumentReader:
     """Reads values from a method's arguments. Raises Fault where they end early."""
 
     def __init__(self, data: bytes, depth: int = 0) -> None:
@@ -49,7 +49,7 @@ class Reader:
         """A field table."""
         if self.depth >= MAX_DEPTH:
             raise Fault(Reason.TOO_MUCH, "a table nested too deep")
-        inner = Reader(self.long(), self.depth + 1)
+        inner = ArgumentReader(self.long(), self.depth + 1)
         out: dict[str, Json] = {}
         while inner.at < len(inner.data):
             name = inner.short()
@@ -78,7 +78,7 @@ class Reader:
     def _array(self) -> Json:
         if self.depth >= MAX_DEPTH:
             raise Fault(Reason.TOO_MUCH, "an array nested too deep")
-        inner = Reader(self.long(), self.depth + 1)
+        inner = ArgumentReader(self.long(), self.depth + 1)
         out: list[Json] = []
         while inner.at < len(inner.data):
             out.append(inner.value())

@@ -22,7 +22,7 @@ from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
-from .amqp import Message, Reader, frame, long, short
+from .amqp import ArgumentReader, Message, frame, long, short
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD, HEADER_FRAME, BODY_FRAME, HEARTBEAT, END = 1, 2, 3, 8, 0xCE
@@ -333,7 +333,7 @@ class AmqpCheck(WireCheck):
         payload = struct.pack("!HH", *method) + arguments
         await self.stream.write(frame(METHOD, channel, payload))
 
-    async def _expect(self, wanted: tuple[int, int]) -> Reader:
+    async def _expect(self, wanted: tuple[int, int]) -> ArgumentReader:
         """The wanted method; a close in its place is told in the broker's words."""
         for _ in range(16):
             method, body = await self._frame()
@@ -343,7 +343,7 @@ class AmqpCheck(WireCheck):
             self._look_out(method, body)
         raise await self._wrong("the method that should come does not")
 
-    async def _raise_closed(self, method: tuple[int, int], body: Reader) -> None:
+    async def _raise_closed(self, method: tuple[int, int], body: ArgumentReader) -> None:
         """Raises Fault where the broker closes connection or channel, in its words."""
         if method not in (CLOSE, CHANNEL_CLOSE):
             return
@@ -353,12 +353,12 @@ class AmqpCheck(WireCheck):
             await self._send(CLOSE_OK, b"")
         raise close_fault(code, words)
 
-    def _look_out(self, method: tuple[int, int], body: Reader) -> None:
+    def _look_out(self, method: tuple[int, int], body: ArgumentReader) -> None:
         """What the broker says of alarms, whenever it says it."""
         if method in (BLOCKED, UNBLOCKED):
             self.blocked = (body.short() or "an alarm") if method == BLOCKED else ""
 
-    async def _frame(self, begun: bytes = b"") -> tuple[tuple[int, int], Reader]:
+    async def _frame(self, begun: bytes = b"") -> tuple[tuple[int, int], ArgumentReader]:
         """The next method frame; heartbeats are passed over."""
         while True:
             kind, payload = await self._any_frame(begun)
@@ -388,12 +388,12 @@ class AmqpCheck(WireCheck):
         return await wrong_protocol(self.stream, why)
 
 
-def _method(payload: bytes) -> tuple[tuple[int, int], Reader]:
+def _method(payload: bytes) -> tuple[tuple[int, int], ArgumentReader]:
     first, second = struct.unpack_from("!HH", payload)
-    return (int(first), int(second)), Reader(payload[4:])
+    return (int(first), int(second)), ArgumentReader(payload[4:])
 
 
-def returned(body: Reader) -> Fault:
+def returned(body: ArgumentReader) -> Fault:
     """basic.return as a Fault: 312 NO_ROUTE, 313 NO_CONSUMERS."""
     code, words, exchange, key = body.number("!H"), body.short(), body.short(), body.short()
     where = f"exchange {exchange}" if exchange else "the default exchange"

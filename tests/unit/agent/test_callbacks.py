@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from k8sext.agent.check import Callbacks, Registered
-from k8sext.agent.run.announced import Looked
+from k8sext.agent.run.announced import AddressVerdict
 from k8sext.agent.run.callbacks import MAX_LISTED, MAX_NAMES, look_back
 from k8sext.agent.run.stages import StageLog
 from k8sext.model.plan import Budget, Target
@@ -20,9 +20,9 @@ def entries(*registered: Registered) -> tuple[list[dict[str, Any]], list[str], l
     looked: list[str] = []
     asked: list[str] = []
 
-    async def look(address: str) -> Looked:
+    async def look(address: str) -> AddressVerdict:
         looked.append(address)
-        return Looked(address=address, reason=Reason.REFUSED)
+        return AddressVerdict(address=address, reason=Reason.REFUSED)
 
     async def resolve(name: str) -> str:
         asked.append(name)

@@ -8,7 +8,7 @@ import pytest
 
 from k8sext.agent.login.credentials import Missing, MountedSecrets, login_of
 from k8sext.agent.login.hints import address_hints, encoded, hints
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.secret import Secret
@@ -158,7 +158,7 @@ def test_the_diagnosis_says_them() -> None:
     hint = "the password is empty"
     ended = seen.at(ended=Stage.AUTH, reason=Reason.AUTH_REJECTED, credential_hints=[hint])
     name = seen.by_name(Stage.AUTH, Reason.LOGIN_REJECTED_BEFORE, status=Status.SKIP)
-    context = Context(namespace="dev", vantage="pod")
+    context = PlaceFacts(namespace="dev", vantage="pod")
     diagnosis = judge([seen.bridge()], [name, ended], [], context).bridges[0].diagnoses[0]
     assert diagnosis.code == "KX601"
     assert hint in diagnosis.why

@@ -15,7 +15,7 @@ from redis.connection import parse_url
 from k8sext.agent.login import consent
 from k8sext.agent.login.credentials import Missing, login_of
 from k8sext.agent.login.misread import misread
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Target
@@ -175,7 +175,7 @@ def test_the_diagnosis_is_a_warning_of_its_own(rejected: bool) -> None:
     end: dict[str, Any] = {"reason": Reason.AUTH_REJECTED} if rejected else {"status": Status.PASS}
     name = seen.by_name(Stage.AUTH, address_misread=words, **end)
     ended = seen.at(ended=Stage.AUTH, address_misread=words, **end)
-    report = judge([seen.bridge()], [name, ended], [], Context(namespace="dev", vantage="pod"))
+    report = judge([seen.bridge()], [name, ended], [], PlaceFacts(namespace="dev", vantage="pod"))
     codes = [(d.code, d.severity.value) for d in report.bridges[0].diagnoses]
     assert codes == ([("KX601", "fail")] if rejected else []) + [("KX616", "warn")]
     assert "percent-encoded" in report.bridges[0].diagnoses[-1].summary
@@ -186,6 +186,6 @@ def test_a_password_that_nobody_asked_for_is_a_note(certificate: str, codes: lis
     facts: dict[str, Any] = {"password_not_asked": True, "client_certificate": certificate}
     name = seen.by_name(Stage.AUTH, status=Status.PASS, **facts)
     ended = seen.at(ended=Stage.AUTH, status=Status.PASS, **facts)
-    report = judge([seen.bridge()], [name, ended], [], Context(namespace="dev", vantage="pod"))
+    report = judge([seen.bridge()], [name, ended], [], PlaceFacts(namespace="dev", vantage="pod"))
     said = report.bridges[0]
     assert ([d.code for d in said.diagnoses], said.status) == (codes, Status.PASS)

@@ -9,7 +9,7 @@ import pytest
 from k8sext.agent.fault import Fault
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.agent.main import load_checks
-from k8sext.agent.net.resolver import Answer
+from k8sext.agent.net.resolver import DnsAnswer
 from k8sext.agent.net.stream import Stream
 from k8sext.agent.run.runner import PROGRAMMING_S, Runner
 from k8sext.model.plan import Plan, Target
@@ -47,8 +47,8 @@ def by_name(
             raise Fault(Reason.REFUSED, "connection refused")
         return await dial(ADDRESS, port, deadline)
 
-    async def resolve(name: str, *_more: object) -> Answer:
-        return Answer(name=name, addresses=(NAME,))
+    async def resolve(name: str, *_more: object) -> DnsAnswer:
+        return DnsAnswer(name=name, addresses=(NAME,))
 
     monkeypatch.setattr(Stream, "connect", connect)
     monkeypatch.setattr("k8sext.agent.net.resolver.resolve", resolve)

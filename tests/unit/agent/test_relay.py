@@ -64,11 +64,11 @@ async def connect(ends: Ends, port: int) -> tuple[dict[str, Any], wire.Incoming,
     return await ask(ends, op="connect", address="127.0.0.1", port=port, within=5)
 
 
-async def everything(incoming: wire.Incoming) -> tuple[bytes, wire.Kind | None, bytes]:
+async def everything(incoming: wire.Incoming) -> tuple[bytes, wire.FrameKind | None, bytes]:
     """The data, how it ended (None: cut), and the last frame's payload."""
     data = b""
     while got := await incoming.frame():
-        if got[0] is not wire.Kind.DATA:
+        if got[0] is not wire.FrameKind.DATA:
             return data, got[0], got[1]
         data += got[1]
     return data, None, b""
@@ -80,9 +80,9 @@ def test_it_connects_and_says_from_where() -> None:
             answer, incoming, writer = await connect(ends, port)
             assert answer["peer"] == f"127.0.0.1:{port}"
             assert answer["local"].startswith("127.0.0.1:")
-            writer.write(wire.frame(wire.Kind.DATA, b"hello"))
-            writer.write(wire.frame(wire.Kind.END))
-            assert await everything(incoming) == (b"hello", wire.Kind.END, b"")
+            writer.write(wire.frame(wire.FrameKind.DATA, b"hello"))
+            writer.write(wire.frame(wire.FrameKind.END))
+            assert await everything(incoming) == (b"hello", wire.FrameKind.END, b"")
 
     asyncio.run(run())
 
@@ -193,9 +193,9 @@ def test_the_server_may_end_first_and_still_listens() -> None:
     async def run() -> None:
         async with answering(says_bye) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, incoming, writer = await connect(ends, port)
-            assert await everything(incoming) == (b"bye", wire.Kind.END, b"")
-            writer.write(wire.frame(wire.Kind.DATA, b"still here"))
-            writer.write(wire.frame(wire.Kind.END))
+            assert await everything(incoming) == (b"bye", wire.FrameKind.END, b"")
+            writer.write(wire.frame(wire.FrameKind.DATA, b"still here"))
+            writer.write(wire.frame(wire.FrameKind.END))
             assert await incoming.frame() is None
             assert heard == [b"still here"]
 
@@ -210,9 +210,9 @@ def test_we_may_end_first_and_still_listen() -> None:
     async def run() -> None:
         async with answering(after_all) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, incoming, writer = await connect(ends, port)
-            writer.write(wire.frame(wire.Kind.DATA, b"all"))
-            writer.write(wire.frame(wire.Kind.END))
-            assert await everything(incoming) == (b"got all", wire.Kind.END, b"")
+            writer.write(wire.frame(wire.FrameKind.DATA, b"all"))
+            writer.write(wire.frame(wire.FrameKind.END))
+            assert await everything(incoming) == (b"got all", wire.FrameKind.END, b"")
 
     asyncio.run(run())
 
@@ -227,9 +227,9 @@ def test_a_reset_is_told_from_an_end() -> None:
     async def run() -> None:
         async with answering(slams) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, incoming, writer = await connect(ends, port)
-            writer.write(wire.frame(wire.Kind.DATA, b"x"))
+            writer.write(wire.frame(wire.FrameKind.DATA, b"x"))
             _, kind, word = await everything(incoming)
-            assert (kind, word) == (wire.Kind.BROKEN, b"ECONNRESET")
+            assert (kind, word) == (wire.FrameKind.BROKEN, b"ECONNRESET")
 
     asyncio.run(run())
 
@@ -254,7 +254,7 @@ def test_when_we_are_gone_the_server_is_let_go(ended: bool) -> None:
         async with answering(waits) as port, relayed(plan(("127.0.0.1", port))) as ends:
             _, _, writer = await connect(ends, port)
             if ended:
-                writer.write(wire.frame(wire.Kind.END))
+                writer.write(wire.frame(wire.FrameKind.END))
                 await writer.drain()
             writer.transport.abort()
             await asyncio.wait_for(gone.wait(), 5)
@@ -371,13 +371,13 @@ def test_half_a_gigabyte_goes_through_in_little_memory(up: bool) -> None:
             _, incoming, writer = await connect(ends, port)
             if up:
                 for _ in range(total // len(piece)):
-                    writer.write(wire.frame(wire.Kind.DATA, piece))
+                    writer.write(wire.frame(wire.FrameKind.DATA, piece))
                     await writer.drain()
-                writer.write(wire.frame(wire.Kind.END))
-            while (got := await incoming.frame()) and got[0] is wire.Kind.DATA:
+                writer.write(wire.frame(wire.FrameKind.END))
+            while (got := await incoming.frame()) and got[0] is wire.FrameKind.DATA:
                 counted += len(got[1])
             assert got is not None
-            assert got[0] is wire.Kind.END
+            assert got[0] is wire.FrameKind.END
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     asyncio.run(run())

@@ -9,7 +9,7 @@ import pytest
 
 from k8sext.agent.fault import Fault
 from k8sext.agent.net import resolver
-from k8sext.agent.net.resolver import AAAA, A, Answer, Config, parse, query, read_config
+from k8sext.agent.net.resolver import AAAA, A, Config, DnsAnswer, parse, query, read_config
 from k8sext.model.words import Reason
 from tests.support import nameserver
 from tests.support.nameserver import Asked, Nameserver, Record, Script, a, cname, serve
@@ -38,8 +38,8 @@ def zone(asked: Asked) -> list[bytes]:
     return [asked.reply(*(r for r in found if r[1] in (asked.kind, resolver.CNAME)))]
 
 
-def ask(name: str, config: Config, seconds: float = 5.0) -> Answer:
-    async def run() -> Answer:
+def ask(name: str, config: Config, seconds: float = 5.0) -> DnsAnswer:
+    async def run() -> DnsAnswer:
         deadline = asyncio.get_running_loop().time() + seconds
         return await resolver.resolve(name, config, deadline)
 
@@ -47,7 +47,7 @@ def ask(name: str, config: Config, seconds: float = 5.0) -> Answer:
 
 
 def told(name: str, script: Script = zone, *search: str, seconds: float = 5.0, ndots: int = 1
-         ) -> tuple[Answer | Fault, Nameserver]:  # fmt: skip
+         ) -> tuple[DnsAnswer | Fault, Nameserver]:  # fmt: skip
     with serve(script) as server:
         try:
             return ask(name, server.config(*search, ndots=ndots), seconds), server
@@ -55,9 +55,9 @@ def told(name: str, script: Script = zone, *search: str, seconds: float = 5.0, n
             return fault, server
 
 
-def found(name: str, script: Script = zone, *search: str, **more: int) -> Answer:
+def found(name: str, script: Script = zone, *search: str, **more: int) -> DnsAnswer:
     answer, _ = told(name, script, *search, **more)
-    assert isinstance(answer, Answer), answer
+    assert isinstance(answer, DnsAnswer), answer
     return answer
 
 
@@ -74,7 +74,7 @@ CLUSTER = ("dev.svc.cluster.local", "svc.cluster.local", "cluster.local")
 
 def test_the_search_list_of_a_pod() -> None:
     answer, server = told("db", zone, *CLUSTER, ndots=5)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, DnsAnswer)
     assert answer.name == "db.dev.svc.cluster.local"
     assert answer.addresses == ("198.51.100.7",)
     assert server.names() == ["db.dev.svc.cluster.local"]
@@ -82,7 +82,7 @@ def test_the_search_list_of_a_pod() -> None:
 
 def test_a_name_with_fewer_dots_than_ndots_is_searched_first() -> None:
     answer, server = told("both.example", zone, *CLUSTER, ndots=5)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, DnsAnswer)
     assert answer.name == "both.example"
     assert server.names() == [*(f"both.example.{d}" for d in CLUSTER), "both.example"]
     assert answer.searched == tuple(server.names())
@@ -210,7 +210,7 @@ def test_a_truncated_answer_is_asked_again_over_tcp() -> None:
         return [asked.reply(*(many if asked.kind == A else ()))]
 
     answer, server = told("both.example", script)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, DnsAnswer)
     assert len(answer.addresses) == 200
     assert ("both.example", A, True) in server.asked
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8sext.agent.net.resolver import Answer, _empty  # pyright: ignore[reportPrivateUsage]
+from k8sext.agent.net.resolver import DnsAnswer, _empty  # pyright: ignore[reportPrivateUsage]
 from k8sext.model.words import Reason
 
 
@@ -17,7 +17,7 @@ from k8sext.model.words import Reason
     ],
 )
 def test_alias(rcode: str, target: str, reason: Reason) -> None:
-    fault = _empty(Answer(name="db", rcode=rcode, cname=(target,)))
+    fault = _empty(DnsAnswer(name="db", rcode=rcode, cname=(target,)))
     assert fault.reason is reason
     if rcode in ("SERVFAIL", "REFUSED"):
         assert rcode in fault.detail

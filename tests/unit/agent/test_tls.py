@@ -200,9 +200,9 @@ def a_pair(folder: Path, key: str = "client") -> client_pair.ClientPair:
 
 
 def context() -> Any:
-    from k8sext.agent.tls.handshake import Context
+    from k8sext.agent.tls.handshake import TlsContext
 
-    return Context.make(None, verify=False)
+    return TlsContext.make(None, verify=False)
 
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory files are Linux's")

@@ -131,7 +131,7 @@ def looked(
                 namespace="dev",
                 modules=dict.fromkeys(CHECKS, "m"),
                 vantage="local",
-                visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+                visits=plan.Companions(bridges=[bridge("store", port)], keys={"path": ("store",)}),
                 acting=plan.Acting(**acting) if acting else None,
             )
             seen: list[Observation] = []
@@ -227,7 +227,7 @@ def test_companions_take_their_secrets_along() -> None:
         run_id="r",
         namespace="dev",
         modules=dict.fromkeys(CHECKS, "m"),
-        visits=plan.Visits(bridges=[store], keys={"path": ("store",)}),
+        visits=plan.Companions(bridges=[store], keys={"path": ("store",)}),
     )
     assert secrets_of(made) == ("store-auth",)
     assert [(t.id, t.service, t.route.value) for t in made.companions] == [
@@ -247,7 +247,7 @@ def test_a_long_visit_keeps_nobody_from_logging_in() -> None:
                 namespace="dev",
                 modules=dict.fromkeys(CHECKS, "m"),
                 vantage="local",
-                visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+                visits=plan.Companions(bridges=[bridge("store", port)], keys={"path": ("store",)}),
             )
             logins = GivenValues({"store-svc": {"password": Secret("right")}})
             runner = Runner(made, CHECKS, logins, lambda _: None)
@@ -320,7 +320,7 @@ def test_a_visit_does_not_spend_its_stage_on_waiting_for_who_acts() -> None:
                 namespace="dev",
                 modules=dict.fromkeys(CHECKS, "m"),
                 vantage="local",
-                visits=plan.Visits(bridges=[bridge("store", port)], keys={"path": ("store",)}),
+                visits=plan.Companions(bridges=[bridge("store", port)], keys={"path": ("store",)}),
                 budget=replace(Budget(), stage_s=0.6),
             )
             (store,), seen = made.companions, list[Observation]()

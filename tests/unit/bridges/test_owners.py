@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.bridges.owners import Objects, owners
+from k8sext.bridges.owners import OwnerObjects, owners
 from k8sext.model.owner import Owner
 
 
@@ -38,7 +38,7 @@ HOST = pod(
     "agent-1", "192.0.2.11", hostNetwork=True, containers=[{"ports": [{"containerPort": 9100}]}]
 )
 PORTS = pod("sentinel-1", "198.18.1.9", containers=[{"ports": [{"hostPort": 8719}]}])
-OBJECTS = Objects(
+OBJECTS = OwnerObjects(
     pods=[pod("shop-1", "198.18.1.7"), pod("shop-2", "198.18.1.8"), DONE, HOST, PORTS],
     nodes=NODES,
     services=[service("gateway", "198.19.3.3", 31208)],
@@ -70,5 +70,5 @@ def test_what_is_no_address_has_no_owner(text: str) -> None:
 
 
 def test_where_pods_could_not_be_read_nobody_is_called_gone() -> None:
-    (found,) = owners(["198.18.1.99:80"], Objects(nodes=NODES))
+    (found,) = owners(["198.18.1.99:80"], OwnerObjects(nodes=NODES))
     assert found.kind == "unknown"

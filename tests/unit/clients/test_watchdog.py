@@ -12,7 +12,7 @@ from k8sext.agent.check import Login
 from k8sext.agent.drive import drivers as clients
 from k8sext.agent.drive.client import ClientInfo, ClientProbe, Dial, Fault, Notes
 from k8sext.agent.drive.drivers import watched
-from k8sext.agent.drive.scene import Door, Scene
+from k8sext.agent.drive.scene import DialPoint, Scene
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.model.plan import Budget, Target
 from k8sext.model.result import Observation, StageResult
@@ -243,7 +243,7 @@ def test_one_driver_a_port_by_name_where_there_is_one() -> None:
     name = target("redis", 6379, id="o1", route=Route.NAME, host="svc")
     first = target("redis", 6379, id="o2", host="127.0.0.2")
     other = target("redis", 6380, id="o3", port_key="other", host="127.0.0.3")
-    seen, dials = sent(first, name, other, door=lambda t: Door("127.0.0.9", t.port))
+    seen, dials = sent(first, name, other, door=lambda t: DialPoint("127.0.0.9", t.port))
     assert [(o.id, o.route, o.target) for o in seen] == [
         ("o1-client", Route.NAME, "svc:6379"),
         ("o3-client", Route.ENDPOINT, "127.0.0.3:6380"),

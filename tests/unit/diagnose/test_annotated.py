@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.report import BridgeReport
 from k8sext.model.words import Reason, Stage, Status
 from tests.support.seen import at, bridge, by_name
 
-HERE = Context(namespace="dev", vantage="pod", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", policies=())
 TLS = "k8sext.io/tls: 'on' is not disable, require or verify-full"
 EXPECT = "k8sext.io/expect: its value is not JSON"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.owner import Owner
@@ -37,7 +37,7 @@ def said(
         callbacks=facts, source_seen=source,
     )  # fmt: skip
     end = seen("o2", Route.ENDPOINT, f"{ADDRESS}:26379")
-    context = Context(namespace="dev", vantage=vantage, address="198.18.2.9", owners=owners)
+    context = PlaceFacts(namespace="dev", vantage=vantage, address="198.18.2.9", owners=owners)
     found = judge([bridge()], [told, end], [], context).bridges[0].diagnoses
     return [d for d in found if d.code.startswith("KX8")]
 
@@ -235,7 +235,7 @@ def test_facts_of_another_shape_say_nothing(hostile: Any) -> None:
         callbacks=hostile,
     )  # fmt: skip
     end = seen("o2", Route.ENDPOINT, f"{ADDRESS}:26379")
-    context = Context(namespace="dev", vantage="pod")
+    context = PlaceFacts(namespace="dev", vantage="pod")
     assert judge([bridge()], [told, end], [], context).bridges[0].diagnoses == ()
 
 
@@ -258,7 +258,7 @@ def test_what_a_check_says_itself(
             ("o2", Route.ENDPOINT, f"{ADDRESS}:26379"),
         )
     ]
-    context = Context(namespace="dev", vantage="pod")
+    context = PlaceFacts(namespace="dev", vantage="pod")
     (found,) = judge([bridge()], told, [], context).bridges[0].diagnoses
     assert (found.code, found.severity) == (code, severity)
 
@@ -275,7 +275,7 @@ def test_the_probe_that_was_told_more_is_believed() -> None:
             (Route.ENDPOINT, f"{ADDRESS}:26379", "down"),
         )
     ]  # fmt: skip
-    context = Context(namespace="dev", vantage="pod", address="198.18.2.9", owners=(pod(),))
+    context = PlaceFacts(namespace="dev", vantage="pod", address="198.18.2.9", owners=(pod(),))
     (found,) = judge([bridge()], told, [], context).bridges[0].diagnoses
     assert (found.code, found.severity) == ("KX805", Severity.FAIL)
 

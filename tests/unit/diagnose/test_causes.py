@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.diagnosis import Diagnosis
@@ -16,7 +16,7 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Severity, Stage, Status
 from tests.support.seen import at, bridge, by_name
 
-HERE = Context(namespace="dev", vantage="pod", node="node2", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", node="node2", policies=())
 A, B, C, D = (f"198.51.100.{n}" for n in (21, 22, 23, 24))
 SILENCE = (Stage.CONNECT, Reason.TIMED_OUT)
 REFUSED = (Stage.CONNECT, Reason.REFUSED)

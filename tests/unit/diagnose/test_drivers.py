@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.codes import rows
 from k8sext.diagnose.judge import judge
 from k8sext.model.report import BridgeReport, Report
@@ -16,7 +16,7 @@ from k8sext.model.words import Reason, Route, Severity, Stage, Status
 from tests.support.sample_report import sample
 from tests.support.seen import ADDRESS, at, bridge, seen
 
-LOCAL = Context(namespace="dev", vantage="local")
+LOCAL = PlaceFacts(namespace="dev", vantage="local")
 HANDSHAKE, AUTH, VERIFY, CONNECT = Stage.HANDSHAKE, Stage.AUTH, Stage.VERIFY, Stage.CONNECT
 End = tuple[Stage, Reason] | None
 
@@ -145,7 +145,7 @@ def test_by_name_too() -> None:
     name = seen("o1", Route.NAME, "redis-svc:26379")
     client = seen("o1-client", Route.NAME, "redis-svc:26379", HANDSHAKE, Reason.SERVER_ERROR)
     client = replace(client, client="redis 8.1.0")
-    where = Context(namespace="dev", vantage="pod")
+    where = PlaceFacts(namespace="dev", vantage="pod")
     report = judge([bridge()], [name, at(), client], [], where).bridges[0]
     assert [d.code for d in report.diagnoses] == ["KX521"]
 

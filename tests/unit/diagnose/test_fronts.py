@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Bridge, Kind
 from k8sext.model.report import BridgeReport
@@ -14,13 +14,13 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 from tests.support.front_objects import CONTROLLER, HOST, HTTP, front, kibana, own, page, page_of
 
-HERE = Context(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
 MANIFEST, PATH, NETWORK, TLS = "manifest", "path", "cluster-network", "tls"
 SECURE = {"tls": True, "tls_secret": "kibana-tls", "tls_hosts": (HOST,)}
 
 
 def judged(
-    bridge: Bridge, *seen: Observation, name: Observation | None = None, context: Context = HERE
+    bridge: Bridge, *seen: Observation, name: Observation | None = None, context: PlaceFacts = HERE
 ) -> BridgeReport:
     return judge([bridge], [name or own(), *seen], (), context).bridges[0]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Endpoint, Port
 from k8sext.model.depth import limits, summary
@@ -16,7 +16,7 @@ from k8sext.registry import report as report_format
 from k8sext.registry import report_options
 from tests.support.seen import bridge, seen
 
-HERE = Context(namespace="dev", vantage="pod", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", policies=())
 PORT = Port(name="http", port=9200, protocol="elasticsearch", protocol_source="well-known port",
             fallback="http")  # fmt: skip
 KAFKA = Port(name="kafka", port=9092, protocol="tcp", protocol_source="port name", product="Kafka")

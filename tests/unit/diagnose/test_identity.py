@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.identity import systems
 from k8sext.diagnose.judge import judge
 from k8sext.model.result import Observation
@@ -49,7 +49,7 @@ def test_a_warning_does_not_hide_a_second_system() -> None:
 def test_one_address_that_leads_to_two_systems_is_two_systems() -> None:
     direct = server(ONE, "postgresql", identity="a")
     named = by_name(Stage.VERIFY, None, status=Status.PASS, identity="b")
-    here = Context(namespace="dev", vantage="pod", policies=())
+    here = PlaceFacts(namespace="dev", vantage="pod", policies=())
     (report,) = judge([bridge("redis-svc", ONE)], [named, direct], (), here).bridges
     (said,) = report.diagnoses
     assert (said.code, report.status) == ("KX507", Status.FAIL)
@@ -61,7 +61,7 @@ def test_one_address_that_leads_to_two_systems_is_two_systems() -> None:
 def test_which_address_the_name_led_to_changes_no_word(chosen: str) -> None:
     ends = [server(a, "postgresql", identity=f"of {a}") for a in (ONE, TWO)]
     named = by_name(Stage.VERIFY, None, status=Status.PASS, identity=f"of {chosen}")
-    here = Context(namespace="dev", vantage="pod", policies=())
+    here = PlaceFacts(namespace="dev", vantage="pod", policies=())
     (report,) = judge([bridge("redis-svc", ONE, TWO)], [named, *ends], (), here).bridges
     assert f": {ONE}:26379 is of {ONE}; {TWO}:26379 is of {TWO}" in report.diagnoses[0].summary
 
@@ -88,7 +88,7 @@ def test_a_primary_and_its_replicas_pass_with_a_note(
 ) -> None:
     hosts = (ONE, TWO, THREE)[: len(roles)]
     ends = [server(a, role=r, identity="a") for a, r in zip(hosts, roles, strict=True)]
-    here = Context(namespace="dev", vantage="pod", policies=())
+    here = PlaceFacts(namespace="dev", vantage="pod", policies=())
     what = bridge("redis-svc", *hosts, expect=expect)
     (report,) = judge([what], [by_name(), *ends], (), here).bridges
     assert ([d.code for d in report.diagnoses], report.status) == (codes, Status.PASS)
@@ -97,7 +97,7 @@ def test_a_primary_and_its_replicas_pass_with_a_note(
 def test_nodes_of_a_redis_cluster_are_no_roles_to_tell_of() -> None:
     facts = {"mode": "cluster", "identity": "a"}
     ends = [server(ONE, role="master", **facts), server(TWO, role="replica", **facts)]
-    here = Context(namespace="dev", vantage="pod", policies=())
+    here = PlaceFacts(namespace="dev", vantage="pod", policies=())
     (report,) = judge([bridge("redis-svc", ONE, TWO)], [by_name(), *ends], (), here).bridges
     assert report.diagnoses == ()
 
@@ -138,7 +138,7 @@ def test_a_cluster_of_servers_with_identities_of_their_own_is_one_system() -> No
 def test_the_verdict(protocol: str, facts: Any, code: str, status: Status) -> None:
     what = bridge("redis-svc", ONE, TWO)
     ends = [server(a, protocol, identity=f"of {a}", **facts) for a in (ONE, TWO)]
-    here = Context(namespace="dev", vantage="pod", policies=())
+    here = PlaceFacts(namespace="dev", vantage="pod", policies=())
     (report,) = judge([what], [by_name(), *ends], (), here).bridges
     (said,) = report.diagnoses
     assert (said.code, said.culprit.value, report.status) == (code, "wrong-target", status)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.codes import rows
 from k8sext.diagnose.judge import Judgement, judge
 from k8sext.model.bridge import Bridge, Endpoint, Kind
@@ -16,8 +16,8 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Severity, Stage, Status
 from tests.support.seen import ADDRESS, at, bridge, by_name, seen
 
-HERE = Context(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
-LOCAL = Context(namespace="dev", vantage="local")
+HERE = PlaceFacts(namespace="dev", vantage="pod", node="node2", address="198.18.1.7", policies=())
+LOCAL = PlaceFacts(namespace="dev", vantage="local")
 OTHER = "198.51.100.22"
 CONNECT, RESOLVE, AUTH = Stage.CONNECT, Stage.RESOLVE, Stage.AUTH
 HANDSHAKE, VERIFY = Stage.HANDSHAKE, Stage.VERIFY
@@ -28,7 +28,7 @@ SPARED: Mapping[str, Any] = {"reason": Reason.LOGIN_REJECTED_BEFORE, "status": S
 def judged(
     what: Bridge,
     observations: Sequence[Observation],
-    context: Context = HERE,
+    context: PlaceFacts = HERE,
     controls: Sequence[Mapping[str, Any]] = (),
 ) -> BridgeReport:
     return judge([what], observations, controls, context).bridges[0]
@@ -206,7 +206,7 @@ def test_the_servers_own_words_are_kept() -> None:
 
 
 @pytest.mark.parametrize(("context", "name"), [(HERE, True), (LOCAL, False)])
-def test_a_rejected_login_is_not_a_partial_outage(context: Context, name: bool) -> None:
+def test_a_rejected_login_is_not_a_partial_outage(context: PlaceFacts, name: bool) -> None:
     rejected = at(ADDRESS, AUTH, Reason.AUTH_REJECTED)
     spared = at(OTHER, AUTH, id="o3", **SPARED)
     by = [by_name(AUTH, **SPARED)] if name else []

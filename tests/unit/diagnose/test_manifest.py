@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Bridge, Endpoint
 from k8sext.model.diagnosis import Finding
@@ -32,7 +32,7 @@ DEAD = [by_name(*REFUSED), at(ADDRESS, *REFUSED)]
 def judged(
     observations: Sequence[Observation], *findings: Finding, what: Bridge | None = None
 ) -> BridgeReport:
-    here = Context(namespace="dev", vantage="pod", policies=(), findings=findings)
+    here = PlaceFacts(namespace="dev", vantage="pod", policies=(), findings=findings)
     return judge([what or bridge()], observations, (), here).bridges[0]
 
 

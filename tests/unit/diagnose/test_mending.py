@@ -4,7 +4,7 @@ import json
 import shlex
 from dataclasses import replace
 
-from k8sext.diagnose.case import Case, Context
+from k8sext.diagnose.case import Case, PlaceFacts
 from k8sext.diagnose.codes.rows import ANSWERS
 from k8sext.diagnose.codes.rows_reach import PORT_NAME
 from k8sext.diagnose.mending import facts, lead_to
@@ -14,7 +14,7 @@ from k8sext.model.tls import TlsMode, TlsSpec
 from k8sext.model.words import Reason
 from tests.support.seen import bridge
 
-HERE = Context(namespace="dev", vantage="pod")
+HERE = PlaceFacts(namespace="dev", vantage="pod")
 
 
 def facts_about(what: Bridge, number: int = 0, detail: str = "") -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Bridge, Endpoint, Port
 from k8sext.model.report import BridgeReport
@@ -12,7 +12,7 @@ from k8sext.model.result import Json, Observation
 from k8sext.model.words import Reason, Severity, Stage, Status
 from tests.support.seen import ADDRESS, at, bridge, by_name
 
-HERE = Context(namespace="dev", vantage="pod", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", policies=())
 NAME, NEW = "redis.corp.example", "198.51.100.77"
 DEAD = at(ADDRESS, Stage.CONNECT, Reason.TIMED_OUT)
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from k8sext.diagnose import policy
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.egress import isolating
 from k8sext.model.words import Reason, Stage
 from tests.support.seen import ADDRESS, at, bridge, by_name
 
 PROBE = {"app.kubernetes.io/managed-by": "k8sext"}
-HERE = Context(namespace="dev", vantage="pod", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", policies=())
 
 
 def made(selector: dict[str, Any], *egress: dict[str, Any], name: str = "p") -> dict[str, Any]:
@@ -68,7 +68,7 @@ def test_ingress_alone_isolates_no_egress() -> None:
     assert isolating([ingress], PROBE, ADDRESS, 26379) == ()
 
 
-def timed_out(context: Context) -> Any:
+def timed_out(context: PlaceFacts) -> Any:
     ended = (Stage.CONNECT, Reason.TIMED_OUT)
     return judge([bridge()], [by_name(*ended), at(ADDRESS, *ended)], [], context).bridges[0]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Kind
 from k8sext.model.result import Observation
@@ -14,7 +14,7 @@ DIAL = f"timeout 3 bash -c '</dev/tcp/{ADDRESS}/26379'"
 
 
 def see(vantage: str, *observations: Observation) -> str:
-    context = Context(namespace="dev", vantage=vantage, policies=())
+    context = PlaceFacts(namespace="dev", vantage=vantage, policies=())
     (report,) = judge([bridge()], observations, [], context).bridges
     return report.diagnoses[0].see.partition(" · ")[2]
 
@@ -46,7 +46,7 @@ def test_the_servers_words_are_not_said_twice(detail: str, times: int) -> None:
         by_name(Stage.AUTH, Reason.AUTH_REJECTED, **how),
         at(ADDRESS, Stage.AUTH, Reason.AUTH_REJECTED, **how),
     ]
-    context = Context(namespace="dev", vantage="pod", policies=())
+    context = PlaceFacts(namespace="dev", vantage="pod", policies=())
     (report,) = judge([bridge()], both, [], context).bridges
     said = report.diagnoses[0]
     assert said.why.count(f"the server said: {REJECTED}") == times
@@ -55,6 +55,6 @@ def test_the_servers_words_are_not_said_twice(detail: str, times: int) -> None:
 def test_an_address_as_external_name_is_shown() -> None:
     alias = bridge(kind=Kind.EXTERNAL_NAME, external_name="198.51.100.9", endpoints=())
     lost = by_name(Stage.RESOLVE, Reason.NAME_NOT_FOUND)
-    context = Context(namespace="dev", vantage="pod", policies=())
+    context = PlaceFacts(namespace="dev", vantage="pod", policies=())
     (report,) = judge([alias], [lost], [], context).bridges
     assert "spec.externalName of Service redis-svc is 198.51.100.9" in report.diagnoses[0].summary

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from k8sext.diagnose import mending, saying, start
-from k8sext.diagnose.case import Case, Context
+from k8sext.diagnose.case import Case, PlaceFacts
 from k8sext.diagnose.codes import table
 from k8sext.lint import run as lint
 from k8sext.model import shell
@@ -117,7 +117,7 @@ def of_commands(value: str) -> list[str]:
 def of_a_bridge(value: str) -> list[str]:
     """Lines that are put together for one bridge."""
     one = replace(bridge(value), namespace=value)
-    case = Case(one, one.ports[0], None, None, (), Context(namespace=value, vantage="pod"))
+    case = Case(one, one.ports[0], None, None, (), PlaceFacts(namespace=value, vantage="pod"))
     host = value.replace(":", "")
     texts = [mending.facts(case, "")["ca"]]
     for stage, reason in (

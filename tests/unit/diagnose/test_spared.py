@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage, Status
 from tests.support.seen import ADDRESS, at, bridge, by_name, seen
 
-HERE = Context(namespace="dev", vantage="pod", node="node2", policies=())
-LOCAL = Context(namespace="dev", vantage="local")
+HERE = PlaceFacts(namespace="dev", vantage="pod", node="node2", policies=())
+LOCAL = PlaceFacts(namespace="dev", vantage="local")
 WORDS = 'password authentication failed for user "shop"'
 
 
@@ -39,12 +39,12 @@ def both(evidence: dict[str, str]) -> list[Observation]:
     ]
 
 
-def judged(observations: Sequence[Observation], context: Context = HERE) -> BridgeReport:
+def judged(observations: Sequence[Observation], context: PlaceFacts = HERE) -> BridgeReport:
     return judge([bridge()], observations, [], context).bridges[0]
 
 
 @pytest.mark.parametrize("context", [HERE, LOCAL])
-def test_it_fails_by_the_same_code_and_says_where_the_login_was_tried(context: Context) -> None:
+def test_it_fails_by_the_same_code_and_says_where_the_login_was_tried(context: PlaceFacts) -> None:
     observations = both(facts()) if context is HERE else both(facts())[1:]
     report = judged(observations, context)
     (said,) = report.diagnoses

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.codes import rows_untested
 from k8sext.diagnose.codes.row import Row
 from k8sext.diagnose.judge import judge
@@ -20,7 +20,7 @@ from k8sext.registry import report as report_format
 from k8sext.registry import report_options
 from tests.support.seen import ADDRESS, PORT, at, bridge, by_name, name_alone, seen
 
-HERE = Context(namespace="dev", vantage="pod", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", policies=())
 LOCAL = replace(HERE, vantage="local")
 UDP = Port(name="syslog", port=514, protocol="tcp", protocol_source="fallback", transport="UDP")
 ENDS = (Endpoint(address=ADDRESS, port=514, port_name="syslog"),)
@@ -29,7 +29,7 @@ GUESS = Port(name="", port=9200, protocol="elasticsearch", protocol_source="serv
 
 
 def judged(
-    what: Bridge, observations: Sequence[Observation], context: Context = HERE
+    what: Bridge, observations: Sequence[Observation], context: PlaceFacts = HERE
 ) -> BridgeReport:
     return judge([what], observations, (), context).bridges[0]
 

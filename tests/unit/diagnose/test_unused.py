@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.bridge import Bridge, Endpoint, Kind, in_use
 from k8sext.model.report import BridgeReport
@@ -15,7 +15,7 @@ from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Severity, Stage, Status
 from tests.support.seen import at, bridge, by_name
 
-HERE = Context(namespace="dev", vantage="pod", policies=())
+HERE = PlaceFacts(namespace="dev", vantage="pod", policies=())
 A, B, C = (f"198.51.100.{n}" for n in (21, 22, 23))
 SIX = "[2001:db8::21]"
 REFUSED: tuple[Stage, Reason] = (Stage.CONNECT, Reason.REFUSED)

@@ -170,7 +170,7 @@ def test_an_intruder_is_told_although_the_run_is_over_before_admission_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The proven pod's log is read in no time; the question about the other one is still open."""
-    monkeypatch.setattr(listen.Listener, "ask_admission", lambda *_: None)
+    monkeypatch.setattr(listen.LogListener, "ask_admission", lambda *_: None)
     report = examined(Cluster(other_image))
     assert told(report) == [("KX926", Severity.WARN)]
     assert "image is" in report.vantages[0].diagnoses[0].why

@@ -11,7 +11,7 @@ import pytest
 
 from k8sext import registry
 from k8sext.cli import app
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.doctor import saved
 from k8sext.errors import K8sextError
@@ -25,7 +25,7 @@ DENY: dict[str, Any] = {
     "metadata": {"name": "deny"},
     "spec": {"podSelector": {}, "policyTypes": ["Egress"]},
 }
-HERE = Context(
+HERE = PlaceFacts(
     namespace="dev", vantage="pod", node="node2", policies=[DENY], lost=frozenset({("x", "y")})
 )
 CONTROL: dict[str, Json] = {"type": "control", "dns": True, "api": True, "connected": False}

@@ -14,7 +14,7 @@ import pytest
 
 from k8sext import registry
 from k8sext.cli import app
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.doctor import saved
 from k8sext.errors import K8sextError
 from k8sext.model.codec import to_json
@@ -22,7 +22,7 @@ from k8sext.model.report import Place, Report
 from k8sext.model.result import Json
 from tests.support.sample_report import sample, view
 
-HERE = Context(namespace="dev", vantage="pod", node="node2", policies=[])
+HERE = PlaceFacts(namespace="dev", vantage="pod", node="node2", policies=[])
 CONTROL: dict[str, Json] = {"type": "control", "dns": True, "api": True, "connected": True}
 FORMATS = ("table", "wide", "json", "junit")
 CODES = (0, 1, 2, 3, 5, 130)

@@ -9,7 +9,7 @@ import pytest
 from k8sext.errors import K8sextError
 from k8sext.kube import lists, shapes
 from k8sext.kube.answers import Misread
-from k8sext.kube.calls import Call
+from k8sext.kube.calls import ApiCall
 from k8sext.kube.fields import KINDS
 from k8sext.kube.kubeconfig import Access
 from k8sext.kube.session import Session
@@ -31,7 +31,7 @@ def session(server: ApiServer) -> Session:
 
 def refusal(path: str, data: Any) -> str:
     try:
-        shapes.check(Call("GET", path, {}), data)
+        shapes.check(ApiCall("GET", path, {}), data)
     except shapes.Misshapen as error:
         return str(error)
     return ""

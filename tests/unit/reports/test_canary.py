@@ -23,7 +23,7 @@ from k8sext.model.plan import Budget
 from k8sext.model.report import Report
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec
-from k8sext.selftest.servers import Door, Talk, opened
+from k8sext.selftest.servers import ServerPort, Talk, opened
 from tests.support.reflecting import CANARY, USER, forms, talks
 
 BUDGET = Budget(stage_s=5, resolve_s=5, probe_s=10, run_s=120)
@@ -72,7 +72,7 @@ def looked() -> Iterator[tuple[Report, int, str]]:
     root.addHandler(ear)
     root.setLevel(logging.DEBUG)
     try:
-        with opened([Door(talk=talk) for _, _, talk in runs]) as doors:
+        with opened([ServerPort(talk=talk) for _, _, talk in runs]) as doors:
             bridges = [
                 _bridge(n, p, port) for (n, p, _), port in zip(runs, doors.ports, strict=True)
             ]

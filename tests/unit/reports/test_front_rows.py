@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from k8sext import registry
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.doctor.saved import judged_again
 from k8sext.model.codec import to_json
@@ -31,7 +31,7 @@ def at_nodes() -> list[Observation]:
 
 def report(*seen: Observation) -> Report:
     bridge = kibana(front(), LOGS, ports=(replace(HTTP, node_port=30561),), nodes=NODES)
-    context = Context(namespace="dev", vantage="pod", policies=())
+    context = PlaceFacts(namespace="dev", vantage="pod", policies=())
     made = judge([bridge], [own(), *seen], (), context)
     place = Place(
         namespace="dev", vantage="pod", services=(bridge.service,), context=to_json(context)

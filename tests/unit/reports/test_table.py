@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from k8sext import registry
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.diagnose.judge import judge
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import Report
@@ -169,7 +169,7 @@ def test_an_address_that_no_connection_is_sent_to_is_marked_so() -> None:
     ready, idle = what.endpoints
     what = replace(what, endpoints=(ready, replace(idle, ready=False)))
     dead = at("198.51.100.22", Stage.CONNECT, Reason.REFUSED, "o3")
-    here = Context(namespace="dev", vantage="pod", policies=())
+    here = PlaceFacts(namespace="dev", vantage="pod", policies=())
     report = replace(sample(), bridges=judge([what], [by_name(), at(), dead], (), here).bridges)
     lines = render(report, width=120).splitlines()
     assert [line for line in lines if "198.51.100.22:26379 (not used)" in line]

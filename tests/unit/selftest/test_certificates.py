@@ -8,7 +8,7 @@ import pytest
 from k8sext.agent.tls import der, strict
 from k8sext.selftest import run as selftest
 from k8sext.selftest.case import CERTIFICATES
-from k8sext.selftest.certificates import BASE_X, BASE_Y, ORDER, Authority, Key, P, times
+from k8sext.selftest.certificates import BASE_X, BASE_Y, ORDER, Authority, KeyPair, P, times
 
 NAME = "redis-svc.selftest.svc"
 CODES = {"expired": 10, "not-yet": 9, "unknown-ca": 20, "wrong-name": 62}
@@ -38,7 +38,7 @@ def trusting(authority: Authority) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("kind", sorted(CERTIFICATES))
 def test_each_kind_is_what_it_says(kind: str) -> None:
-    about, key, authority = CERTIFICATES[kind], Key.make(), Authority.make("trusted")
+    about, key, authority = CERTIFICATES[kind], KeyPair.make(), Authority.make("trusted")
     issuer = authority if about.trusted else Authority.make("another")
     pem = issuer.issue(key, about.name, about.begins, about.ends)
     server, client = selftest.server_context(pem, key), trusting(authority)
@@ -54,7 +54,7 @@ def test_each_kind_is_what_it_says(kind: str) -> None:
 
 
 def test_strict_clients_have_nothing_to_object_to() -> None:
-    authority, key = Authority.make("trusted"), Key.make()
+    authority, key = Authority.make("trusted"), KeyPair.make()
     leaf = authority.issue(key, "*.selftest.svc")
     chain = [der.read(ssl.PEM_cert_to_DER_cert(pem)) for pem in (leaf, authority.pem)]
     assert strict.faults(chain) == []
@@ -67,7 +67,7 @@ def test_keys_are_points_of_the_curve_and_no_two_alike() -> None:
     # 2G, from the definition of the curve: the tangent at G.
     slope = (3 * BASE_X**2 - 3) * pow(2 * BASE_Y, -1, P)
     assert times(2)[0] == (slope**2 - 2 * BASE_X) % P
-    public = {Key.make().public for _ in range(4)}
+    public = {KeyPair.make().public for _ in range(4)}
     assert len(public) == 4
     b = (BASE_Y**2 - BASE_X**3 + 3 * BASE_X) % P
     for point in public:
@@ -77,7 +77,7 @@ def test_keys_are_points_of_the_curve_and_no_two_alike() -> None:
 
 def test_a_signature_of_other_data_is_refused() -> None:
     """OpenSSL looks at ours: a certificate that was changed afterwards is not trusted."""
-    authority, key = Authority.make("trusted"), Key.make()
+    authority, key = Authority.make("trusted"), KeyPair.make()
     good = ssl.PEM_cert_to_DER_cert(authority.issue(key, "*.selftest.svc"))
     bent = ssl.DER_cert_to_PEM_cert(good.replace(b"a stand-in of", b"A stand-in of"))
     with pytest.raises(ssl.SSLCertVerificationError) as caught:

@@ -12,9 +12,9 @@ from k8sext import registry
 from k8sext.model.bridge import CredentialRef
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.words import Reason, Route
-from k8sext.selftest.case import Case
+from k8sext.selftest.case import SelftestCase
 from k8sext.selftest.cases import BAD, CASES, GOOD
-from k8sext.selftest.servers import HOST, Door, opened
+from k8sext.selftest.servers import HOST, ServerPort, opened
 from k8sext.vantage import pack
 
 MOST_KIB = 80 << 10
@@ -29,7 +29,7 @@ atexit.register(told)
 """
 
 
-def target(number: int, case: Case, port: int) -> Target:
+def target(number: int, case: SelftestCase, port: int) -> Target:
     return Target(
         id=f"o{number}",
         service=case.id,
@@ -43,14 +43,14 @@ def target(number: int, case: Case, port: int) -> Target:
     )
 
 
-def measured(cases: Sequence[Case], folder: Path) -> tuple[dict[str, list[str]], int]:
+def measured(cases: Sequence[SelftestCase], folder: Path) -> tuple[dict[str, list[str]], int]:
     """The reasons of each case, and the most memory that the agent ever had (KiB)."""
     entries = registry.wire_checks()
     modules = {entries[name].in_plan for name in entries}
     (folder / "login").mkdir(exist_ok=True)
     for key, value in GOOD.items():
         (folder / "login" / key).write_text(value)
-    with opened([Door(talk=case.talk) for case in cases]) as doors:
+    with opened([ServerPort(talk=case.talk) for case in cases]) as doors:
         pairs = zip(cases, doors.ports, strict=True)
         plan = Plan(
             run_id="r",

@@ -22,31 +22,31 @@ from k8sext.diagnose.codes import rows_reach
 from k8sext.model.words import Reason, Status
 from k8sext.selftest import run as selftest
 from k8sext.selftest import servers
-from k8sext.selftest.case import Case, Verdict
+from k8sext.selftest.case import SelftestCase, Verdict
 from k8sext.selftest.cases import CASES, WRONG_PASSWORD
-from k8sext.selftest.servers import ESCAPES, Door, Peer, opened
-from k8sext.selftest.speakers import Redis
+from k8sext.selftest.servers import ESCAPES, Peer, ServerPort, opened
+from k8sext.selftest.speakers import RedisTalk
 from tests.support.pythons import find
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
-def outcome() -> selftest.Outcome:
+def outcome() -> selftest.SelftestOutcome:
     """One run of everything."""
     return selftest.run()
 
 
-def case(name: str) -> Case:
+def case(name: str) -> SelftestCase:
     return next(c for c in CASES if c.id == name)
 
 
-def only(monkeypatch: pytest.MonkeyPatch, cases: Sequence[Case]) -> None:
+def only(monkeypatch: pytest.MonkeyPatch, cases: Sequence[SelftestCase]) -> None:
     """The command looks at these alone."""
     monkeypatch.setattr(selftest, "run", functools.partial(selftest.run, cases))
 
 
-def test_every_verdict_is_right(outcome: selftest.Outcome) -> None:
+def test_every_verdict_is_right(outcome: selftest.SelftestOutcome) -> None:
     assert [(c.id, c.expected, c.got) for c in outcome.wrong] == []
     assert outcome.exit_code == 0
     everything = len(outcome.checked)
@@ -73,7 +73,7 @@ def test_what_is_covered() -> None:
     assert {"good", "expired", "not-yet", "ending", "wrong-name", "unknown-ca"} <= kinds
 
 
-def test_nothing_ended_for_want_of_time_or_by_a_defect(outcome: selftest.Outcome) -> None:
+def test_nothing_ended_for_want_of_time_or_by_a_defect(outcome: selftest.SelftestOutcome) -> None:
     """Each hang ends by its own stage's deadline, none by that of the whole run."""
     stages = [s for b in outcome.report.bridges for o in b.observations for s in o.stages]
     assert not {Reason.OUT_OF_TIME, Reason.INTERNAL_ERROR} & {s.reason for s in stages}
@@ -83,7 +83,7 @@ def test_nothing_ended_for_want_of_time_or_by_a_defect(outcome: selftest.Outcome
 @pytest.mark.parametrize("form", registry.report_names())
 @pytest.mark.parametrize("options", [{}, {"color": True}, {"unicode": False}, {"width": 80}])
 def test_no_control_character_in_any_format(
-    outcome: selftest.Outcome, form: str, options: dict[str, object]
+    outcome: selftest.SelftestOutcome, form: str, options: dict[str, object]
 ) -> None:
     told = registry.report(form).render(outcome.report, registry.report_options(**options))
     if options.get("color"):
@@ -94,7 +94,7 @@ def test_no_control_character_in_any_format(
 
 
 def test_what_controls_a_terminal_would_be_noticed(
-    outcome: selftest.Outcome, monkeypatch: pytest.MonkeyPatch
+    outcome: selftest.SelftestOutcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaky:
         @staticmethod
@@ -116,7 +116,7 @@ def test_a_defect_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_false_ok_is_noticed() -> None:
     """A server that takes the wrong password, where the case says that it must not."""
-    gullible = replace(case("redis-wrong-password"), talk=Redis(password=WRONG_PASSWORD))
+    gullible = replace(case("redis-wrong-password"), talk=RedisTalk(password=WRONG_PASSWORD))
     (wrong,) = selftest.run([gullible]).wrong
     told = ("fail KX601 credentials", "warn KX609 tls to verify")
     assert (wrong.expected, wrong.got) == told
@@ -216,7 +216,7 @@ def test_a_stand_in_that_breaks_is_told() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    with opened([Door(talk=servers.silent), Door(talk=None)]) as doors:
+    with opened([ServerPort(talk=servers.silent), ServerPort(talk=None)]) as doors:
         assert len(set(doors.ports)) == 2
         assert "stand-ins" in {t.name for t in threading.enumerate()}
     assert "stand-ins" not in {t.name for t in threading.enumerate()}

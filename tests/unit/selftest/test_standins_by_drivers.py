@@ -6,12 +6,12 @@ import pytest
 
 from k8sext.model.words import Reason, Stage
 from k8sext.selftest.cases import BAD, GOOD, HEALTHY
-from k8sext.selftest.servers import Door, opened
+from k8sext.selftest.servers import ServerPort, opened
 from tests.support.drivers import Pair, both
 
 
 def see(protocol: str, login: Mapping[str, str]) -> Pair:
-    with opened([Door(talk=HEALTHY[protocol])]) as doors:
+    with opened([ServerPort(talk=HEALTHY[protocol])]) as doors:
         pair = both(protocol, doors.ports[0], login)
         assert doors.broken == []
     return pair

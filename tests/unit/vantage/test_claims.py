@@ -322,7 +322,7 @@ def test_many_intruders_cost_little() -> None:
     known = claims.Claims(made, 1)
     for number in range(500):
         odd = changed(mirrored, f"uid-{number}")
-        if known.of(odd) is claims.Claim.ASK:
+        if known.of(odd) is claims.PodClaim.ASK:
             known.admitted(odd, None, "no right")
     assert len(known.asked) == claims.MAX_ASKED
     assert len(known.intruders) <= claims.MAX_INTRUDERS

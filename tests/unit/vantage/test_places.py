@@ -9,7 +9,7 @@ import pytest
 from k8sext import registry
 from k8sext.agent.login.credentials import GivenValues
 from k8sext.cli.doctor_run import vantages
-from k8sext.diagnose.case import Context
+from k8sext.diagnose.case import PlaceFacts
 from k8sext.doctor import running as doctor
 from k8sext.doctor.cluster import Cluster
 from k8sext.doctor.request import Request
@@ -75,7 +75,7 @@ def test_a_new_place_needs_one_file(toy: str) -> None:
     assert vantages("hill,pod") == ("hill", "pod")
     with pytest.raises(K8sextError, match="hill, local, pod, relay"):
         vantages("valley")
-    assert not Context(namespace="dev", vantage="hill").inside
+    assert not PlaceFacts(namespace="dev", vantage="hill").inside
     nobody = Endpoint(address="127.0.0.1", port=1, source="test")
     port = Port(name="", port=1, protocol="tcp", protocol_source="test")
     bridge = Bridge(
