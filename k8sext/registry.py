@@ -12,12 +12,12 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from k8sext.agent.check import CheckInfo, Fingerprint, WireCheck
 from k8sext.errors import K8sextError
+from k8sext.model.data import dataclass
 
 if TYPE_CHECKING:  # loaded where drivers are asked for
     from k8sext.agent.drive.client import ClientInfo, ClientProbe

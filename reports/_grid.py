@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rich.text import Text
 
 from k8sext.model.bridge import Port
+from k8sext.model.data import dataclass
 from k8sext.model.depth import limit
 from k8sext.model.report import BridgeReport, Report, gated, not_deep_enough
 from k8sext.model.result import Observation, StageResult

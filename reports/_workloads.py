@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.text import Text
 
+from k8sext.model.data import dataclass
 from k8sext.model.report import Report, WorkloadVerdict, verdicts
 from k8sext.model.secret import printable
 from k8sext.model.words import Severity, Status

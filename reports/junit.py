@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from xml.sax.saxutils import escape, quoteattr
 
 from k8sext.model.clean import cleaned
+from k8sext.model.data import dataclass
 from k8sext.model.depth import limit
 from k8sext.model.diagnosis import Diagnosis, Finding
 from k8sext.model.report import (

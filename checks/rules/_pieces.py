@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from k8sext.bridges.handmade import MIRROR, managed_by
 from k8sext.model.bridge import Bridge
+from k8sext.model.data import dataclass
 from k8sext.model.lint import Key, Object, Objects
 from k8sext.model.shell import part, word
 

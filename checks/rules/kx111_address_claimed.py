@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from k8sext.model.bridge import Bridge, Kind
+from k8sext.model.data import dataclass
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Object, Objects, Rule, Subject, key_of
 from k8sext.model.plan import join_address

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
+from k8sext.model.data import dataclass
 from k8sext.model.fingerprint import Fingerprint
 from k8sext.model.plan import Target
 from k8sext.model.tls import TlsMode

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 
+from k8sext.model.data import dataclass
 from k8sext.model.result import Facts, Json
 
 _PART = re.compile(r"\s*(>=|<=|==|!=|>|<|=)?\s*v?(\d+(?:\.\d+)*)\s*$")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar, cast
 
 from k8sext.model.bridge import CredentialRef, Port
+from k8sext.model.data import dataclass
 from k8sext.model.nearest import nearest
 from k8sext.model.object_names import is_host, is_key, is_secret
 from k8sext.model.result import Facts

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from k8sext import registry
 from k8sext.agent import expect
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.model.data import dataclass
 
 from . import annotations as notes
 from . import handmade, infer

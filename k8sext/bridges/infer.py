@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from k8sext.agent.check import CheckInfo
 from k8sext.agent.expect import Declared
+from k8sext.model.data import dataclass
 from k8sext.model.tls import TlsMode
 
 _BREAK = re.compile(r"[^a-z0-9]+")

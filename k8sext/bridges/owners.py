@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from k8sext.model.data import dataclass
 from k8sext.model.owner import Owner
 
 Object = Mapping[str, Any]

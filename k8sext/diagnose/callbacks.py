@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from k8sext.diagnose.codes.row import Row
+from k8sext.model.data import dataclass
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.owner import Owner
 from k8sext.model.result import Observation, StageResult

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from k8sext import registry
 from k8sext.model.bridge import Bridge, Port
+from k8sext.model.data import dataclass
 from k8sext.model.diagnosis import Finding
 from k8sext.model.owner import Owner
 from k8sext.model.result import Observation, StageResult

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from k8sext.diagnose.codes.row import Row
+from k8sext.model.data import dataclass
 from k8sext.model.diagnosis import Diagnosis
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import LOGIN_ENDS, STAGES, Reason, Stage

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from k8sext.diagnose.codes.row import Row
+from k8sext.model.data import dataclass
 from k8sext.model.result import Observation, StageResult
 from k8sext.model.words import Reason, Stage, Status
 

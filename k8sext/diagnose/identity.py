@@ -9,8 +9,8 @@ what a cluster of servers with identities of their own shares (Galera, group rep
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from k8sext.model.data import dataclass
 from k8sext.model.result import Observation
 from k8sext.model.words import Reason, Route, Stage, Status
 

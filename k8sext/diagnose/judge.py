@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from k8sext.model.bridge import NO_PORT, Bridge
+from k8sext.model.data import dataclass
 from k8sext.model.diagnosis import Diagnosis, heavier
 from k8sext.model.report import BridgeReport
 from k8sext.model.result import Observation

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from k8sext.errors import K8sextError
 from k8sext.kube import workload as workloads
 from k8sext.kube.snapshot import Snapshot
 from k8sext.model.bridge import Bridge
+from k8sext.model.data import dataclass
 from k8sext.model.lint import Linted
 from k8sext.model.plan import Control
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k8sext import registry
@@ -14,6 +14,7 @@ from k8sext.diagnose import start
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge
 from k8sext.model.codec import from_json, to_json
+from k8sext.model.data import dataclass
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Linted
 from k8sext.model.plan import Plan

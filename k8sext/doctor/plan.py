@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from k8sext import registry
 from k8sext.bridges import fronts
 from k8sext.model.bridge import NO_PORT, Bridge, Endpoint, Kind, Port
+from k8sext.model.data import dataclass
 from k8sext.model.front import Front
 from k8sext.model.plan import (
     Beside,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from k8sext import registry
 from k8sext.model.bridge import Bridge, BridgeClass
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Budget
 from k8sext.model.report import Gate
 from k8sext.vantage.job import PodOptions

@@ -6,10 +6,10 @@ import http.client
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from k8sext.errors import K8sextError
+from k8sext.model.data import dataclass
 from k8sext.model.secret import printable
 
 MAX_BYTES = 128 << 20  # of one answer, unpacked; 5,000 Services are 8 MB

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from k8sext.model.data import dataclass
 
 # A tuple of types, a mapping of fields, or one of the three below.
 Field: TypeAlias = Any

@@ -12,11 +12,12 @@ import base64
 import binascii
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, cast
 
 from k8sext.errors import K8sextError
+from k8sext.model.data import dataclass
 from k8sext.model.secret import Secret
 from k8sext.reading import bounds, files
 

@@ -13,12 +13,12 @@ import ssl
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from k8sext.errors import K8sextError
+from k8sext.model.data import dataclass
 from k8sext.model.secret import printable
 
 from . import deadline, retry, shapes, transport

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from k8sext.errors import K8sextError
+from k8sext.model.data import dataclass
 from k8sext.model.shell import word
 
 from . import lists

@@ -8,11 +8,11 @@ import ipaddress
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from k8sext.errors import K8sextError
+from k8sext.model.data import dataclass
 from k8sext.model.guard import guard
 from k8sext.model.secret import Secret
 

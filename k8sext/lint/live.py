@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from k8sext.model.bridge import Bridge
+from k8sext.model.data import dataclass
 from k8sext.model.diagnosis import Finding
 from k8sext.model.lint import Linted
 

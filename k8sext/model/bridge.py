@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from .data import dataclass
 from .front import Front
 from .result import Facts, Json
 from .tls import TlsMode, TlsSpec

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from .data import dataclass
 from .words import Culprit, Severity
 
 

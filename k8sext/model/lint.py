@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from .bridge import Bridge
+from .data import dataclass
 from .diagnosis import Finding
 from .words import Culprit
 from .workload import Workload, WorkloadView

@@ -18,9 +18,9 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
+from .data import dataclass
 from .secret import Secret
 
 MASK = "***"

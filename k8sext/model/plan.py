@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from .bridge import CredentialRef, Kind
+from .data import dataclass
 from .fingerprint import Fingerprint
 from .result import Facts, Json
 from .tls import TlsMode, TlsSpec

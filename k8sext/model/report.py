@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from .bridge import Bridge
+from .data import dataclass
 from .diagnosis import Diagnosis, Finding
 from .result import Facts, Json, Observation, worst
 from .words import Severity, Stage, Status

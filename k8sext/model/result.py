@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from .data import dataclass
 from .words import LOGIN_ENDS, STAGES, Reason, Route, Stage, Status
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"

@@ -1,7 +1,8 @@
 """What a bridge asks of TLS."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from .data import dataclass
 
 
 class TlsMode(StrEnum):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8sext.errors import K8sextError
 from k8sext.kube.session import ApiError
+from k8sext.model.data import dataclass
 from k8sext.model.secret import printable
 
 from . import ingress

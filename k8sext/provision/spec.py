@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from k8sext.bridges import infer
+from k8sext.model.data import dataclass
 from k8sext.model.result import Facts, Json
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"

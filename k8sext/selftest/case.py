@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from k8sext.model.data import dataclass
 from k8sext.model.result import Json
 from k8sext.model.tls import TlsMode
 from k8sext.model.words import Stage, Status

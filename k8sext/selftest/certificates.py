@@ -11,8 +11,9 @@ import base64
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from k8sext.model.data import dataclass
 
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -7,7 +7,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from k8sext.doctor.cluster import Cluster
 from k8sext.doctor.request import Request
 from k8sext.errors import K8sextError
 from k8sext.model.bridge import Bridge, Endpoint, Kind, Port
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Budget
 from k8sext.model.report import BridgeReport, Report
 from k8sext.model.secret import Secret

@@ -10,7 +10,8 @@ import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+
+from k8sext.model.data import dataclass
 
 HOST = "127.0.0.1"
 CHUNK = 1 << 16

@@ -12,7 +12,9 @@ import hmac
 import secrets
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from k8sext.model.data import dataclass
 
 from .servers import Peer, Talk
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from k8sext.model.data import dataclass
 from k8sext.model.secret import printable
 
 from . import proof

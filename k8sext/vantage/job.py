@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
 from k8sext.errors import K8sextError
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Plan
 
 DEFAULT_IMAGE = "docker.io/library/python:3.13-slim"

@@ -14,11 +14,11 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib import resources
 
 from k8sext import registry
 from k8sext.model.codec import to_json
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Plan
 
 CHUNK = 120_000

@@ -11,9 +11,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
+from k8sext.model.data import dataclass
 from k8sext.model.secret import printable
 
 from .job import CONTAINER

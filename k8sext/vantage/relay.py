@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from k8sext import registry
@@ -21,6 +21,7 @@ from k8sext.agent.main import load_checks
 from k8sext.agent.run.runner import Runner
 from k8sext.errors import K8sextError
 from k8sext.model.codec import to_json
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Plan, Target
 from k8sext.model.result import Observation
 from k8sext.model.tls import TlsSpec

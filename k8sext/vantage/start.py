@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from k8sext.model.data import dataclass
 from k8sext.model.secret import printable
 
 from .job import CONTAINER

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Plan
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, cast
+
+from k8sext.model.data import dataclass
 
 LINE_AT_MOST = 20_000  # characters of one line; minified scripts have more, settings have not
 PATH_AT_MOST = 6  # of a nested key the last parts

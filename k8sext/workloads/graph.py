@@ -7,9 +7,9 @@ by leads from the workload to the outside itself; a guess is dotted and says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from k8sext.model.bridge import Bridge
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address, split_address
 from k8sext.model.secret import printable
 from k8sext.model.words import Status

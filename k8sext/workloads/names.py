@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from k8sext.model.bridge import Bridge
+from k8sext.model.data import dataclass
 from k8sext.model.workload import How
 
 from .hosts import plain

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address
 from k8sext.model.secret import printable
 from k8sext.model.workload import PASSES_BY, How, Stray, Use

@@ -67,7 +67,7 @@ def forms(value: str) -> dict[str, str]:
 def talks(protocol: str, said: str) -> Mapping[str, Talk]:
     """By name: servers of a protocol that say something at one place or another."""
     own = {"redis": _redis, "postgresql": _postgresql, "mysql": _mysql, "rabbitmq": _rabbitmq,
-           "elk": _rabbitmq, "tcp": _banner}  # fmt: skip
+           "elk": _rabbitmq, "tcp": _banner, "memcached": _memcached}  # fmt: skip
     make = own.get(protocol)
     if make:
         return make(said)
@@ -121,6 +121,30 @@ def _redis(said: str) -> Mapping[str, Talk]:
 
     async def accepts(peer: Peer) -> None:
         await serve(peer, True)
+
+    return {"refuses": refuses, "accepts": accepts}
+
+
+def _memcached(said: str) -> Mapping[str, Talk]:
+    async def serve(peer: Peer, logged_in: bytes) -> None:
+        known = False
+        while True:
+            request = await peer.some()
+            if request.startswith(b"set"):
+                known = logged_in == b"STORED"
+                await peer.send(logged_in + b"\r\n")
+            elif not known:
+                await peer.send(b"CLIENT_ERROR unauthenticated\r\n")
+            elif request.startswith(b"version"):
+                await peer.send(f"VERSION {said}\r\n".encode())
+            else:
+                await peer.send(f"STAT uptime {said}\r\nEND\r\n".encode())
+
+    async def refuses(peer: Peer) -> None:
+        await serve(peer, f"SERVER_ERROR {said}".encode())
+
+    async def accepts(peer: Peer) -> None:
+        await serve(peer, b"STORED")
 
     return {"refuses": refuses, "accepts": accepts}
 

@@ -8,12 +8,12 @@ with 3.5; 1.x has the components beside `status`; Gson writes each status as an 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from k8sext.agent.wire.http import Response
 from k8sext.agent.wire.http_api import mapping, sequence
 from k8sext.agent.wire.spring import ACTUATOR, status_word, without_secrets
+from k8sext.model.data import dataclass
 from k8sext.model.result import Json
 
 UP, DOWN, OUT, UNKNOWN = "UP", "DOWN", "OUT_OF_SERVICE", "UNKNOWN"

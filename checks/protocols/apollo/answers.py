@@ -17,13 +17,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from k8sext.agent.wire.http import Response
 from k8sext.agent.wire.http_api import mapping, sequence, text_of
 from k8sext.agent.wire.spring import status_word, without_secrets
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address
 
 CONFIG_SERVICES = "/services/config"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from k8sext.agent.check import Fault
 from k8sext.agent.wire.http_api import mapping, sequence
+from k8sext.model.data import dataclass
 from k8sext.model.result import Facts
 from k8sext.model.words import Reason
 

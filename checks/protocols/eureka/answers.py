@@ -10,12 +10,12 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from k8sext.agent.check import Registered
 from k8sext.agent.wire.http import Response
 from k8sext.agent.wire.http_api import mapping, sequence
+from k8sext.model.data import dataclass
 
 UP = "UP"
 MOST = 500  # instances that are looked at

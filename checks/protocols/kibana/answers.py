@@ -9,12 +9,13 @@ src/legacy_status.ts; src/legacy/server/status of 7.1). OpenSearch Dashboards sa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit
 
 from k8sext.agent.wire.http import Response
 from k8sext.agent.wire.http_api import mapping, sequence, text_of
+from k8sext.model.data import dataclass
 from k8sext.model.words import Reason
 
 MAX_WORDS = 200

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from k8sext.agent.check import Fault
 from k8sext.agent.wire import sql
+from k8sext.model.data import dataclass
 from k8sext.model.result import Json
 from k8sext.model.words import Reason
 

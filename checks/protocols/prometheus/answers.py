@@ -15,7 +15,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from k8sext.agent.check import Registered
 from k8sext.agent.wire.http import Response
 from k8sext.agent.wire.http_api import mapping, sequence, text_of
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address
 
 MAX_PLAIN = 4 << 20  # bytes of one answer, unpacked

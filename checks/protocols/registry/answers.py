@@ -8,12 +8,12 @@ them (goharbor/harbor#12192: realm at /service/token, service `harbor-registry`)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from k8sext.agent.wire.http import Response
 from k8sext.agent.wire.http_api import mapping, sequence
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address
 
 API_HEADER = "docker-distribution-api-version"

@@ -11,12 +11,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from k8sext.agent.check import Fault, Registered
 from k8sext.agent.wire.http_api import mapping, sequence, some, text_of
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address
 from k8sext.model.result import Json
 from k8sext.model.words import Reason

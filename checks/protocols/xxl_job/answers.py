@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from k8sext.agent.check import Fault, Registered
 from k8sext.agent.wire.http import Response
 from k8sext.agent.wire.http_api import mapping, sequence
 from k8sext.agent.wire.spring import status_word
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address
 from k8sext.model.words import Reason
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from k8sext.agent.wire.http_api import mapping, sequence
+from k8sext.model.data import dataclass
 
 WRONG_TOKEN = "access token is wrong"  # noqa: S105 - a server's words
 UP, UNWELL, DOWN = "up", "unwell", "down"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from k8sext.agent.wire.http_api import mapping
+from k8sext.model.data import dataclass
 from k8sext.model.result import Json
 
 MANY = 16

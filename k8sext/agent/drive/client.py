@@ -13,12 +13,13 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from k8sext.agent.check import Login
 from k8sext.agent.fault import Fault, fault_of
+from k8sext.model.data import dataclass
 from k8sext.model.plan import is_address
 from k8sext.model.result import Facts, Json, StageResult
 from k8sext.model.scrub import shown

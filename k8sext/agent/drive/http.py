@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from k8sext.agent.fault import Fault
+from k8sext.model.data import dataclass
 from k8sext.model.words import Reason
 
 LIMIT = 8 << 20  # of one answer, unpacked; the health and the banner of a cluster are some hundreds

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from k8sext.agent.check import Checks
 from k8sext.agent.login.credentials import LoginSource
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Budget, Plan, Target
 from k8sext.model.result import Observation
 

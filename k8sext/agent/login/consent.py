@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from k8sext.agent.seen import NAMES
 from k8sext.model.bridge import CredentialRef, Kind
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Target, Trail, is_address, names_of
 from k8sext.model.secret import Secret
 from k8sext.model.tls import TlsMode, TlsSpec

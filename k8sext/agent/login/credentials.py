@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from k8sext.agent.check import Login
 from k8sext.agent.tls.client_pair import ClientPair, pair_of
 from k8sext.model.bridge import CredentialRef
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Target
 from k8sext.model.result import Facts, Json
 from k8sext.model.secret import Secret

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from k8sext.model.data import dataclass
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NEVER_PLAIN = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')

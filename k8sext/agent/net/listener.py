@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from k8sext.agent.fault import Fault
+from k8sext.model.data import dataclass
 from k8sext.model.plan import join_address, split_address
 from k8sext.model.words import Reason
 

@@ -12,10 +12,11 @@ import re
 import secrets
 import socket
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from k8sext.agent.fault import Fault
+from k8sext.model.data import dataclass
 from k8sext.model.plan import is_address
 from k8sext.model.words import Reason
 

@@ -6,10 +6,10 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8sext.agent.fault import Fault, fault_of
+from k8sext.model.data import dataclass
 from k8sext.model.fingerprint import Fingerprint
 from k8sext.model.result import Facts, Json
 from k8sext.model.secret import Secret

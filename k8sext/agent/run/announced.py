@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from k8sext.agent.check import Announced
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Target, split_address
 from k8sext.model.result import Json, StageResult
 from k8sext.model.words import Reason, Route, Stage, Status

@@ -12,11 +12,11 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from k8sext.agent.check import Login
 from k8sext.agent.login.credentials import Missing
 from k8sext.agent.seen import NAMES
+from k8sext.model.data import dataclass
 from k8sext.model.plan import Target, join_address
 from k8sext.model.result import Json
 from k8sext.model.words import Reason, Route

@@ -6,8 +6,8 @@ import os
 import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from k8sext.model.data import dataclass
 from k8sext.model.secret import Secret
 
 # kubernetes.io/tls Secrets, and the Service Binding specification's well-known entries.

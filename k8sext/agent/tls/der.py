@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
+
+from k8sext.model.data import dataclass
 
 MAX_SIZE = 64 << 10
 MAX_ITEMS = 1000

@@ -6,9 +6,9 @@ Field tables as RabbitMQ writes them (rabbit_binary_parser.erl); https://www.rab
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from k8sext.agent.fault import Fault
+from k8sext.model.data import dataclass
 from k8sext.model.result import Facts, Json
 from k8sext.model.words import Reason
 

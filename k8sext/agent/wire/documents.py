@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from k8sext.agent.check import Fault, WireCheck
+from k8sext.model.data import dataclass
 from k8sext.model.words import Reason
 
 from .companion import Web

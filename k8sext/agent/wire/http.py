@@ -6,13 +6,13 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from k8sext import __version__
 from k8sext.agent.fault import Fault
 from k8sext.agent.net.guess import wrong_protocol
+from k8sext.model.data import dataclass
 from k8sext.model.words import Reason
 
 if TYPE_CHECKING:

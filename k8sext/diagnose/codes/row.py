@@ -5,8 +5,7 @@ Texts are templates over the facts of one bridge (see `saying.facts_of`). A code
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from k8sext.model.data import dataclass
 from k8sext.model.words import Culprit, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE

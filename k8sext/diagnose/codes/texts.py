@@ -10,8 +10,10 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
+
+from k8sext.model.data import dataclass
 
 HEADS = {
     "means": "What it means",
