@@ -257,4 +257,4 @@ def test_the_relay_carries_no_check_and_little_else() -> None:
     assert not {f"k8sext/agent/{name}.py" for name in others} & set(sources)
     checks = [path for path in sources if path.startswith("k8sext/checks/")]
     assert all(path.endswith("/__init__.py") for path in checks)
-    assert len(pack.packed((), pack.RELAY)) < 32_000
+    assert len(pack.packed((), pack.RELAY)) < 34_000

@@ -433,7 +433,10 @@ def probe(
         targets=made,
         modules=("redis",),
         budget=budget,
-        fingerprints=(Fingerprint(product="MySQL or MariaDB", starts="\0\x0a", at=3),),
+        fingerprints=(
+            Fingerprint(product="MySQL or MariaDB", starts="\0\x0a", at=3),
+            Fingerprint(product="HTTP", starts="HTTP/"),
+        ),
     )
     seen: list[Observation] = []
     runner = Runner(plan, load_checks(plan.modules), logins_of(case, folder), seen.append)
