@@ -90,6 +90,7 @@ ROLE = Role(
     tell=_tell,
     login=_login,
     leans_on=("redis", "eureka"),
+    attaches=("redis", "eureka"),
     grace=8,
     starting_s=240,
     build=partial(java.build, "actuator"),

@@ -54,4 +54,5 @@ ROLE = Role(
     options={"to": {"type": "text"}, "settings": {"type": "mapping"}},
     login=_login,
     leans_on=("to",),
+    attaches=("to",),  # its pool keeps connections open
 )

@@ -113,4 +113,5 @@ ROLE = Role(
     tell=_tell,
     login=_login,
     leans_on=("mysql",),
+    attaches=("mysql",),
 )
