@@ -20,14 +20,14 @@ else:
 
     def dataclass(cls: type | None = None, /, **options: bool) -> Any:
         """As `dataclasses.dataclass`; with `frozen=True` only `slots` and `kw_only` beside it."""
-        make = _frozen if options.pop("frozen", False) else dataclasses.dataclass
+        make = frozen_class if options.pop("frozen", False) else dataclasses.dataclass
         return make(cls, **options) if cls else lambda cls: make(cls, **options)
 
 
 __all__ = ["dataclass"]
 
 
-def _frozen(cls: type, *, slots: bool = False, kw_only: bool = False) -> type:
+def frozen_class(cls: type, *, slots: bool = False, kw_only: bool = False) -> type:
     """The class with its methods; what it defines itself is left alone."""
     own = set(vars(cls))
     plain = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)
