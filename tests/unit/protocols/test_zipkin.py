@@ -179,7 +179,7 @@ def test_parts_of_a_health_report() -> None:
     (part,) = zipkin.components({"zipkin": {"details": {name: {"status": "UP"}}}})
     assert (part.kind, part.up, part.storage) == ("ElasticsearchStorage", True, True)
     assert part.settings["index"] == "zipkin"
-    assert "u:p" not in part.said
+    assert "u:p" not in part.sentence
     old = {"zipkin": {"status": "UP", "KafkaCollector": {"status": "DOWN", "details.error": "no"}}}
     (part,) = zipkin.components(old)
     assert (part.kind, part.up, part.storage, part.error) == ("KafkaCollector", False, False, "no")
