@@ -16,7 +16,6 @@ from k8sext.agent.net.guess import wrong_protocol
 from k8sext.agent.net.second_look import explain_hang_up
 from k8sext.model.plan import OUR_CONNECTIONS
 from k8sext.model.result import Json
-from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 if TYPE_CHECKING:  # what a check says of itself is read without asyncio
@@ -90,10 +89,9 @@ class Memcached(WireCheck):
         if login is None:
             raise Fault(Reason.AUTH_REQUIRED, "the server asks for a user and a password")
         await self.speech.log_in(login.get("username"), login.get("password"))
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
             detail=f"user {login.get('username')}",
-            warning=Reason.PASSWORD_IN_CLEAR if clear else None,
+            warning=self.password_in_clear,
         )
 
     async def verify(self) -> Seen:

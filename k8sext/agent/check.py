@@ -16,7 +16,7 @@ from k8sext.model.data import dataclass
 from k8sext.model.fingerprint import Fingerprint
 from k8sext.model.plan import Target
 from k8sext.model.tls import TlsMode
-from k8sext.model.words import Stage
+from k8sext.model.words import Reason, Stage
 
 from .expect import Key
 from .fault import Fault
@@ -128,6 +128,14 @@ class WireCheck:
     def tls_mode(self) -> TlsMode:
         """What the bridge asks for, else what the protocol's clients do."""
         return self.target.tls.mode or self.default_tls
+
+    @property
+    def password_in_clear(self) -> Reason | None:
+        """The warning that a login just sent deserves: it went in clear text, and the bridge does
+        not say that this is meant.
+        """
+        meant = self.target.tls.mode is TlsMode.DISABLE
+        return None if self.stream.encrypted or meant else Reason.PASSWORD_IN_CLEAR
 
     async def tls(self) -> Seen | None:
         """Encrypt; None where TLS is not wanted. Protocols that upgrade in place override this."""

@@ -17,7 +17,6 @@ from k8sext.agent.net.guess import wrong_protocol
 from k8sext.agent.net.second_look import explain_hang_up
 from k8sext.model.plan import join_address
 from k8sext.model.result import Json
-from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 from . import answers as read
@@ -127,10 +126,9 @@ class Redis(WireCheck):
             raise read.auth_fault_of(reply)
         if reply != "OK":
             raise read.stranger(f"AUTH was answered with {str(reply)[:80]!r}")
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
             detail=f"user {user or 'default'}",
-            warning=Reason.PASSWORD_IN_CLEAR if clear else None,
+            warning=self.password_in_clear,
         )
 
     async def verify(self) -> Seen:

@@ -26,11 +26,16 @@ def product(first_bytes: bytes, known: Sequence[Fingerprint]) -> str:
     return product_by(first_bytes, (TLS, *known))
 
 
-async def wrong_protocol(stream: Stream, why: str) -> Fault:
-    """The Fault for an answer in another protocol: its first bytes, and the product's name.
+def with_product(why: str, first_bytes: bytes, known: Sequence[Fingerprint]) -> str:
+    """The sentence, and whose first bytes these are."""
+    name = product(first_bytes, known)
+    return f"{why}; this is {name}" if name else why
 
-    An alert of TLS (RFC 8446 section 6) means that the port wants TLS: TLS_REQUIRED.
-    Waits at most LISTEN_S for more, and never past the stage's deadline; does not raise.
+
+async def read_rest(stream: Stream) -> None:
+    """Let the rest of an answer that has begun become first bytes, as far as one can tell by them.
+
+    Waits at most LISTEN_S, and never past the stage's deadline; does not raise.
     """
     stage_end = stream.deadline
     stream.deadline = stream.sooner(LISTEN_S)
@@ -41,9 +46,17 @@ async def wrong_protocol(stream: Stream, why: str) -> Fault:
         pass  # what came is all there is
     finally:
         stream.deadline = stage_end
-    name = product(stream.first_bytes, stream.fingerprints)
-    sentence = f"{why}; this is {name}" if name else why
-    if name == TLS.product and not stream.encrypted:
+
+
+async def wrong_protocol(stream: Stream, why: str) -> Fault:
+    """The Fault for an answer in another protocol: its first bytes, and the product's name.
+
+    An alert of TLS (RFC 8446 section 6) means that the port wants TLS: TLS_REQUIRED.
+    Waits as `read_rest` does; does not raise.
+    """
+    await read_rest(stream)
+    if TLS.fits(stream.first_bytes) and not stream.encrypted:
         text = "what was sent in clear text is answered with a TLS alert"
         return Fault(Reason.TLS_REQUIRED, text, **stream.first_bytes_fact())
+    sentence = with_product(why, stream.first_bytes, stream.fingerprints)
     return Fault(Reason.WRONG_PROTOCOL, sentence, **stream.first_bytes_fact())

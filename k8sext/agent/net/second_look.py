@@ -14,12 +14,10 @@ from k8sext.agent.fault import Fault
 from k8sext.model.plan import split_address
 from k8sext.model.words import Reason
 
-from .guess import product
+from .guess import product, read_rest
 
 if TYPE_CHECKING:
     from .stream import Stream
-
-FIRST_BYTES = 64
 
 _RECORDS = (b"\x16\x03", b"\x15\x03")  # a handshake, or an alert (RFC 8446, 5.1)
 _HUNG_UP = (Reason.CLOSED_EARLY, Reason.RESET)
@@ -48,11 +46,15 @@ async def explain_hang_up(stream: Stream, fault: Fault, own: str) -> Fault:
 
 
 async def _greeted(stream: Stream) -> bytes:
+    """What a ClientHello is answered with: two bytes of TLS, or what a product is known by."""
     address, port = split_address(stream.peer)
     second = await type(stream).connect(address, port, stream.deadline)
     try:
         await second.write(client_hello())
-        return await second.read_some(FIRST_BYTES)
+        begins = await second.read_exactly(2)
+        if begins not in _RECORDS:
+            await read_rest(second)
+        return second.first_bytes
     finally:
         await second.close()
 

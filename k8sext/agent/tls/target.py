@@ -420,8 +420,7 @@ class TargetTls:
 
 
 def _clear_text(why: str, first: bytes, stream: Stream) -> Fault:
-    from k8sext.agent.net.guess import product
+    from k8sext.agent.net.guess import with_product
 
-    name = product(first, stream.fingerprints)
-    said = f"{why}; this is {name}" if name else why
+    said = with_product(why, first, stream.fingerprints)
     return Fault(Reason.TLS_NOT_OFFERED, said, first_bytes=first.hex())

@@ -19,7 +19,6 @@ from k8sext.agent.check import Fault, Login, Seen, WireCheck
 from k8sext.agent.expect import version_in
 from k8sext.agent.net.guess import wrong_protocol
 from k8sext.model.result import Json
-from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 from .amqp import ArgumentReader, Message, frame, long, short
@@ -202,10 +201,9 @@ class AmqpCheck(WireCheck):
         await self._send(START_OK, arguments)
         tuned = await self._tune(user)
         await self._open(vhost)
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
             detail=f"user {user}, vhost {vhost}",
-            warning=Reason.PASSWORD_IN_CLEAR if clear else None,
+            warning=self.password_in_clear,
             evidence={"mechanism": mechanism, **tuned},
         )
 

@@ -15,7 +15,6 @@ from urllib.parse import quote, urlsplit
 from k8sext.agent.check import Fault, Key, Login, Seen, WireCheck
 from k8sext.agent.net.second_look import explain_hang_up
 from k8sext.model.result import Json
-from k8sext.model.tls import TlsMode
 from k8sext.model.words import Reason
 
 from .http import HttpConnection, Response, basic
@@ -110,11 +109,10 @@ class HttpApi(WireCheck):
 
     def logged_in(self, seen: Seen | None = None) -> Seen:
         """What an accepted login says; a password in clear text is a warning."""
-        clear = not self.stream.encrypted and self.target.tls.mode is not TlsMode.DISABLE
         return Seen(
             detail="; ".join(filter(None, ("login accepted", seen.detail if seen else ""))),
             evidence=seen.evidence if seen else {},
-            warning=Reason.PASSWORD_IN_CLEAR if clear else None,
+            warning=self.password_in_clear,
         )
 
     # -- requests -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from k8sext import registry
 from k8sext.agent.net.guess import product, wrong_protocol
 from k8sext.model.words import Reason
-from tests.support.converse import fed
+from tests.support.converse import against, fed
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,21 @@ def test_an_alert_to_clear_text_means_that_tls_is_wanted(version: bytes) -> None
 
     said = (b"\x15\x03" + version + b"\x00\x02\x02\x0a").hex()
     assert asyncio.run(answered()) == (Reason.TLS_REQUIRED, said)
+
+
+def test_a_second_look_waits_for_two_bytes_of_tls() -> None:
+    connections: list[int] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        await reader.read(100)
+        if len(connections) == 1:
+            return  # hangs up on what is in clear text
+        writer.write(b"\x15")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(b"\x03\x03\x00\x02\x02\x46")
+
+    seen = against(talk, "redis", "redis")
+    assert seen.ended_by is not None
+    assert seen.ended_by.reason is Reason.TLS_REQUIRED
